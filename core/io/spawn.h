@@ -1,0 +1,55 @@
+/*
+ * spawn.h: child processes, started by one long-lived thread and served by a stage thread's loop.
+ *
+ * Every child: process group of its own, clean environment, closed descriptors, PR_SET_PDEATHSIG,
+ * no_new_privs, rlimits, a pidfd. It ends by TERM, then KILL after 2 s, to the whole group. No SIGCHLD.
+ */
+#ifndef SY_IO_SPAWN_H
+#define SY_IO_SPAWN_H
+
+#include "base/clock.h"
+#include "base/error.h"
+
+struct event_base;
+typedef struct sy__spawner sy__spawner;
+
+int sy__spawner_new(sy__spawner **out, const sy__alloc *a, sy__error *err);
+/* Kills what is left and joins. */
+void sy__spawner_free(sy__spawner *s);
+
+typedef struct sy__child sy__child;
+typedef struct sy__child_options {
+    const char *const *argv;  /* argv[0] is looked up in `path`; NULL-terminated */
+    const char *const *env;   /* "NAME=value", NULL-terminated; NULL: PATH, HOME, LANG only */
+    const char *cwd;          /* NULL: the host's */
+    int cwd_fd;               /* used when >= 0 instead of cwd */
+    const char *stdin_bytes;  /* copied; NULL: /dev/null */
+    size_t stdin_len;
+    size_t max_output_bytes;  /* of stdout and stderr each; beyond it reading goes on but bytes are dropped and counted */
+    int64_t timeout_ms;       /* 0: none */
+    int64_t cpu_s, memory_bytes, file_bytes; /* rlimits; 0: inherited */
+    /* Loop thread. `stream` is 1 or 2. NULL: collected only. */
+    void (*on_output)(void *ud, int stream, const char *bytes, size_t len);
+    void (*on_exit)(void *ud, sy__child *child); /* once, after both streams ended or 200 ms after the exit */
+    void *ud;
+} sy__child_options;
+
+typedef struct sy__child_result {
+    int exit_code;      /* 0-255, or -1 */
+    int signal;         /* that ended it, or 0 */
+    bool timed_out;
+    const char *out, *err; /* NUL-terminated, until the child is freed */
+    size_t out_len, err_len;
+    int64_t dropped_bytes;
+    int64_t cpu_ms, peak_bytes; /* from wait4's rusage */
+} sy__child_result;
+
+/* Starts a child. SY_ENOTFOUND names the program (and the Debian package that has it, when known). Loop thread. */
+int sy__child_spawn(sy__child **out, sy__spawner *s, struct event_base *loop, const sy__alloc *a, const sy__child_options *o, sy__error *err);
+void sy__child_result_get(const sy__child *c, sy__child_result *out);
+/* TERM now, KILL after `grace_ms` to the group; on_exit still comes. Loop thread. */
+void sy__child_kill(sy__child *c, int grace_ms);
+/* Frees; a child still running is killed at once and on_exit does not come. Loop thread. */
+void sy__child_free(sy__child *c);
+
+#endif

@@ -1,0 +1,38 @@
+/* caps.h: what an extension was granted. Deny by default; immutable once made; any thread may read. */
+#ifndef SY_KIT_CAPS_H
+#define SY_KIT_CAPS_H
+
+#include "base/error.h"
+#include "base/value.h"
+
+typedef struct sy__caps sy__caps;
+
+/* From the [capabilities] table of a checked manifest: {"fs.read":[…] or "fs":{"read":[…]}, process, net, env,
+ * secrets, editor, memory, cpu, timeout}. $PROJECT, $HOME-like names are resolved with `project_dir`.
+ * v may be null: nothing granted, default limits. Count 1. */
+int sy__caps_new(sy__caps **out, const sy__alloc *a, sy__value v, const char *project_dir, sy__error *err);
+sy__caps *sy__caps_hold(sy__caps *c);
+void sy__caps_release(sy__caps *c);
+
+size_t sy__caps_memory_bytes(const sy__caps *c); /* default 64 MiB */
+int64_t sy__caps_cpu_ms(const sy__caps *c);      /* default 2 s, of Lua running */
+int64_t sy__caps_timeout_ms(const sy__caps *c);  /* default 30 s, wall clock of a call */
+const char *sy__caps_project_dir(const sy__caps *c);
+bool sy__caps_process(const sy__caps *c, const char *program); /* may start it (argv[0] without a slash) */
+bool sy__caps_env(const sy__caps *c, const char *name);
+bool sy__caps_net(const sy__caps *c, const char *host, int port);
+bool sy__caps_secret(const sy__caps *c, const char *name);
+bool sy__caps_editor(const sy__caps *c, const char *what);
+
+typedef enum sy__access { SY__READ = 1, SY__WRITE = 2 } sy__access;
+/*
+ * Opens `path` (relative to the project, or absolute inside a granted root) without following symbolic links
+ * out of the root (openat2 RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS; where openat2 is missing, a walk with
+ * O_NOFOLLOW). `flags` as open(2); returns a descriptor (O_CLOEXEC) or a negative code: SY_EPERM with the
+ * line of the manifest that would allow it as hint, SY_ENOTFOUND, SY_EIO.
+ */
+int sy__caps_open(const sy__caps *c, sy__access access, const char *path, int flags, int mode, sy__error *err);
+/* Opens the parent folder of `path` for a change of its entry, and gives the entry's name (in path). */
+int sy__caps_open_parent(const sy__caps *c, sy__access access, const char *path, const char **name, sy__error *err);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * expr.h: the functions and expressions of a melody (`when`, `until_`, map functions) in one isolate.
+ * Every call sees globals of its own; nothing survives between calls but compiled code.
+ * One expression isolate per stage thread; it replaces its own state after poison.
+ */
+#ifndef SY_KIT_EXPR_H
+#define SY_KIT_EXPR_H
+
+#include "kit/isolate.h"
+
+typedef struct sy__expr sy__expr;
+
+int sy__expr_new(sy__expr **out, const sy__alloc *a, const sy__clock *clock, sy__log *log);
+void sy__expr_free(sy__expr *e);
+
+/* A name seen as a global. */
+typedef struct sy__binding {
+    const char *name;
+    sy__value value;
+} sy__binding;
+
+typedef struct sy__expr_call {
+    const char *source;   /* "function(item, index) … end", or an expression such as "#diff.files > 0" */
+    size_t source_len;
+    sy__value captures;   /* a map, seen as locals around the function; may be no value */
+    const sy__value *args;
+    int arg_count;
+    const sy__binding *globals; /* task keys, params, it; also reachable as tasks["key"] when `in_tasks` */
+    int global_count;
+    const char *file;     /* for messages */
+    int line;             /* where the source starts in file */
+} sy__expr_call;
+
+/* Evaluates; appends one value (nil becomes null). SY_EEXPR with file and line, SY_ETIMEOUT (2 s), SY_EMEMORY. */
+int sy__expr_eval(sy__expr *e, const sy__expr_call *call, sy__vbuf *out, sy__error *err);
+/* Whether the source compiles; SY_EEXPR with line. */
+int sy__expr_check(sy__expr *e, const char *source, size_t len, sy__error *err);
+
+#endif

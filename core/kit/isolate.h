@@ -1,0 +1,122 @@
+/*
+ * isolate.h: one Lua state for one extension (or melody): capped memory, deadlines that cannot be caught,
+ * a library by allow-list, and calls that may wait without holding a thread.
+ *
+ * An isolate belongs to one thread at a time. It runs one call at a time, in a coroutine. A host function
+ * that has to wait parks the call (sy__isolate_park) and the thread goes on; when its event has come it wakes
+ * the isolate, which resumes the call and ends it through `done`. After a failure by limit, a poisoned call
+ * or a cancellation an isolate is not reusable: free it. Rules: sandbox.md, one fixture each.
+ */
+#ifndef SY_KIT_ISOLATE_H
+#define SY_KIT_ISOLATE_H
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/value.h"
+#include "kit/caps.h"
+
+#include <lua.h>
+
+struct event_base;
+struct sy__spawner;
+
+typedef struct sy__isolate sy__isolate;
+
+/* Finds the source of a module by name; false: there is none. `*source` stays valid while the isolate lives. */
+typedef bool (*sy__module_fn)(void *ud, const char *name, const char **source, size_t *len, const char **chunk_name);
+
+/* Which library an isolate sees. */
+typedef enum sy__profile {
+    SY__PROFILE_EXTENSION, /* stdlib, with what the capabilities allow */
+    SY__PROFILE_MELODY,    /* `melody` and the pure part of stdlib: no capability exists */
+    SY__PROFILE_EXPR,      /* expressions: the pure part of stdlib, fresh globals for each call */
+} sy__profile;
+
+typedef struct sy__isolate_options {
+    const sy__alloc *alloc;
+    const sy__clock *clock;
+    sy__log *log;
+    const char *name;        /* the extension's or melody's, for messages; copied */
+    sy__profile profile;
+    const sy__caps *caps;    /* borrowed, must outlive the isolate; NULL: none */
+    size_t memory_bytes;     /* 0: from caps, else 64 MiB */
+    sy__module_fn module;    /* for require; NULL: stdlib only */
+    void *module_ud;
+    struct event_base *loop; /* where waits are served; NULL: functions that wait are refused */
+    struct sy__spawner *spawner; /* for processes; NULL: refused */
+} sy__isolate_options;
+
+int sy__isolate_new(sy__isolate **out, const sy__isolate_options *o, sy__error *err);
+/* Closes the state within 100 ms whatever is in it. NULL is legal. */
+void sy__isolate_free(sy__isolate *iso);
+
+/* Runs a chunk (text only) and keeps the table it returns as the operations to call. `chunk_name` is the
+ * relative path shown in messages. Limited by the isolate's memory and `cpu_ms` (0: 2 s). */
+int sy__isolate_load(sy__isolate *iso, const char *source, size_t len, const char *chunk_name, int64_t cpu_ms, sy__error *err);
+
+/* What a call may ask of the engine; NULL members: the function is refused. Called in the isolate's thread. */
+typedef struct sy__call_services {
+    int (*artifact)(void *ud, const char *type, const void *bytes, size_t size, sy__value metadata, sy__vbuf *ref, sy__error *err);
+    int (*artifact_read)(void *ud, const char *hash, sy__buf *out, sy__error *err);
+    int (*emit)(void *ud, const char *event_type, sy__value payload, sy__error *err);
+    void (*progress)(void *ud, double done, double total, const char *text);
+    void (*stream)(void *ud, const char *bytes, size_t len);
+    void (*usage)(void *ud, double usd, int64_t tokens);
+    void (*log)(void *ud, sy__log_level level, const char *text);
+} sy__call_services;
+
+/* One call. Zeroed and filled by the caller, who keeps it alive until it has ended. */
+typedef struct sy__call {
+    const char *operation;   /* name in the loaded table; with `dot` separated path */
+    sy__value input;         /* borrowed for the call */
+    int64_t cpu_ms;          /* of Lua running; 0: from caps */
+    int64_t deadline_ns;     /* monotonic; 0: none */
+    const char *idempotency_key;
+    const sy__call_services *services; /* NULL: none */
+    void *ud;                /* for services and done */
+    void (*done)(struct sy__call *call, int status); /* for a call that waited; never inside sy__isolate_call */
+
+    /* results, valid when ended; close with sy__call_close */
+    sy__vbuf output;         /* one value */
+    sy__error error;
+    bool transient;          /* failed through ctx.retry */
+    char code[64];           /* the extension's own error code, or "" */
+    int64_t cpu_ns;          /* spent in Lua */
+    size_t peak_bytes;       /* of the isolate */
+} sy__call;
+
+/* SY_OK: ended well. SY_EAGAIN: it waits, `done` will be called on the loop. Else it failed (call->error). */
+int sy__isolate_call(sy__isolate *iso, sy__call *call);
+void sy__call_close(sy__call *call);
+/* Ends the running call with `why` (SY_ECANCELLED, SY_ETIMEOUT): a parked one within this function (done is
+ * called). Thread of the isolate. */
+void sy__isolate_cancel(sy__isolate *iso, int why);
+/* Makes a call that is running Lua die at its next instruction. Any thread. */
+void sy__isolate_poison(sy__isolate *iso, int why);
+bool sy__isolate_reusable(const sy__isolate *iso);
+size_t sy__isolate_bytes(const sy__isolate *iso);
+
+/* ---- for host functions (core/bind) that run inside an isolate ---- */
+
+/* The isolate of a state or any of its coroutines. */
+sy__isolate *sy__isolate_of(lua_State *L);
+const sy__caps *sy__isolate_caps(const sy__isolate *iso); /* never NULL */
+struct event_base *sy__isolate_loop(const sy__isolate *iso);
+struct sy__spawner *sy__isolate_spawner(const sy__isolate *iso);
+const sy__isolate_options *sy__isolate_options_of(const sy__isolate *iso);
+/* The call that runs now; NULL while loading. */
+sy__call *sy__isolate_call_now(const sy__isolate *iso);
+/*
+ * Parks the running call: `return sy__isolate_park(L, abort, ud, k, kctx);` at the end of a C function. When
+ * the event has come: sy__isolate_wake(iso), which continues in `k` as after lua_yieldk. `abort` is called
+ * instead when the call is cancelled or timed out: it must drop the event and free ud. Works inside the
+ * extension's own coroutines too.
+ */
+int sy__isolate_park(lua_State *L, void (*abort)(void *ud), void *ud, lua_KFunction k, lua_KContext kctx);
+/* Resumes the parked call on its loop thread; may run Lua and call `done`. */
+void sy__isolate_wake(sy__isolate *iso);
+/* Charges work done in C (bytes looked at) to the deadline; raises when it is used up. */
+void sy__isolate_charge(lua_State *L, size_t work_bytes);
+
+#endif

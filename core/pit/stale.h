@@ -1,0 +1,29 @@
+/*
+ * stale.h: the stale manager: what may be archived or deleted, and when.
+ *
+ * Retention: hot, archived (recompressed harder), deleted only under pressure (a size or age limit). Pins
+ * and holds protect; nothing that a live run or a cache entry refers to is ever lost. Runs on the caller's
+ * thread through sy__db_exclusive, in steps that hold the writer for at most some milliseconds.
+ */
+#ifndef SY_PIT_STALE_H
+#define SY_PIT_STALE_H
+
+#include "pit/artifact.h"
+
+typedef struct sy__stale_policy {
+    int64_t hot_ms;          /* younger runs are left alone */
+    int64_t archive_ms;      /* older blobs are recompressed */
+    int64_t max_bytes;       /* pressure: above it, the oldest unprotected ones go; 0: no limit */
+    int64_t grace_ms;        /* a blob's file lives this long after its last use; at least an hour */
+    bool dry_run;
+} sy__stale_policy;
+
+typedef struct sy__stale_report {
+    int64_t examined, archived, deleted, kept_pinned, kept_referenced, bytes_before, bytes_after;
+} sy__stale_report;
+
+int sy__stale_collect(sy__artifacts *s, const sy__stale_policy *p, sy__stale_report *out, sy__error *err);
+/* Pins protect an artifact (by id or hash) until unpinned. SY_ENOTFOUND. */
+int sy__stale_pin(sy__artifacts *s, const char *id_or_hash, bool on, sy__error *err);
+
+#endif

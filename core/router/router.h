@@ -1,0 +1,69 @@
+/*
+ * router.h: events by topic to whoever subscribed.
+ *
+ * Topics are words joined by `.`; in a pattern `*` stands for exactly one word and `>` (last) for one or
+ * more. Publishing calls direct subscribers in the publisher's thread and appends to the bounded queues of
+ * the others. A durable follower is a queue with a cursor: when its queue overflows it is marked as lagging
+ * and continues from the database by seq, so that it loses none and sees none twice.
+ *
+ * Any thread may publish, subscribe and unsubscribe. A direct handler must not block, must not subscribe
+ * or unsubscribe, and may be called from several threads at once.
+ */
+#ifndef SY_ROUTER_ROUTER_H
+#define SY_ROUTER_ROUTER_H
+
+#include "base/error.h"
+#include "router/event.h"
+
+typedef struct sy__router sy__router;
+typedef struct sy__follower sy__follower;
+
+typedef void (*sy__event_handler)(void *ud, const sy__event *event);
+
+int sy__router_new(sy__router **out, const sy__alloc *a);
+void sy__router_free(sy__router *r);
+
+/* Delivers to every match. With no matching subscription it allocates nothing and takes no lock that a
+ * writer could hold for long. */
+void sy__router_publish(sy__router *r, const sy__event *event);
+/* A direct subscription; *id > 0. SY_EUSAGE for a malformed pattern. */
+int sy__router_subscribe(sy__router *r, const char *pattern, sy__event_handler fn, void *ud, int *id, sy__error *err);
+/* Waits until no thread is inside the handler. Unknown ids: SY_ENOTFOUND. */
+int sy__router_unsubscribe(sy__router *r, int id);
+/* Whether `topic` matches `pattern` (both well-formed). */
+bool sy__topic_match(const char *pattern, const char *topic);
+/* Whether a pattern is well-formed. */
+bool sy__topic_pattern_valid(const char *pattern);
+
+/* ---- followers: bounded queues for consumers in other threads ---- */
+
+typedef enum sy__overflow {
+    SY__DROP_OLDEST, /* newest win; a gap is reported by sy__follower_dropped */
+    SY__REPLAY,      /* durable: overflow switches to reading by seq through `replay` */
+} sy__overflow;
+
+/* Reads up to `max` stored events that match with seq > after, oldest first, calling `each` for every one;
+ * returns how many, or a negative code. Called in the consumer's thread. */
+typedef int (*sy__replay_fn)(void *ud, const char *pattern, int64_t after, int max, sy__event_handler each, void *each_ud);
+
+typedef struct sy__follower_options {
+    const char *pattern;
+    size_t queue_events;      /* bound; 0: 1024 */
+    sy__overflow overflow;
+    int64_t since;            /* SY__REPLAY: deliver seq > since first; -1: from now on */
+    sy__replay_fn replay;     /* required for SY__REPLAY */
+    void *replay_ud;
+    void (*wake)(void *ud);   /* called (any thread) when an empty queue got its first event; may be NULL */
+    void *wake_ud;
+} sy__follower_options;
+
+int sy__follower_new(sy__follower **out, sy__router *r, const sy__follower_options *o, sy__error *err);
+void sy__follower_free(sy__follower *f);
+/* Hands up to `max` events to `each` in order; returns how many (0: none now). One consumer thread. */
+int sy__follower_take(sy__follower *f, int max, sy__event_handler each, void *ud);
+/* seq of the last durable event handed out: the cursor to continue from. */
+int64_t sy__follower_cursor(const sy__follower *f);
+/* Events dropped so far (SY__DROP_OLDEST). */
+int64_t sy__follower_dropped(const sy__follower *f);
+
+#endif
