@@ -13,6 +13,7 @@
 struct event_base;
 typedef struct sy__spawner sy__spawner;
 
+/* The spawner outlives its children's owners; freeing it ends at most 2 s later. Any thread. */
 int sy__spawner_new(sy__spawner **out, const sy__alloc *a, sy__error *err);
 /* Kills what is left and joins. */
 void sy__spawner_free(sy__spawner *s);
@@ -22,7 +23,7 @@ typedef struct sy__child_options {
     const char *const *argv;  /* argv[0] is looked up in `path`; NULL-terminated */
     const char *const *env;   /* "NAME=value", NULL-terminated; NULL: PATH, HOME, LANG only */
     const char *cwd;          /* NULL: the host's */
-    int cwd_fd;               /* used when >= 0 instead of cwd */
+    int cwd_fd;               /* used when >= 0 instead of cwd; borrowed. Set -1 for none */
     const char *stdin_bytes;  /* copied; NULL: /dev/null */
     size_t stdin_len;
     size_t max_output_bytes;  /* of stdout and stderr each; beyond it reading goes on but bytes are dropped and counted */
@@ -41,15 +42,27 @@ typedef struct sy__child_result {
     const char *out, *err; /* NUL-terminated, until the child is freed */
     size_t out_len, err_len;
     int64_t dropped_bytes;
-    int64_t cpu_ms, peak_bytes; /* from wait4's rusage */
+    int64_t cpu_ms, peak_bytes; /* from waitid's rusage; peak 0: not above our own, which hides it */
 } sy__child_result;
 
-/* Starts a child. SY_ENOTFOUND names the program (and the Debian package that has it, when known). Loop thread. */
+/*
+ * Starts a child. SY_ENOTFOUND names the program (and the Debian package that has it, when known). Loop thread.
+ * `s` NULL: the calling thread starts it, and must outlive it. When it has ended its group is killed: it leaves
+ * nothing running.
+ */
 int sy__child_spawn(sy__child **out, sy__spawner *s, struct event_base *loop, const sy__alloc *a, const sy__child_options *o, sy__error *err);
 void sy__child_result_get(const sy__child *c, sy__child_result *out);
 /* TERM now, KILL after `grace_ms` to the group; on_exit still comes. Loop thread. */
 void sy__child_kill(sy__child *c, int grace_ms);
-/* Frees; a child still running is killed at once and on_exit does not come. Loop thread. */
+/* Frees; a child still running is killed at once and on_exit does not come. Loop thread, also in a callback. */
 void sy__child_free(sy__child *c);
+/* As free, but TERM first and KILL after `grace_ms`; the spawner sees to it. Loop thread, also in a callback. */
+void sy__child_abandon(sy__child *c, int grace_ms);
+
+/*
+ * Starts a program in a session of its own that outlives this process, with /dev/null as stdin and both
+ * outputs appended to `output_path` (NULL: /dev/null). argv, env, cwd as above; the rest is ignored.
+ */
+int sy__spawn_detached(int64_t *pid, const sy__child_options *o, const char *output_path, sy__error *err);
 
 #endif
