@@ -377,9 +377,15 @@ launch(sy__child *c, sy__spawner *s, const sy__child_options *o, pipes *p, sy__e
 {
     char program[SY__PATH_BYTES];
     plain_env plain;
-    sy__launch l = {.program = program, .argv = o->argv, .env = o->env, .cwd = o->cwd, .cwd_fd = o->cwd_fd,
-                    .fds = {p->child[0], p->child[1], p->child[2]}, .cpu_s = o->cpu_s,
-                    .memory_bytes = o->memory_bytes, .file_bytes = o->file_bytes};
+    sy__launch l = {.program = program,
+                    .argv = o->argv,
+                    .env = o->env,
+                    .cwd = o->cwd,
+                    .cwd_fd = o->cwd_fd,
+                    .fds = {p->child[0], p->child[1], p->child[2]},
+                    .cpu_s = o->cpu_s,
+                    .memory_bytes = o->memory_bytes,
+                    .file_bytes = o->file_bytes};
     int e = sy__which(o->argv[0], path_of(o->env), program);
     if (e) return sy__which_error(o->argv[0], e, err);
     if (!o->env) {

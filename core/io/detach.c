@@ -34,8 +34,13 @@ sy__spawn_detached(int64_t *pid, const sy__child_options *o, const char *output_
         code = sy__error_errno(err, errno, "cannot open %s", output_path ? output_path : "/dev/null");
     } else {
         const char *const *env = o->env ? o->env : (const char *const *)environ;
-        sy__launch l = {.program = program, .argv = o->argv, .env = env, .cwd = o->cwd, .cwd_fd = o->cwd_fd,
-                        .fds = {in, out, out}, .detached = true};
+        sy__launch l = {.program = program,
+                        .argv = o->argv,
+                        .env = env,
+                        .cwd = o->cwd,
+                        .cwd_fd = o->cwd_fd,
+                        .fds = {in, out, out},
+                        .detached = true};
         sy__launch_run(&l);
         code = sy__launch_error(&l, err);
         *pid = l.pid;

@@ -188,26 +188,34 @@ exec_error(const sy__launch *l, sy__error *err)
 {
     const char *name = l->argv[0];
     if (l->errnum == ENOENT && access(l->program, F_OK) == 0)
-        return sy__error_set(err, SY_EPROCESS, "cannot start %s: the interpreter in its first line does not exist", name);
+        return sy__error_set(err, SY_EPROCESS, "cannot start %s: the interpreter in its first line does not exist",
+                             name);
     if (l->errnum == ENOENT) return sy__which_error(name, ENOENT, err);
     if (l->errnum == ENOEXEC)
         return sy__error_set(err, SY_EPROCESS, "cannot start %s: it is neither a program nor a script with #!", name);
     if (l->errnum == E2BIG)
-        return sy__error_set(err, SY_EPROCESS, "cannot start %s: its arguments are longer than the system allows", name);
+        return sy__error_set(err, SY_EPROCESS, "cannot start %s: its arguments are longer than the system allows",
+                             name);
     return sy__which_error(name, l->errnum, err);
 }
 
 int
 sy__launch_error(const sy__launch *l, sy__error *err)
 {
-    static const char *const what[] = {"", "start a process", "prepare the process", "limit the process",
-                                       "enter the folder", "connect the streams", "execute"};
+    static const char *const what[] = {"",
+                                       "start a process",
+                                       "prepare the process",
+                                       "limit the process",
+                                       "enter the folder",
+                                       "connect the streams",
+                                       "execute"};
     if (l->step == SY__LAUNCHED) return SY_OK;
     if (l->step == SY__AT_EXEC) return exec_error(l, err);
     if (l->step == SY__AT_CWD && l->errnum == ENOENT)
         return sy__error_set(err, SY_ENOTFOUND, "cannot start %s: the folder %s does not exist", l->argv[0],
                              l->cwd ? l->cwd : "to start in");
     sy__error why = {0};
-    (void)sy__error_errno(&why, l->errnum, "cannot %s %s", what[l->step], l->step == SY__AT_CWD && l->cwd ? l->cwd : l->argv[0]);
+    (void)sy__error_errno(&why, l->errnum, "cannot %s %s", what[l->step],
+                          l->step == SY__AT_CWD && l->cwd ? l->cwd : l->argv[0]);
     return sy__error_set(err, SY_EPROCESS, "%s", why.message);
 }

@@ -28,9 +28,9 @@ typedef struct sy__launch {
     const char *const *env;  /* NULL-terminated */
     const char *cwd;         /* used when cwd_fd < 0; NULL: stays */
     int cwd_fd;
-    int fds[3];              /* become 0, 1, 2; each > 2 */
+    int fds[3];                              /* become 0, 1, 2; each > 2 */
     int64_t cpu_s, memory_bytes, file_bytes; /* rlimits; 0: inherited */
-    bool detached;           /* a session of its own that outlives us; no pidfd */
+    bool detached;                           /* a session of its own that outlives us; no pidfd */
 
     pid_t pid; /* results */
     int pidfd; /* -1 when detached or failed */

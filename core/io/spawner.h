@@ -26,7 +26,8 @@ int sy__kid_new(sy__kid **out, sy__spawner *s, const sy__alloc *a, sy__launch *l
 void sy__kid_signal(const sy__kid *k, int signum);
 /* Frees a kid whose process was reaped. */
 void sy__kid_free(sy__kid *k);
-/* Hands it over: TERM now, KILL after `grace_ms` (0: KILL now), reaped by the spawner. Without one: KILL and reap here. */
+/* Hands it over: TERM now, KILL after `grace_ms` (0: KILL now), reaped by the spawner. Without one: KILL and reap here.
+ */
 void sy__kid_abandon(sy__kid *k, int grace_ms);
 
 #endif

@@ -13,20 +13,59 @@ static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/us
 
 /* Program and package, where the names are not obvious or the program is one that extensions use. */
 static const char *const packages[][2] = {
-    {"bash", "bash"},           {"busted", "lua-busted"},     {"cargo", "cargo"},         {"chromium", "chromium"},
-    {"clang", "clang"},         {"clang-format", "clang-format"}, {"clang-tidy", "clang-tidy"}, {"cmake", "cmake"},
-    {"convert", "imagemagick"}, {"cppcheck", "cppcheck"},     {"ctags", "universal-ctags"}, {"curl", "curl"},
-    {"docker", "docker.io"},    {"dot", "graphviz"},          {"eslint", "eslint"},       {"fdfind", "fd-find"},
-    {"ffmpeg", "ffmpeg"},       {"flake8", "flake8"},         {"gcc", "gcc"},             {"gdb", "gdb"},
-    {"gh", "gh"},               {"git", "git"},               {"go", "golang-go"},        {"jq", "jq"},
-    {"lua5.4", "lua5.4"},       {"luacheck", "lua-check"},    {"luajit", "luajit"},       {"make", "make"},
-    {"minisign", "minisign"},   {"mypy", "mypy"},             {"ninja", "ninja-build"},   {"node", "nodejs"},
-    {"npm", "npm"},             {"nvim", "neovim"},           {"pandoc", "pandoc"},       {"pdftotext", "poppler-utils"},
-    {"perl", "perl"},           {"php", "php-cli"},           {"pocketsphinx_continuous", "pocketsphinx"},
-    {"pyflakes3", "pyflakes3"}, {"python3", "python3"},       {"rg", "ripgrep"},          {"ruby", "ruby"},
-    {"shellcheck", "shellcheck"}, {"sqlite3", "sqlite3"},     {"tar", "tar"},             {"tesseract", "tesseract-ocr"},
-    {"unzip", "unzip"},         {"valgrind", "valgrind"},     {"xmllint", "libxml2-utils"}, {"yamllint", "yamllint"},
-    {"zip", "zip"},             {"zstd", "zstd"},
+    {"bash", "bash"},
+    {"busted", "lua-busted"},
+    {"cargo", "cargo"},
+    {"chromium", "chromium"},
+    {"clang", "clang"},
+    {"clang-format", "clang-format"},
+    {"clang-tidy", "clang-tidy"},
+    {"cmake", "cmake"},
+    {"convert", "imagemagick"},
+    {"cppcheck", "cppcheck"},
+    {"ctags", "universal-ctags"},
+    {"curl", "curl"},
+    {"docker", "docker.io"},
+    {"dot", "graphviz"},
+    {"eslint", "eslint"},
+    {"fdfind", "fd-find"},
+    {"ffmpeg", "ffmpeg"},
+    {"flake8", "flake8"},
+    {"gcc", "gcc"},
+    {"gdb", "gdb"},
+    {"gh", "gh"},
+    {"git", "git"},
+    {"go", "golang-go"},
+    {"jq", "jq"},
+    {"lua5.4", "lua5.4"},
+    {"luacheck", "lua-check"},
+    {"luajit", "luajit"},
+    {"make", "make"},
+    {"minisign", "minisign"},
+    {"mypy", "mypy"},
+    {"ninja", "ninja-build"},
+    {"node", "nodejs"},
+    {"npm", "npm"},
+    {"nvim", "neovim"},
+    {"pandoc", "pandoc"},
+    {"pdftotext", "poppler-utils"},
+    {"perl", "perl"},
+    {"php", "php-cli"},
+    {"pocketsphinx_continuous", "pocketsphinx"},
+    {"pyflakes3", "pyflakes3"},
+    {"python3", "python3"},
+    {"rg", "ripgrep"},
+    {"ruby", "ruby"},
+    {"shellcheck", "shellcheck"},
+    {"sqlite3", "sqlite3"},
+    {"tar", "tar"},
+    {"tesseract", "tesseract-ocr"},
+    {"unzip", "unzip"},
+    {"valgrind", "valgrind"},
+    {"xmllint", "libxml2-utils"},
+    {"yamllint", "yamllint"},
+    {"zip", "zip"},
+    {"zstd", "zstd"},
 };
 
 const char *
@@ -86,7 +125,8 @@ sy__which_error(const char *name, int errnum, sy__error *err)
         if (package) sy__error_hint(err, "sudo apt-get install %s", package);
         return SY_ENOTFOUND;
     }
-    if (errnum == EACCES) return sy__error_set(err, SY_EPROCESS, "cannot start %s: it is not executable for this user", name);
+    if (errnum == EACCES)
+        return sy__error_set(err, SY_EPROCESS, "cannot start %s: it is not executable for this user", name);
     sy__error why = {0};
     (void)sy__error_errno(&why, errnum, "cannot start %s", name);
     return sy__error_set(err, SY_EPROCESS, "%s", why.message);

@@ -1,0 +1,361 @@
+/*
+ * process.c: the module `process` of isolates, and `sy.process` of trusted Lua.
+ *
+ * In an isolate process.run parks the call. Output for `on_output` is kept as records until the coroutine
+ * runs again: the loop wakes it at the first one, it takes all, calls the function for each and parks anew.
+ * The run lives in a userdata on the coroutine's stack: whoever ends the call ends the child.
+ */
+#include "bind/process.h"
+
+#include "bind/modules.h"
+#include "bind/process_options.h"
+#include "io/which.h"
+#include "kit/isolate.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <lauxlib.h>
+
+#define RUN_MT "sy.process.run"
+
+enum {
+    GRACE_MS = 2000,
+    OPTIONS_AT = 1, /* on the stack of process.run: the table, the run, then the anchors of the request */
+    RUN_AT = 2,
+};
+
+typedef struct run {
+    sy__child *child;
+    sy__isolate *isolate; /* NULL: trusted */
+    sy__process_request request;
+    sy__buf pending; /* records for on_output: a header, then its bytes */
+    size_t pending_at;
+    int64_t not_told;        /* bytes that found `pending` full */
+    struct event_base *loop; /* of a trusted run */
+    lua_State *L;            /* of a trusted run */
+    bool parked, exited, broken;
+    char program[64]; /* for messages */
+} run;
+
+typedef struct record {
+    int stream;
+    size_t len;
+} record;
+
+/* ---- the run ---- */
+
+static void
+end_run(void *ud)
+{
+    run *r = ud;
+    sy__child_abandon(r->child, GRACE_MS);
+    r->child = NULL;
+    r->parked = false;
+}
+
+static int
+run_gc(lua_State *L)
+{
+    run *r = luaL_checkudata(L, 1, RUN_MT);
+    end_run(r);
+    sy__buf_close(&r->pending);
+    if (r->loop) event_base_free(r->loop);
+    r->loop = NULL;
+    return 0;
+}
+
+static run *
+push_run(lua_State *L, const sy__alloc *a)
+{
+    run *r = lua_newuserdatauv(L, sizeof *r, 0);
+    memset(r, 0, sizeof *r);
+    sy__buf_init(&r->pending, a);
+    if (luaL_newmetatable(L, RUN_MT)) {
+        lua_pushcfunction(L, run_gc);
+        lua_setfield(L, -2, "__gc");
+        lua_pushboolean(L, 0);
+        lua_setfield(L, -2, "__metatable");
+    }
+    lua_setmetatable(L, -2);
+    return r;
+}
+
+static void
+read_request(lua_State *L, run *r, const sy__caps *caps)
+{
+    sy__process_read(L, OPTIONS_AT, caps, &r->request);
+    r->request.child.ud = r;
+    size_t len = strlen(r->request.child.argv[0]), room = sizeof r->program - 1;
+    memcpy(r->program, r->request.child.argv[0], len < room ? len : room);
+}
+
+static const char *
+stream_name(int stream)
+{
+    return stream == 1 ? "stdout" : "stderr";
+}
+
+/* ---- in an isolate ---- */
+
+static int go_on(lua_State *L, int status, lua_KContext ctx);
+
+static void
+wake(run *r)
+{
+    if (!r->parked) return;
+    r->parked = false;
+    sy__isolate_wake(r->isolate); /* may free r */
+}
+
+static void
+add_record(run *r, int stream, const char *bytes, size_t len)
+{
+    record head = {.stream = stream, .len = len};
+    if (r->pending.len + len > r->request.child.max_output_bytes) {
+        r->not_told += (int64_t)len;
+        return;
+    }
+    if (!sy__buf_reserve(&r->pending, sizeof head + len)) return;
+    sy__buf_add(&r->pending, &head, sizeof head);
+    sy__buf_add(&r->pending, bytes, len);
+}
+
+static void
+on_isolate_output(void *ud, int stream, const char *bytes, size_t len)
+{
+    run *r = ud;
+    sy__call *call = sy__isolate_call_now(r->isolate);
+    if (r->request.stream && call && call->services && call->services->stream)
+        call->services->stream(call->ud, bytes, len);
+    if (!r->request.has_on_output) return;
+    add_record(r, stream, bytes, len);
+    wake(r);
+}
+
+static void
+on_isolate_exit(void *ud, sy__child *child)
+{
+    run *r = ud;
+    (void)child;
+    r->exited = true;
+    wake(r);
+}
+
+/* Pushes the function and one record's arguments; false: none is left. */
+static bool
+push_record(lua_State *L, run *r)
+{
+    record head;
+    if (r->pending_at >= r->pending.len) {
+        sy__buf_reset(&r->pending);
+        r->pending_at = 0;
+        return false;
+    }
+    memcpy(&head, r->pending.data + r->pending_at, sizeof head);
+    lua_getfield(L, OPTIONS_AT, "on_output");
+    lua_pushstring(L, stream_name(head.stream));
+    lua_pushlstring(L, r->pending.data + r->pending_at + sizeof head, head.len);
+    r->pending_at += sizeof head + head.len;
+    return true;
+}
+
+static int
+go_on(lua_State *L, int status, lua_KContext ctx)
+{
+    run *r = luaL_checkudata(L, RUN_AT, RUN_MT);
+    (void)status;
+    while (push_record(L, r)) lua_callk(L, 2, 0, ctx, go_on);
+    if (!r->exited) {
+        r->parked = true;
+        return sy__isolate_park(L, end_run, r, go_on, ctx);
+    }
+    int n = sy__process_result(L, r->child, &r->request, r->program);
+    end_run(r);
+    return n;
+}
+
+/* The folder to start in; the project's when none is named. */
+static int
+open_cwd(run *r, const sy__caps *caps, sy__error *err)
+{
+    sy__child_options *o = &r->request.child;
+    if (!o->cwd) {
+        o->cwd = sy__caps_project_dir(caps);
+        if (!o->cwd) o->cwd = "/";
+        return SY_OK;
+    }
+    int fd = sy__caps_open(caps, SY__READ, o->cwd, O_PATH | O_DIRECTORY | O_CLOEXEC, 0, err);
+    if (fd < 0) return fd;
+    o->cwd_fd = fd;
+    return SY_OK;
+}
+
+static int
+start_in_isolate(run *r, const sy__caps *caps, sy__error *err)
+{
+    sy__child_options *o = &r->request.child;
+    if (!sy__caps_process(caps, o->argv[0])) {
+        (void)sy__error_set(err, SY_EPERM, "%s may not start %s", sy__isolate_options_of(r->isolate)->name, o->argv[0]);
+        sy__error_hint(err, "the manifest's [capabilities] would need process = [\"%s\"]", r->program);
+        return SY_EPERM;
+    }
+    int e = open_cwd(r, caps, err);
+    if (e) return e;
+    o->on_output = on_isolate_output;
+    o->on_exit = on_isolate_exit;
+    e = sy__child_spawn(&r->child, sy__isolate_spawner(r->isolate), sy__isolate_loop(r->isolate),
+                        sy__isolate_options_of(r->isolate)->alloc, o, err);
+    if (o->cwd_fd >= 0) (void)close(o->cwd_fd);
+    o->cwd_fd = -1;
+    return e;
+}
+
+/* process.run{argv=, cwd=, stdin=, env=, timeout=, check=, max_output=, stream=, on_output=} */
+static int
+l_run(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    sy__isolate *iso = sy__isolate_of(L);
+    if (!iso || !sy__isolate_loop(iso) || !sy__isolate_spawner(iso) || !sy__isolate_call_now(iso))
+        return luaL_error(L, "process.run: no process can be started here");
+    run *r = push_run(L, sy__isolate_options_of(iso)->alloc);
+    r->isolate = iso;
+    read_request(L, r, sy__isolate_caps(iso));
+    sy__error err = {0};
+    if (start_in_isolate(r, sy__isolate_caps(iso), &err) != SY_OK) return sy__process_fail(L, &err);
+    return go_on(L, LUA_OK, 0);
+}
+
+/* process.which(name) -> path | nil, message, code */
+static int
+l_which(lua_State *L)
+{
+    char path[SY__PATH_BYTES];
+    const char *name = luaL_checkstring(L, 1);
+    sy__error err = {0};
+    int e = strchr(name, '/') ? ENOENT : sy__which(name, NULL, path);
+    if (e) {
+        (void)sy__which_error(name, e, &err);
+        return sy__process_fail(L, &err);
+    }
+    lua_pushstring(L, path);
+    return 1;
+}
+
+/* Pushes the module of an isolate; process.which is refused names only, so it needs no capability. */
+int
+sy__open_process(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"run", l_run}, {"which", l_which}, {NULL, NULL}};
+    luaL_newlib(L, functions);
+    return 1;
+}
+
+/* ---- trusted ---- */
+
+/* One piece of output on its way to the Lua function. */
+typedef struct piece {
+    int stream;
+    const char *bytes;
+    size_t len;
+} piece;
+
+/* (options, piece), protected because making the strings may raise. */
+static int
+call_on_output(lua_State *L)
+{
+    const piece *p = lua_touserdata(L, 2);
+    lua_getfield(L, 1, "on_output");
+    lua_pushstring(L, stream_name(p->stream));
+    lua_pushlstring(L, p->bytes, p->len);
+    lua_call(L, 2, 0);
+    return 0;
+}
+
+static void
+on_trusted_output(void *ud, int stream, const char *bytes, size_t len)
+{
+    run *r = ud;
+    piece p = {.stream = stream, .bytes = bytes, .len = len};
+    if (!r->request.has_on_output || r->broken) return;
+    lua_pushcfunction(r->L, call_on_output);
+    lua_pushvalue(r->L, OPTIONS_AT);
+    lua_pushlightuserdata(r->L, &p);
+    if (lua_pcall(r->L, 2, 0, 0) == LUA_OK) return;
+    r->broken = true; /* its message stays on the stack */
+    sy__child_kill(r->child, GRACE_MS);
+}
+
+static void
+on_trusted_exit(void *ud, sy__child *child)
+{
+    run *r = ud;
+    (void)child;
+    r->exited = true;
+    (void)event_base_loopbreak(r->loop);
+}
+
+/* The same as in an isolate, blocking, with all of this process's environment. */
+static int
+l_run_blocking(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    run *r = push_run(L, &sy__alloc_default);
+    read_request(L, r, NULL);
+    luaL_checkstack(L, 16, "process.run");
+    r->L = L;
+    r->loop = event_base_new();
+    if (!r->loop) return luaL_error(L, "process.run: no memory");
+    r->request.child.on_output = on_trusted_output;
+    r->request.child.on_exit = on_trusted_exit;
+    sy__error err = {0};
+    if (sy__child_spawn(&r->child, NULL, r->loop, &sy__alloc_default, &r->request.child, &err) != SY_OK)
+        return sy__process_fail(L, &err);
+    while (!r->exited && event_base_dispatch(r->loop) == 0) continue;
+    if (r->broken) return lua_error(L);
+    int n = sy__process_result(L, r->child, &r->request, r->program);
+    end_run(r);
+    return n;
+}
+
+/* process.spawn_detached{argv=, env=, cwd=, output=PATH} -> pid | nil, message, code */
+static int
+l_spawn_detached(lua_State *L)
+{
+    sy__process_request request;
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    sy__process_read(L, 1, NULL, &request);
+    lua_getfield(L, 1, "output");
+    int64_t pid = 0;
+    sy__error err = {0};
+    if (sy__spawn_detached(&pid, &request.child, luaL_optstring(L, -1, NULL), &err) != SY_OK)
+        return sy__process_fail(L, &err);
+    lua_pushinteger(L, (lua_Integer)pid);
+    return 1;
+}
+
+static int
+l_pid(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)getpid());
+    return 1;
+}
+
+int
+luaopen_sy_process(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"run", l_run_blocking},
+                                         {"which", l_which},
+                                         {"pid", l_pid},
+                                         {"spawn_detached", l_spawn_detached},
+                                         {NULL, NULL}};
+    luaL_newlib(L, functions);
+    return 1;
+}
