@@ -1,0 +1,208 @@
+--- The module `melody` as a melody's author sees it. Runs inside a melody's isolate, without capabilities.
+--- The object it makes is, read raw, the definition of docs/definition.md, except that functions are still places
+--- in the source; lua/melody/load.lua cuts them out, and lua/melody/definition.lua judges names and options.
+local handle = require "melody.handle"
+local json = require "json"
+local values = require "melody.values"
+
+handle.own()
+
+local KEY = "^[a-z_][a-z0-9_]*$"
+local RESERVED = { params = true, tasks = true, it = true }
+local TRIGGERS = { schedule = true, event = true, file = true, webhook = true, melody = true }
+
+local verbs = {}
+local state = setmetatable({}, { __mode = "k" }) -- melody → {keys, source}
+
+local function fail(...)
+  handle.fail(...)
+end
+
+local function need(value, kind, what, hint)
+  if type(value) ~= kind or handle.details(value) then
+    local got = handle.details(value) and "a reference" or value == nil and "missing" or "a " .. type(value)
+    fail(("%s must be a %s, it is %s"):format(what, kind, got), hint)
+  end
+  return value
+end
+
+local function check_melody(m, verb)
+  if not state[m] then fail(("%s is called with a colon: m:%s(…)"):format(verb, verb)) end
+end
+
+local function check_key(m, key, verb)
+  need(key, "string", ("the key of %s"):format(verb), ('such as m:%s("diff", …)'):format(verb))
+  if not key:find(KEY) then
+    fail(("`%s` is no key: keys match [a-z_][a-z0-9_]*"):format(key))
+  elseif RESERVED[key] then
+    fail(("`%s` is reserved: functions see it as a global"):format(key))
+  end
+  local before = state[m].keys[key]
+  if before then fail(("the key `%s` is taken by the task on line %s"):format(key, before)) end
+end
+
+local function encode_fallback(list, what)
+  if type(list) == "string" then list = { list } end
+  local out = json.array({})
+  for i, item in ipairs(need(list, "table", what, 'such as fallback = { "op", { "op", { … } } }')) do
+    local from = type(item) == "string" and { item } or need(item, "table", ("%s[%d]"):format(what, i))
+    local operation, input = rawget(from, 1) or rawget(from, "operation"), rawget(from, 2) or rawget(from, "input")
+    need(operation, "string", ("the operation of %s[%d]"):format(what, i))
+    out[i] = { operation = operation, input = input ~= nil and values.encode(input, ("%s[%d]"):format(what, i)) or nil }
+  end
+  return out
+end
+
+local function encode_after(list, what)
+  if type(list) == "string" or handle.details(list) then list = { list } end
+  local out = json.array({})
+  for i, item in ipairs(need(list, "table", what, 'such as after = { "diff" }')) do
+    local d = handle.details(item)
+    if d and d.kind == "param" then fail(("%s names the parameter `%s`"):format(what, d.path[1])) end
+    out[i] = d and d.path[1] or need(item, "string", ("%s[%d]"):format(what, i))
+  end
+  return out
+end
+
+--- How an option that is not plain data is stored; every other one is plain.
+local encoders = { fallback = encode_fallback, after = encode_after, when = values.callable }
+
+local function encode_options(options, key)
+  if options == nil then return nil end
+  need(options, "table", ("the options of `%s`"):format(key))
+  local out = {}
+  for name, value in next, options do
+    if type(name) ~= "string" then fail(("the options of `%s` have names: { timeout = \"60s\" }"):format(key)) end
+    local what = ("option %s of `%s`"):format(name, key)
+    out[name] = (encoders[name] or values.plain)(value, what, "options are fixed when the melody is written")
+  end
+  return out
+end
+
+--- Adds a task of any verb and gives its handle.
+local function add(m, key, task)
+  local chunk, line = handle.place()
+  task.key, task.line = key, line
+  if chunk ~= state[m].chunk then task.file = chunk end
+  state[m].keys[key] = line or "?"
+  local tasks = rawget(m, "tasks")
+  tasks[#tasks + 1] = task
+  return handle.new("ref", { key })
+end
+
+function verbs.task(m, key, operation, input, options)
+  check_melody(m, "task")
+  check_key(m, key, "task")
+  need(operation, "string", ("the operation of `%s`"):format(key), 'such as "git.diff"')
+  return add(m, key, {
+    verb = "task", operation = operation,
+    input = input ~= nil and values.encode(input, ("the input of `%s`"):format(key)) or nil,
+    options = encode_options(options, key),
+  })
+end
+
+function verbs.each(m, key, list, operation, fn, options)
+  check_melody(m, "each")
+  check_key(m, key, "each")
+  if list == nil then fail(("each `%s` needs a list"):format(key), 'm:each(key, list, operation, fn, options)') end
+  need(operation, "string", ("the operation of `%s`"):format(key), 'm:each(key, list, operation, fn, options)')
+  if type(fn) == "table" and not handle.details(fn) and rawget(fn, "lua") == nil and options == nil then
+    fn, options = nil, fn
+  end
+  return add(m, key, {
+    verb = "each", operation = operation, list = values.encode(list, ("the list of `%s`"):format(key)),
+    fn = fn ~= nil and values.callable(fn, ("the function of `%s`"):format(key)) or nil,
+    options = encode_options(options, key),
+  })
+end
+
+function verbs.param(m, name, options)
+  check_melody(m, "param")
+  need(name, "string", "the name of a parameter", 'such as m:param("base", { default = "HEAD" })')
+  if not name:find(KEY) then fail(("`%s` is no name of a parameter: names match [a-z_][a-z0-9_]*"):format(name)) end
+  local params = rawget(m, "params")
+  if params[name] then fail(("the parameter `%s` is declared twice"):format(name)) end
+  params[name] = values.plain(options ~= nil and need(options, "table", ("the options of `%s`"):format(name)) or {},
+                              ("parameter `%s`"):format(name))
+  local _, line = handle.place()
+  params[name].line = line
+  return handle.new("param", { name })
+end
+
+function verbs.output(m, name, value)
+  check_melody(m, "output")
+  local d = handle.details(name)
+  if d and value == nil then name, value = d.path[1], name end
+  need(name, "string", "the name of an output", 'm:output("report", report) or m:output(report)')
+  if value == nil then fail(("the output `%s` has no value"):format(name)) end
+  local outputs = rawget(m, "outputs") or {}
+  if outputs[name] ~= nil then fail(("the output `%s` is declared twice"):format(name)) end
+  outputs[name] = values.encode(value, ("the output `%s`"):format(name))
+  rawset(m, "outputs", outputs)
+end
+
+function verbs.on(m, kind, spec)
+  check_melody(m, "on")
+  if not TRIGGERS[kind] then
+    fail(("a melody cannot start on `%s`"):format(tostring(kind)), "one of: schedule, event, file, webhook, melody")
+  end
+  need(spec, "string", ("what follows on %s"):format(kind))
+  local triggers = rawget(m, "triggers") or json.array({})
+  triggers[#triggers + 1] = { on = kind, spec = spec }
+  rawset(m, "triggers", triggers)
+end
+
+--- Takes m.text"…" as well as m:text"…".
+function verbs.text(m, template)
+  if state[m] then return values.text(template) end
+  return values.text(m)
+end
+
+local function verb_names()
+  local names = {}
+  for name in next, verbs do names[#names + 1] = "m:" .. name end
+  table.sort(names)
+  return table.concat(names, ", ")
+end
+
+local meta = { __metatable = "melody" }
+
+function meta.__index(_, name)
+  if verbs[name] then return verbs[name] end
+  fail(("a melody has no verb `%s`"):format(tostring(name)), "there are: " .. verb_names())
+end
+
+function meta.__newindex(m, name, value)
+  if name ~= "doc" then
+    fail(("a melody has no field `%s`"):format(tostring(name)), "m.doc = \"…\" is the only one to set")
+  end
+  rawset(m, "doc", need(value, "string", "m.doc"))
+end
+
+local function new(_, name)
+  need(name, "string", "the name of a melody", 'such as melody "review"')
+  if not name:find "^[%a_][%w_-]*$" then fail(("`%s` is no name of a melody: letters, digits, _ and -"):format(name)) end
+  local m = setmetatable({ format = 1, name = name, params = {}, tasks = json.array({}) }, meta)
+  state[m] = { keys = {}, chunk = handle.place() }
+  return m
+end
+
+local function edge(kind)
+  return function(ref, absent)
+    local d = handle.details(ref)
+    if not d or d.kind ~= "ref" then
+      fail(("melody.%s marks a reference to a task"):format(kind), ("melody.%s(diff.files, {})"):format(kind))
+    end
+    return handle.new("ref", d.path, kind, values.plain(absent, "what stands for an absent value"))
+  end
+end
+
+local library = { soft = edge "soft", optional = edge "optional" }
+
+return setmetatable(library, {
+  __call = new,
+  __metatable = "melody",
+  __index = function(_, name)
+    fail(("the module melody has no `%s`"):format(tostring(name)), "there are: melody \"name\", melody.soft, melody.optional")
+  end,
+})

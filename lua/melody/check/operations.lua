@@ -1,0 +1,38 @@
+--- Every operation is one that an installed extension has.
+local suggest = require "melody.suggest"
+
+local M = {}
+
+--- The operations that a task may call: its own first, then its fallbacks.
+---@param task table
+---@return { operation: string, input: any, fallback: integer? }[]
+function M.targets(task)
+  local list = { { operation = task.operation, input = task.input } }
+  for i, target in ipairs(task.options and task.options.fallback or {}) do
+    local input = target.input
+    if input == nil then input = task.input end
+    list[#list + 1] = { operation = target.operation, input = input, fallback = i, own = target.input ~= nil }
+  end
+  return list
+end
+
+--- Adds the problems of this stage, and the operations found as context.operations[name].
+---@param context table
+function M.run(context)
+  context.operations = {}
+  if not context.ops then return end
+  for _, task in ipairs(context.definition.tasks) do
+    for _, target in ipairs(M.targets(task)) do
+      local name = target.operation
+      local found, names = context.ops(name)
+      context.operations[name] = found
+      if not found then
+        context.report("unknown_operation", task, ("no installed extension has the operation `%s`"):format(name),
+                       { note = names and suggest.phrase(name, names) or nil, target = { text = name },
+                         hint = "symphony ext ls   lists what is installed" })
+      end
+    end
+  end
+end
+
+return M
