@@ -23,16 +23,20 @@ typedef void (*sy__event_handler)(void *ud, const sy__event *event);
 int sy__router_new(sy__router **out, const sy__alloc *a);
 void sy__router_free(sy__router *r);
 
-/* Delivers to every match. With no matching subscription it allocates nothing and takes no lock that a
+/* Durable events (seq > 0) are published in the order of seq by one thread at a time: the database's writer.
+ * Delivers to every match. With no matching subscription it allocates nothing and takes no lock that a
  * writer could hold for long. */
 void sy__router_publish(sy__router *r, const sy__event *event);
 /* A direct subscription; *id > 0. SY_EUSAGE for a malformed pattern. */
 int sy__router_subscribe(sy__router *r, const char *pattern, sy__event_handler fn, void *ud, int *id, sy__error *err);
 /* Waits until no thread is inside the handler. Unknown ids: SY_ENOTFOUND. */
 int sy__router_unsubscribe(sy__router *r, int id);
+/* Tells that another process committed events: every SY__REPLAY follower with a cursor reads the database at
+ * its next take. Any thread, not a handler. */
+void sy__router_catch_up(sy__router *r);
 /* Whether `topic` matches `pattern` (both well-formed). */
 bool sy__topic_match(const char *pattern, const char *topic);
-/* Whether a pattern is well-formed. */
+/* Whether a pattern is well-formed: 1 to 32 words, at most 1,024 bytes, wildcards only as words of their own. */
 bool sy__topic_pattern_valid(const char *pattern);
 
 /* ---- followers: bounded queues for consumers in other threads ---- */
@@ -44,26 +48,30 @@ typedef enum sy__overflow {
 
 /* Reads up to `max` stored events that match with seq > after, oldest first, calling `each` for every one;
  * returns how many, or a negative code. Called in the consumer's thread. */
-typedef int (*sy__replay_fn)(void *ud, const char *pattern, int64_t after, int max, sy__event_handler each, void *each_ud);
+typedef int (*sy__replay_fn)(void *ud, const char *pattern, int64_t after, int max, sy__event_handler each,
+                             void *each_ud);
 
 typedef struct sy__follower_options {
     const char *pattern;
-    size_t queue_events;      /* bound; 0: 1024 */
+    size_t queue_events; /* bound; 0: 1024 */
     sy__overflow overflow;
-    int64_t since;            /* SY__REPLAY: deliver seq > since first; -1: from now on */
-    sy__replay_fn replay;     /* required for SY__REPLAY */
+    int64_t since;        /* SY__REPLAY: deliver seq > since first; -1: from the next event published here */
+    sy__replay_fn replay; /* required for SY__REPLAY */
     void *replay_ud;
-    void (*wake)(void *ud);   /* called (any thread) when an empty queue got its first event; may be NULL */
+    void (*wake)(void *ud); /* called (any thread) when there is something to take again; must not block nor
+                               call the router; may be NULL */
     void *wake_ud;
 } sy__follower_options;
 
 int sy__follower_new(sy__follower **out, sy__router *r, const sy__follower_options *o, sy__error *err);
 void sy__follower_free(sy__follower *f);
-/* Hands up to `max` events to `each` in order; returns how many (0: none now). One consumer thread. */
+/* Hands up to `max` events to `each` in order; returns how many (0: none now, wait for `wake`), or the negative
+ * code of `replay`. Take once after creation and then until it returns 0. Events with seq 0 keep their place
+ * among the others, and the oldest of them are dropped when they alone fill the queue. One consumer thread. */
 int sy__follower_take(sy__follower *f, int max, sy__event_handler each, void *ud);
 /* seq of the last durable event handed out: the cursor to continue from. */
 int64_t sy__follower_cursor(const sy__follower *f);
-/* Events dropped so far (SY__DROP_OLDEST). */
+/* Events dropped so far: of SY__DROP_OLDEST any, of SY__REPLAY only such with seq 0. */
 int64_t sy__follower_dropped(const sy__follower *f);
 
 #endif
