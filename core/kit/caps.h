@@ -17,7 +17,7 @@ void sy__caps_release(sy__caps *c);
 size_t sy__caps_memory_bytes(const sy__caps *c); /* default 64 MiB */
 int64_t sy__caps_cpu_ms(const sy__caps *c);      /* default 2 s, of Lua running */
 int64_t sy__caps_timeout_ms(const sy__caps *c);  /* default 30 s, wall clock of a call */
-const char *sy__caps_project_dir(const sy__caps *c);
+const char *sy__caps_project_dir(const sy__caps *c); /* normal and absolute; "" when there is none */
 bool sy__caps_process(const sy__caps *c, const char *program); /* may start it (argv[0] without a slash) */
 bool sy__caps_env(const sy__caps *c, const char *name);
 bool sy__caps_net(const sy__caps *c, const char *host, int port);
@@ -34,5 +34,7 @@ typedef enum sy__access { SY__READ = 1, SY__WRITE = 2 } sy__access;
 int sy__caps_open(const sy__caps *c, sy__access access, const char *path, int flags, int mode, sy__error *err);
 /* Opens the parent folder of `path` for a change of its entry, and gives the entry's name (in path). */
 int sy__caps_open_parent(const sy__caps *c, sy__access access, const char *path, const char **name, sy__error *err);
+/* Whether the path, as text, is granted. Opening it may still be refused because of a link. */
+bool sy__caps_allows(const sy__caps *c, sy__access access, const char *path);
 
 #endif

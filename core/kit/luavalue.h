@@ -20,5 +20,7 @@ int sy__lua_to_value(lua_State *L, int index, sy__vbuf *out, sy__error *err);
 void sy__value_to_lua(lua_State *L, sy__value v);
 /* Pushes the array mark's metatable (made once per state). */
 void sy__lua_push_array_mt(lua_State *L);
+/* Whether the value at `index` is a table that carries the array mark. Raises nothing. */
+bool sy__lua_is_array_marked(lua_State *L, int index);
 
 #endif

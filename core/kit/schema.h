@@ -19,6 +19,8 @@ void sy__schema_free(sy__schema *s); /* NULL is legal */
  * defaults filled in; nothing is appended on failure.
  */
 int sy__schema_check(const sy__schema *s, sy__value v, sy__vbuf *out, sy__error *err);
+/* As sy__schema_check; on failure also appends the path, such as files[3].path (counted from 1), to `path`. */
+int sy__schema_check_at(const sy__schema *s, sy__value v, sy__vbuf *out, sy__buf *path, sy__error *err);
 /* Whether check with `out` could change any value (false: the fast path needs no copy). */
 bool sy__schema_changes(const sy__schema *s, sy__value v);
 
