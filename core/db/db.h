@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/id.h"
 #include "base/log.h"
 #include "router/event.h"
 
@@ -31,6 +32,7 @@ typedef struct sy__db_options {
     /* Writer thread, after each commit, for every event of the group in order, seq assigned. May be NULL. */
     void (*on_event)(void *ud, const sy__event *event);
     void *on_event_ud;
+    int retry_ms; /* how long a full disk or a busy database is waited for before the sticky failure; 0: 30 s */
 } sy__db_options;
 
 /* Opens or creates, migrates (data.md, Migrations), starts the writer. SY_EDAMAGED, SY_ENEWER, SY_EIO, SY_EDISKFULL. */
@@ -40,6 +42,28 @@ void sy__db_close(sy__db *db);
 /* This host's id (session row, hosts/ID.lock). */
 const char *sy__db_host_id(const sy__db *db);
 const char *sy__db_dir(const sy__db *db);
+
+/* Ids of rows that every task refers to: made with the database, the same for as long as it lives. */
+typedef struct sy__db_ids {
+    char conductor[SY__ID_BYTES];
+    char orchestra_kit[SY__ID_BYTES];
+    char host_extension[SY__ID_BYTES]; /* the bundled operator `host`: the run itself, ask, sub, loop, each */
+    char host_version[SY__ID_BYTES];   /* its extension_version of this program */
+    char user[SY__ID_BYTES];           /* "" until sy__db_identity */
+    char project[SY__ID_BYTES];
+} sy__db_ids;
+/* Borrowed; user and project are set by sy__db_identity, which nothing else may overlap. */
+const sy__db_ids *sy__db_known(const sy__db *db);
+
+/*
+ * Writes or refreshes this database's copies of the person and of its project, and waits for the commit.
+ * `preferences` and `configuration` are JSON: the effective settings. The project keeps its id and owner.
+ * Not on stage threads.
+ */
+int sy__db_identity(sy__db *db, const char *user_id, const char *name, const char *email, const char *preferences,
+                    const char *project_name, const char *configuration, sy__error *err);
+/* The SQL of migration `number`, from 1; NULL past the last. */
+const char *sy__db_migration(int number);
 
 /* ---- writing ---- */
 
@@ -68,13 +92,15 @@ typedef uint64_t sy__db_ticket; /* a point in the queue: everything put before i
  * writer has not taken yet is replaced in place (write combining): use it for rows whose statement writes
  * the whole row. `run` (an id or NULL) names the run for the epoch check: a run whose owner_epoch in the
  * database is not the one given to sy__db_run_own is not written; sy__db_run_lost tells.
- * Never blocks; SY_ENOMEM, or the sticky failure (SY_EDISKFULL, SY_EDAMAGED, SY_EIO).
+ * Never blocks; SY_ENOMEM, or the sticky failure (SY_EDISKFULL, SY_EDAMAGED, SY_EIO). Rows are written in the order
+ * they were put (a replaced one in its first place), so put a row after the rows it refers to.
  */
 int sy__db_put(sy__db *db, sy__durability level, int statement, const char *run, const sy__param *params, int count,
                sy__db_slot *slot);
 /* Queues an event row; its seq is assigned at commit and it is then handed to on_event. */
 int sy__db_put_event(sy__db *db, sy__durability level, const sy__event *event);
-/* Holds the queue so that the puts of this thread between begin and end fall into one commit group. */
+/* Holds the queue so that the puts of this thread between begin and end fall into one commit group. Short; never
+ * nested; neither sy__db_wait nor sy__db_exclusive in between. */
 void sy__db_begin(sy__db *db);
 void sy__db_end(sy__db *db);
 /* Whether the queue is at its bounds (SY_MAX_QUEUE_*): start no new task. */
@@ -83,13 +109,15 @@ bool sy__db_full(sy__db *db);
 sy__db_ticket sy__db_now(sy__db *db);
 /* Blocks until the ticket is committed (fsynced when `sync`); SY_OK or the sticky failure. Not on stage threads. */
 int sy__db_wait(sy__db *db, sy__db_ticket ticket, bool sync, sy__error *err);
-/* Calls fn once, in the writer thread, when the ticket is committed (fsynced when `sync`) or has failed. */
+/* Calls fn once, in the writer thread, when the ticket is committed (fsynced when `sync`) or has failed. fn may
+ * put, but must not wait. */
 int sy__db_notify(sy__db *db, sy__db_ticket ticket, bool sync, void (*fn)(void *ud, int status), void *ud);
 /* SY_OK, or the failure after which nothing is written any more. Any thread. */
 int sy__db_status(sy__db *db, sy__error *err);
 
 /* Runs `fn` on the writing connection in a transaction of its own, between groups, and waits for it: for rare,
- * compound writes (take-over of a run, numbering, gc). fn returns SY_OK to commit. Not on stage threads. */
+ * compound writes (take-over of a run, numbering, gc). It sees all that was put before it, and its commit is
+ * fsynced. fn returns SY_OK to commit; it writes no events. Not on stage threads, not in the writer's callbacks. */
 int sy__db_exclusive(sy__db *db, int (*fn)(sqlite3 *conn, void *ud, sy__error *err), void *ud, sy__error *err);
 
 /* ---- runs and their owners ---- */
@@ -97,7 +125,8 @@ int sy__db_exclusive(sy__db *db, int (*fn)(sqlite3 *conn, void *ud, sy__error *e
 /* Announces that this host writes `run` under `epoch` from now on (after it wrote the row itself). */
 int sy__db_run_own(sy__db *db, const char *run, int64_t epoch);
 void sy__db_run_disown(sy__db *db, const char *run);
-/* Whether a commit found another epoch: the run belongs to someone else now. */
+/* Whether a commit found another epoch: the run belongs to someone else now. Also true after the database refused
+ * a change of the run (a broken reference or value: a fault of ours, in the log): nothing of it is written then. */
 bool sy__db_run_lost(sy__db *db, const char *run);
 /* Whether the host `id` is alive: its lock file is held. */
 bool sy__db_host_alive(sy__db *db, const char *host_id);

@@ -1,0 +1,344 @@
+/*
+ * commit.c: one group, one transaction. A constraint that refuses a change rolls the group back and runs it
+ * again without that change's run (or without the change alone, when it names no run), so that a fault stays
+ * with the run that has it. A full disk or a busy database is waited for; any other failure is the end of
+ * writing: after a failed fsync nobody knows what the disk has, so the connection is closed.
+ */
+#include "db/internal.h"
+
+#include "db/sql.h"
+
+#include <string.h>
+#include <time.h>
+
+enum {
+    WAIT_STEP_MS = 100,            /* one wait for a busy database or for space */
+    CHECKPOINT_FRAMES = 4096,      /* 16 MiB of pages: copy them into the database */
+    TRUNCATE_FRAMES = 16384,       /* 64 MiB: insist */
+    CHECKPOINT_STEP_FRAMES = 1024, /* after a reader kept a checkpoint from ending */
+};
+
+static int
+run(sqlite3_stmt *s)
+{
+    (void)sqlite3_step(s);
+    return sqlite3_reset(s);
+}
+
+static int
+set_fsync(sy__writer *w, bool on)
+{
+    if (w->fsyncs == on) return SQLITE_OK;
+    int rc = sqlite3_exec(w->conn, on ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
+    if (rc == SQLITE_OK) w->fsyncs = on;
+    return rc;
+}
+
+static int
+on_wal(void *ud, sqlite3 *conn, const char *name, int frames)
+{
+    sy__writer *w = ud;
+    (void)conn;
+    (void)name;
+    w->wal_frames = frames;
+    return SQLITE_OK;
+}
+
+int
+sy__writer_prepare(sy__db *db, sqlite3 *conn, sy__error *err)
+{
+    sy__writer *w = &db->writer;
+    *w = (sy__writer){.conn = conn, .fsyncs = true, .checkpoint_at = CHECKPOINT_FRAMES};
+    const struct {
+        sqlite3_stmt **to;
+        const char *sql;
+    } all[] = {
+        {&w->begin, "BEGIN IMMEDIATE"},
+        {&w->commit, "COMMIT"},
+        {&w->rollback, "ROLLBACK"},
+        {&w->epoch, "SELECT owner_epoch FROM pipeline_orchestration WHERE id = ?1"},
+        {&w->last_seq, "SELECT max(seq) FROM event"},
+    };
+    int code = sy__sql_exec(conn, "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;"
+                                  "PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY", err);
+    (void)sqlite3_busy_timeout(conn, WAIT_STEP_MS);
+    (void)sqlite3_wal_hook(conn, on_wal, w);
+    for (size_t i = 0; i < sizeof all / sizeof *all && code == SY_OK; i++) {
+        int rc = sqlite3_prepare_v3(conn, all[i].sql, -1, SQLITE_PREPARE_PERSISTENT, all[i].to, NULL);
+        if (rc != SQLITE_OK) code = sy__sql_error(err, conn, rc, "cannot prepare the writer");
+    }
+    return code;
+}
+
+void
+sy__writer_finalize(sy__db *db)
+{
+    sy__writer *w = &db->writer;
+    for (int i = 0; i < SY__STATEMENTS_MAX; i++) (void)sqlite3_finalize(w->statements[i]);
+    memset(w->statements, 0, sizeof w->statements);
+    sqlite3_stmt **own[] = {&w->begin, &w->commit, &w->rollback, &w->epoch, &w->last_seq};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        (void)sqlite3_finalize(*own[i]);
+        *own[i] = NULL;
+    }
+    (void)sqlite3_close(w->conn);
+    w->conn = NULL;
+}
+
+/* ---- one change ---- */
+
+static sqlite3_stmt *
+statement(sy__db *db, int number, int *rc)
+{
+    sy__writer *w = &db->writer;
+    if (w->statements[number]) return w->statements[number];
+    (void)pthread_mutex_lock(&db->queue.lock);
+    const char *sql = db->queue.statements[number];
+    (void)pthread_mutex_unlock(&db->queue.lock);
+    *rc = sqlite3_prepare_v3(w->conn, sql, -1, SQLITE_PREPARE_PERSISTENT, &w->statements[number], NULL);
+    return w->statements[number];
+}
+
+static int
+bind_one(sqlite3_stmt *s, int at, const sy__param *p)
+{
+    switch (p->kind) {
+    case SY__P_INT: return sqlite3_bind_int64(s, at, p->i);
+    case SY__P_NUM: return sqlite3_bind_double(s, at, p->d);
+    case SY__P_TEXT: return sqlite3_bind_text64(s, at, p->p, p->len, SQLITE_STATIC, SQLITE_UTF8);
+    case SY__P_BLOB: return sqlite3_bind_blob64(s, at, p->p, p->len, SQLITE_STATIC);
+    case SY__P_NULL: break;
+    }
+    return sqlite3_bind_null(s, at);
+}
+
+static int
+write_params(sy__db *db, const sy__change *c)
+{
+    int rc = SQLITE_OK;
+    sqlite3_stmt *s = statement(db, c->statement, &rc);
+    if (!s) return rc;
+    int slots = sqlite3_bind_parameter_count(s);
+    for (int i = 0; i < c->count && rc == SQLITE_OK; i++) rc = bind_one(s, i + 1, &c->params[i]);
+    for (int i = c->count; i < slots && rc == SQLITE_OK; i++) rc = sqlite3_bind_null(s, i + 1);
+    if (rc != SQLITE_OK) return rc;
+    while ((rc = sqlite3_step(s)) == SQLITE_ROW) continue;
+    return sqlite3_reset(s);
+}
+
+static int
+write_event(sy__db *db, const sy__change *c, int64_t *seq)
+{
+    char stamp[SY__STAMP_BYTES];
+    sy__stamp(c->occurred_ms, stamp);
+    c->params[SY__EV_AT] = (sy__param){.kind = SY__P_TEXT, .p = stamp, .len = sizeof stamp - 1};
+    c->params[SY__EV_SEQ] = (sy__param){.kind = SY__P_INT, .i = ++*seq};
+    int rc = write_params(db, c);
+    c->params[SY__EV_AT] = (sy__param){.kind = SY__P_NULL};
+    return rc;
+}
+
+/* Whether this host still owns the run, compared once in each transaction. */
+static int
+check_epoch(sy__db *db, sy__run *r)
+{
+    sy__writer *w = &db->writer;
+    if (r->lost || !r->owned || r->checked == w->attempt) return SQLITE_OK;
+    r->checked = w->attempt;
+    int rc = sqlite3_bind_text(w->epoch, 1, r->id, -1, SQLITE_STATIC);
+    if (rc != SQLITE_OK) return rc;
+    bool there = sqlite3_step(w->epoch) == SQLITE_ROW;
+    int64_t epoch = there ? sqlite3_column_int64(w->epoch, 0) : 0;
+    rc = sqlite3_reset(w->epoch);
+    if (rc != SQLITE_OK || !there || epoch == r->epoch) return rc;
+    r->lost = true;
+    sy__logf(db->log, SY__LOG_WARN, "db", "run %s has another owner now (epoch %lld)", r->id, (long long)epoch);
+    return SQLITE_OK;
+}
+
+static int
+write_change(sy__db *db, const sy__change *c, int64_t *seq)
+{
+    bool event = c->statement == SY__STATEMENT_EVENT;
+    if (event) c->params[SY__EV_SEQ].i = 0;
+    if (c->refused) return SQLITE_OK;
+    int rc = c->run ? check_epoch(db, c->run) : SQLITE_OK;
+    if (rc != SQLITE_OK || (c->run && c->run->lost)) return rc;
+    return event ? write_event(db, c, seq) : write_params(db, c);
+}
+
+/* ---- one group ---- */
+
+/* The fault of a change, not of the database. */
+static bool
+is_refusal(int rc)
+{
+    switch (rc & 0xFF) {
+    case SQLITE_ERROR:
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH:
+    case SQLITE_RANGE:
+    case SQLITE_TOOBIG: return true;
+    default: return false;
+    }
+}
+
+static bool
+may_pass(int rc)
+{
+    switch (rc & 0xFF) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_FULL:
+    case SQLITE_NOMEM: return true;
+    default: return false;
+    }
+}
+
+static int
+last_seq(sy__writer *w, int64_t *seq)
+{
+    *seq = sqlite3_step(w->last_seq) == SQLITE_ROW ? sqlite3_column_int64(w->last_seq, 0) : 0;
+    return sqlite3_reset(w->last_seq);
+}
+
+static int
+sync_log(sy__writer *w)
+{
+    sqlite3_file *log = NULL;
+    int rc = sqlite3_file_control(w->conn, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    if (rc != SQLITE_OK || !log || !log->pMethods) return rc;
+    return log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+}
+
+/* A transaction that changed nothing writes no frames and fsyncs nothing, but earlier groups may wait for it. */
+static int
+commit_now(sy__writer *w, bool full, int64_t changes_before)
+{
+    int rc = run(w->commit);
+    if (rc != SQLITE_OK || !full || sqlite3_total_changes64(w->conn) != changes_before) return rc;
+    return sync_log(w);
+}
+
+/* One attempt. *bad is the change that was refused, if any. */
+static int
+attempt(sy__db *db, sy__group *g, sy__change **bad, sy__error *err)
+{
+    sy__writer *w = &db->writer;
+    bool full = g->level == SY__LEVEL_FULL;
+    int64_t seq = 0, before = sqlite3_total_changes64(w->conn);
+    w->attempt++;
+    *bad = NULL;
+    int rc = set_fsync(w, full);
+    if (rc == SQLITE_OK) rc = run(w->begin);
+    if (rc == SQLITE_OK && g->events > 0) rc = last_seq(w, &seq);
+    for (size_t i = 0; i < g->count && rc == SQLITE_OK; i++) {
+        rc = write_change(db, &g->changes[i], &seq);
+        if (is_refusal(rc)) *bad = &g->changes[i];
+    }
+    if (rc == SQLITE_OK) rc = commit_now(w, full, before);
+    if (rc != SQLITE_OK) (void)sy__sql_error(err, w->conn, rc, "cannot write");
+    if (rc != SQLITE_OK && !sqlite3_get_autocommit(w->conn)) (void)run(w->rollback);
+    return rc;
+}
+
+static void
+refuse(sy__db *db, const sy__group *g, sy__change *bad, const sy__error *err)
+{
+    sy__queue *q = &db->queue;
+    (void)pthread_mutex_lock(&q->lock);
+    const char *sql = q->statements[bad->statement];
+    bad->refused = true;
+    if (bad->run)
+        bad->run->lost = true;
+    else
+        q->refused_group = g->id;
+    (void)pthread_mutex_unlock(&q->lock);
+    sy__logf(db->log, SY__LOG_ERROR, "db", "%s%s: refused: %s: %.200s", bad->run ? "run " : "a change",
+             bad->run ? bad->run->id : "", err->message, sql);
+}
+
+static void
+wait_a_bit(sy__db *db, int rc)
+{
+    const struct timespec step = {.tv_nsec = WAIT_STEP_MS * 1000000L};
+    (void)pthread_mutex_lock(&db->queue.lock);
+    db->queue.stuck = true;
+    (void)pthread_mutex_unlock(&db->queue.lock);
+    if ((rc & 0xFF) != SQLITE_BUSY) (void)nanosleep(&step, NULL); /* busy: SQLite has waited already */
+}
+
+int
+sy__writer_commit(sy__db *db, sy__group *g, sy__error *err)
+{
+    int waited_ms = 0;
+    for (;;) {
+        sy__change *bad;
+        int rc = attempt(db, g, &bad, err);
+        if (rc == SQLITE_OK) return SY_OK;
+        if (bad) {
+            refuse(db, g, bad, err);
+            continue;
+        }
+        if (!may_pass(rc) || waited_ms >= db->retry_ms) return err->code;
+        wait_a_bit(db, rc);
+        waited_ms += WAIT_STEP_MS;
+    }
+}
+
+int
+sy__writer_sync(sy__db *db, sy__error *err)
+{
+    int rc = sync_log(&db->writer);
+    return rc == SQLITE_OK ? SY_OK : sy__sql_error(err, db->writer.conn, rc, "cannot fsync the log");
+}
+
+/* ---- errands ---- */
+
+static int
+begin_patiently(sy__db *db)
+{
+    int rc = set_fsync(&db->writer, true);
+    if (rc == SQLITE_OK) rc = run(db->writer.begin);
+    for (int waited_ms = 0; may_pass(rc) && waited_ms < db->retry_ms; waited_ms += WAIT_STEP_MS) {
+        wait_a_bit(db, rc);
+        rc = run(db->writer.begin);
+    }
+    (void)pthread_mutex_lock(&db->queue.lock);
+    db->queue.stuck = false;
+    (void)pthread_mutex_unlock(&db->queue.lock);
+    return rc;
+}
+
+int
+sy__writer_errand(sy__db *db, sy__errand *e, sy__error *fatal)
+{
+    sy__writer *w = &db->writer;
+    int rc = begin_patiently(db);
+    if (rc != SQLITE_OK) return sy__sql_error(e->err, w->conn, rc, "cannot write");
+    int code = e->fn(w->conn, e->ud, e->err);
+    if (code == SY_OK) {
+        rc = run(w->commit);
+        if (rc != SQLITE_OK) code = sy__sql_error(e->err, w->conn, rc, "cannot write");
+        if ((rc & 0xFF) == SQLITE_IOERR) (void)sy__sql_error(fatal, w->conn, rc, "cannot write");
+    }
+    if (!sqlite3_get_autocommit(w->conn)) (void)run(w->rollback);
+    return code;
+}
+
+/* ---- the log's length ---- */
+
+int
+sy__writer_checkpoint(sy__db *db, sy__error *err)
+{
+    sy__writer *w = &db->writer;
+    int frames = 0, moved = 0;
+    if (w->wal_frames < w->checkpoint_at) return SY_OK;
+    int mode = w->wal_frames >= TRUNCATE_FRAMES ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
+    int rc = sqlite3_wal_checkpoint_v2(w->conn, "main", mode, &frames, &moved);
+    bool all = rc == SQLITE_OK && frames == moved;
+    w->checkpoint_at = all ? CHECKPOINT_FRAMES : w->wal_frames + CHECKPOINT_STEP_FRAMES;
+    if (all) w->wal_frames = 0;
+    if (rc == SQLITE_OK || may_pass(rc)) return SY_OK;
+    return sy__sql_error(err, w->conn, rc, "cannot move the log into the database");
+}

@@ -1,0 +1,67 @@
+/* internal.h: what the files of this room share of an sy__db. Nobody else includes it. */
+#ifndef SY_DB_INTERNAL_H
+#define SY_DB_INTERNAL_H
+
+#include "db/queue.h"
+
+/* The writing connection; after sy__writer_start only the writer thread touches it. */
+typedef struct sy__writer {
+    pthread_t thread;
+    bool started;
+    sqlite3 *conn; /* NULL after a sticky failure */
+    sqlite3_stmt *statements[SY__STATEMENTS_MAX];
+    sqlite3_stmt *begin, *commit, *rollback, *epoch, *last_seq;
+    bool fsyncs;        /* synchronous = FULL is set */
+    uint64_t attempt;   /* counts transactions begun */
+    int wal_frames;     /* in the log after the last commit */
+    int checkpoint_at;  /* frames at which to try the next checkpoint */
+} sy__writer;
+
+enum { SY__READERS_KEPT = 8 };
+
+typedef struct sy__readers {
+    pthread_mutex_t lock;
+    sqlite3 *kept[SY__READERS_KEPT];
+    int count;
+    sqlite3 *watcher; /* for data_version, under `lock` */
+    sqlite3_stmt *version;
+} sy__readers;
+
+struct sy__db {
+    const sy__alloc *alloc;
+    const sy__clock *clock;
+    sy__log *log;
+    void (*on_event)(void *ud, const sy__event *event);
+    void *on_event_ud;
+    char *dir, *file;
+    int schema_fd, host_fd;
+    int retry_ms; /* how long a full disk or a busy database is waited for */
+    char host_id[SY__ID_BYTES];
+    sy__db_ids ids;
+    sy__queue queue;
+    sy__writer writer;
+    sy__readers readers;
+};
+
+/* Takes the connection over and starts the thread. */
+int sy__writer_start(sy__db *db, sqlite3 *conn, sy__error *err);
+/* Writes what is queued and ends the thread; closes the connection. */
+void sy__writer_stop(sy__db *db);
+/* One group in one transaction, retried while the disk is full or the database busy. Writer thread. */
+int sy__writer_commit(sy__db *db, sy__group *g, sy__error *err);
+/* Makes all that was committed durable. Writer thread. */
+int sy__writer_sync(sy__db *db, sy__error *err);
+int sy__writer_errand(sy__db *db, sy__errand *e, sy__error *fatal);
+int sy__writer_checkpoint(sy__db *db, sy__error *err);
+int sy__writer_prepare(sy__db *db, sqlite3 *conn, sy__error *err);
+void sy__writer_finalize(sy__db *db);
+
+int sy__readers_init(sy__db *db, sy__error *err);
+void sy__readers_close(sy__db *db);
+
+/* Inserts the singletons and the bundled operator `host` (sy__schema_set.seed; ud is the sy__db). */
+int sy__seed(sqlite3 *conn, void *db, sy__error *err);
+/* Reads the ids of what sy__seed made, and adds this program's version of `host` when it is new. */
+int sy__seed_known(sy__db *db, sqlite3 *conn, sy__error *err);
+
+#endif
