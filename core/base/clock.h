@@ -8,8 +8,8 @@ enum { SY__STAMP_BYTES = 25 /* "2026-11-22T13:00:00.000Z" and NUL */ };
 
 /* Where time comes from. The functions may be called from any thread. */
 typedef struct sy__clock {
-    int64_t (*wall_ms)(void *ud);  /* since 1970, UTC */
-    int64_t (*mono_ns)(void *ud);  /* never steps back */
+    int64_t (*wall_ms)(void *ud); /* since 1970, UTC */
+    int64_t (*mono_ns)(void *ud); /* never steps back */
     void *ud;
 } sy__clock;
 

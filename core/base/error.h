@@ -12,12 +12,12 @@
 enum { SY__ERROR_MESSAGE_BYTES = 1024, SY__ERROR_NAME_BYTES = 256, SY__ERROR_HINT_BYTES = 512 };
 
 typedef struct sy__error {
-    int code;                           /* SY_OK or negative */
-    int line;                           /* in `file`, from 1; 0: unknown */
+    int code; /* SY_OK or negative */
+    int line; /* in `file`, from 1; 0: unknown */
     char message[SY__ERROR_MESSAGE_BYTES];
-    char file[SY__ERROR_NAME_BYTES];    /* "" : unknown */
-    char task[SY__ERROR_NAME_BYTES];    /* the task's key; "" : none */
-    char hint[SY__ERROR_HINT_BYTES];    /* what to do next; "" : none */
+    char file[SY__ERROR_NAME_BYTES]; /* "" : unknown */
+    char task[SY__ERROR_NAME_BYTES]; /* the task's key; "" : none */
+    char hint[SY__ERROR_HINT_BYTES]; /* what to do next; "" : none */
 } sy__error;
 
 /* Sets code and message, clears the rest, and returns `code`. err NULL: only returns. */

@@ -233,8 +233,8 @@ typedef struct open_container {
     size_t count;    /* items so far */
     size_t last_key; /* offset of the last key's length; 0: none */
     bool map;
-    bool key_given;  /* a key waits for its value */
-    bool unsorted;   /* a key came out of order */
+    bool key_given; /* a key waits for its value */
+    bool unsorted;  /* a key came out of order */
 } open_container;
 
 void

@@ -23,9 +23,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 
-typedef enum sy__kind {
-    SY__NULL, SY__FALSE, SY__TRUE, SY__INT, SY__NUM, SY__STR, SY__ARRAY, SY__MAP,
-} sy__kind;
+typedef enum sy__kind { SY__NULL, SY__FALSE, SY__TRUE, SY__INT, SY__NUM, SY__STR, SY__ARRAY, SY__MAP } sy__kind;
 
 /* A borrowed value: the bytes of exactly one value. data NULL means 'no value'. */
 typedef struct sy__value {
@@ -36,11 +34,11 @@ typedef struct sy__value {
 /* ---- reading; a value's bytes must be well-formed (built here or passed sy__value_check) ---- */
 
 sy__kind sy__value_kind(sy__value v);
-bool sy__value_bool(sy__value v);              /* true only for SY__TRUE */
-int64_t sy__value_int(sy__value v);            /* of SY__INT; of SY__NUM truncated; else 0 */
-double sy__value_num(sy__value v);             /* of SY__INT and SY__NUM; else 0 */
+bool sy__value_bool(sy__value v);                    /* true only for SY__TRUE */
+int64_t sy__value_int(sy__value v);                  /* of SY__INT; of SY__NUM truncated; else 0 */
+double sy__value_num(sy__value v);                   /* of SY__INT and SY__NUM; else 0 */
 const char *sy__value_str(sy__value v, size_t *len); /* of SY__STR, not NUL-terminated; else NULL */
-size_t sy__value_count(sy__value v);           /* items or entries; 0 for the rest */
+size_t sy__value_count(sy__value v);                 /* items or entries; 0 for the rest */
 /* The value under a key of a map. false when it is no map or has no such key. */
 bool sy__value_get(sy__value v, const char *key, size_t key_len, sy__value *out);
 /* The item of an array at `index` from 0; O(index). false when out of range. */
@@ -69,9 +67,9 @@ sy__value sy__value_null(void);
 /* Appends values to a buffer. Containers nest; map keys may come in any order (sorted at the end). */
 typedef struct sy__vbuf {
     sy__buf buf;
-    sy__buf stack;  /* open containers */
+    sy__buf stack; /* open containers */
     int depth;
-    int error;      /* SY_OK, or the first SY_E… (SY_ENOMEM, SY_EINVAL: too deep, too large, duplicate key) */
+    int error; /* SY_OK, or the first SY_E… (SY_ENOMEM, SY_EINVAL: too deep, too large, duplicate key) */
 } sy__vbuf;
 
 void sy__vbuf_init(sy__vbuf *b, const sy__alloc *a);

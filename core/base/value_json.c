@@ -71,14 +71,16 @@ sy__value_from_json(sy__vbuf *out, const char *json, size_t len, sy__error *err)
     if (!root) {
         /* an integer of more than 64 bits: read again, every number as a double */
         if (json_error_code(&why) == json_error_numeric_overflow)
-            root = json_loadb(json, len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL,
-                              &why);
+            root = json_loadb(
+                json, len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &why);
         if (!root)
-            return sy__error_set(err, SY_EINVAL, "invalid JSON at line %d, column %d: %s", why.line, why.column, why.text);
+            return sy__error_set(err, SY_EINVAL, "invalid JSON at line %d, column %d: %s", why.line, why.column,
+                                 why.text);
     }
     add_json(out, root);
     json_decref(root);
-    if (out->error) return sy__error_set(err, out->error, "a value too large or nested deeper than %d", SY_MAX_VALUE_DEPTH);
+    if (out->error)
+        return sy__error_set(err, out->error, "a value too large or nested deeper than %d", SY_MAX_VALUE_DEPTH);
     return SY_OK;
 }
 

@@ -20,5 +20,7 @@ extern const size_t sy__embedded_count;
 const sy__embedded *sy__embedded_find(const char *path);
 /* The index of the first file whose path starts with `prefix`; walk on while it does. */
 size_t sy__embedded_first(const char *prefix);
+/* sy__embedded_find in the shape of sy__source_fn (bind/trusted.h); `ud` is not used. */
+bool sy__embedded_source(void *ud, const char *path, const char **data, size_t *size);
 
 #endif
