@@ -181,7 +181,9 @@ end
 
 local function new(_, name)
   need(name, "string", "the name of a melody", 'such as melody "review"')
-  if not name:find "^[%a_][%w_-]*$" then fail(("`%s` is no name of a melody: letters, digits, _ and -"):format(name)) end
+  if not name:find "^[%a_][%w_-]*$" then
+    fail(("`%s` is no name of a melody: letters, digits, _ and -"):format(name))
+  end
   local m = setmetatable({ format = 1, name = name, params = {}, tasks = json.array({}) }, meta)
   state[m] = { keys = {}, chunk = handle.place() }
   return m
@@ -203,6 +205,7 @@ return setmetatable(library, {
   __call = new,
   __metatable = "melody",
   __index = function(_, name)
-    fail(("the module melody has no `%s`"):format(tostring(name)), "there are: melody \"name\", melody.soft, melody.optional")
+    fail(("the module melody has no `%s`"):format(tostring(name)),
+         "there are: melody \"name\", melody.soft, melody.optional")
   end,
 })

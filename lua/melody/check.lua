@@ -19,8 +19,8 @@ M.stages = {
 }
 
 ---@class melody.CheckOptions
----@field ops? fun(name: string): table?, string[]? an operation as {extension, operation, input, output, effects}, or nil and the names there are
----@field compile? fun(source: string): boolean?, string?, integer? whether a function or expression compiles; message, line in it
+---@field ops? fun(name: string): table?, string[]? {extension, operation, input, output, effects}; nil and all names
+---@field compile? fun(source: string): boolean?, string?, integer? whether it compiles; message, line in it
 ---@field sources? table<string, string> text of the melody's files by name
 ---@field problems? melody.Problem[] what normalising has found
 

@@ -91,8 +91,8 @@ local function as_dot(definition, g, order)
   local lines = { ("digraph %s {"):format(quoted(definition.name)), "  rankdir=LR;", "  node [shape=box];" }
   for _, key in ipairs(order) do
     local task = g.tasks[key]
-    lines[#lines + 1] = ("  %s [label=%s%s];"):format(quoted(key), quoted(key .. "\n" .. task.operation):gsub("\\\\n", "\\n"),
-                                                     task.verb == "each" and ", peripheries=2" or "")
+    local twice = task.verb == "each" and ", peripheries=2" or ""
+    lines[#lines + 1] = ("  %s [label=%s%s];"):format(quoted(key), quoted(key .. "\n" .. task.operation), twice)
   end
   for _, key in ipairs(order) do
     for _, other in ipairs(graph.predecessors(g, key)) do
@@ -134,7 +134,8 @@ function M.draw(definition, format, options)
   if format == "ascii" then return as_text(g, order, options and options.utf8 == false and PLAIN or UNICODE) end
   if format == "dot" then return as_dot(definition, g, order) end
   if format == "mermaid" then return as_mermaid(g, order) end
-  return nil, ("no drawing in the format `%s`, only %s"):format(tostring(format), table.concat(M.formats, ", ")), "usage"
+  local known = table.concat(M.formats, ", ")
+  return nil, ("no drawing in the format `%s`, only %s"):format(tostring(format), known), "usage"
 end
 
 return M

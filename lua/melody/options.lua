@@ -2,6 +2,7 @@
 --- here. `read(value, context)` gives the stored value, or nil and what is wrong with it.
 local duration = require "melody.duration"
 local json = require "sy.json"
+local suggest = require "melody.suggest"
 
 local M = {}
 
@@ -177,6 +178,35 @@ function M.names(verb)
     if not option.verb or option.verb == verb then names[#names + 1] = option.name end
   end
   return names
+end
+
+local function read_one(verb, name, value, context, out)
+  local option, report = M.find(name), context.report
+  if not option or option.verb and option.verb ~= verb then
+    local known = M.names(verb)
+    return report(("unknown option `%s`"):format(tostring(name)),
+                  { target = { option = tostring(name) }, note = suggest.phrase(tostring(name), known),
+                    hint = ("%s takes: %s"):format(verb, table.concat(known, ", ")) })
+  end
+  local read, message = option.read(value, context)
+  if read == nil then
+    return report(("option %s: %s"):format(name, message), { target = { option = name }, code = "type_mismatch" })
+  end
+  if out[option.stored] ~= nil then return report(("option %s is given twice"):format(option.name)) end
+  out[option.stored] = read
+end
+
+--- The options of one task as they are stored; nil when none is left.
+---@param verb string
+---@param raw table<string, any>
+---@param context { line: integer?, extension: fun(name: string): any, report: fun(message: string, fields: table) }
+---@return table<string, any>?
+function M.read(verb, raw, context)
+  local out, names = {}, {}
+  for name in pairs(raw) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do read_one(verb, name, raw[name], context, out) end
+  return next(out) ~= nil and out or nil
 end
 
 return M

@@ -83,8 +83,9 @@ function M.bind(definition, given, options)
     end
   end
   for _, name in ipairs(declared) do
-    local param, value, why = definition.params[name], given[name], nil
+    local param, value = definition.params[name], given[name]
     if value ~= nil then
+      local why
       value, why = bind_one(name, param, value, options and options.text)
       if why then report("type_mismatch", why, { line = param.line }) end
     elseif param.default ~= nil then

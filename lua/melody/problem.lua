@@ -11,7 +11,7 @@ local M = {}
 ---@field source_line string? the line, or the part of it that matters
 ---@field col integer? where the caret stands in source_line, from 1
 ---@field length integer? of the underlined part
----@field target? { option: string?, path: (string|integer)[]?, part: string?, text: string? } what to look for in the source
+---@field target? { option: string?, path: (string|integer)[]?, part: string?, text: string? } for place.lua
 
 --- Makes a problem. `fields` may hold severity, file, line, task, hint, note and target.
 ---@param code string

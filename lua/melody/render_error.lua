@@ -6,7 +6,7 @@
 ---       symphony ext show git.diff   lists its outputs
 local M = {}
 
-local ASCII = { ["→"] = "->", ["–"] = "-", ["—"] = "-", ["…"] = "...", ["·"] = "-", ["✓"] = "ok", ["“"] = '"', ["”"] = '"' }
+local ASCII = { ["→"] = "->", ["–"] = "-", ["—"] = "-", ["…"] = "...", ["·"] = "-", ["“"] = '"', ["”"] = '"' }
 
 ---@class melody.RenderOptions
 ---@field utf8? boolean false: the terminal shows ASCII only
@@ -66,7 +66,8 @@ local function place_lines(problem, lines, options, paint)
   local lead = columns(place) + 5
   local text, before, length = "", 0, nil
   if problem.source_line then
-    text, before, length = window(printable(problem.source_line), problem.col, problem.length, (options.width or 80) - lead)
+    local width = (options.width or 80) - lead
+    text, before, length = window(printable(problem.source_line), problem.col, problem.length, width)
   end
   lines[#lines + 1] = ("  %s%s"):format(paint("place", place), text ~= "" and "   " .. text or "")
   if problem.col then
@@ -84,7 +85,8 @@ end
 function M.render(problem, options)
   options = options or {}
   local paint, severity = painter(options.color), problem.severity or "error"
-  local lines = { ("%s: %s"):format(paint(severity, ("%s[%s]"):format(severity, problem.code)), printable(problem.message)) }
+  local head = paint(severity, ("%s[%s]"):format(severity, problem.code))
+  local lines = { ("%s: %s"):format(head, printable(problem.message)) }
   place_lines(problem, lines, options, paint)
   if problem.hint then
     for line in problem.hint:gmatch("[^\n]+") do lines[#lines + 1] = "  " .. paint("hint", line) end

@@ -5,7 +5,8 @@ local M = {}
 ---@param b string
 ---@return integer
 function M.distance(a, b)
-  local before, last, row = nil, nil, {}
+  local before, last
+  local row = {}
   for j = 0, #b do row[j] = j end
   for i = 1, #a do
     before, last, row = last, row, { [0] = i }

@@ -12,7 +12,7 @@ function M.of(value)
   if value == nil or value == json.null then return "null" end
   local kind = type(value)
   if kind == "number" then
-    return (math.type(value) == "integer" or value == math.floor(value) and value - value == 0) and "integer" or "number"
+    return math.tointeger(value) and "integer" or "number"
   elseif kind == "table" then
     if next(value) == nil then return "empty" end
     return #value > 0 and "array" or "object"

@@ -26,7 +26,8 @@ local function shape(value, what)
     count = count + 1
     if type(key) == "string" then strings = strings + 1 end
     if handle.details(key) then
-      handle.fail(("%s uses `%s` as a key"):format(what, handle.name(key)), "references stand for values, never for keys")
+      handle.fail(("%s uses `%s` as a key"):format(what, handle.name(key)),
+                  "references stand for values, never for keys")
     end
   end
   if count == 0 then return rawequal(getmetatable(value), array_mark) and array_mark and "list" or "map" end

@@ -134,13 +134,22 @@ local function builder()
   return require_part
 end
 
+--- A copy by raw access, as values leave an isolate.
+local function cross(value)
+  if type(value) ~= "table" or value == null then return value end
+  local copy = {}
+  for key, item in next, value do copy[key] = cross(item) end
+  return getmetatable(value) == array_mark and json.array(copy) or copy
+end
+
 local isolate = {}
 
 --- As sy.isolate.evaluate: source, chunk name → the definition the builder made, or nil and an error.
 function isolate.evaluate(options)
   local require_part = builder()
   local env = setmetatable({}, { __index = function(_, name)
-    return ({ io = false, debug = false, load = false })[name] == nil and _G[name] or nil
+    if name == "io" or name == "debug" or name == "load" then return nil end
+    return rawget(_G, name)
   end })
   env.os = { clock = os.clock, time = os.time, date = os.date, difftime = os.difftime }
   function env.require(name)
@@ -153,14 +162,15 @@ function isolate.evaluate(options)
   if not chunk then return nil, { code = "extension_error", message = message } end
   local ok, value = pcall(chunk)
   if not ok then return nil, { code = "extension_error", message = tostring(value) } end
-  return value
+  return cross(value)
 end
 
 local ok = pcall(require, "sy.json")
 M.plain = not ok
 if M.plain then
   package.path = "lua/?.lua;lua/?/init.lua;stdlib/?.lua;" .. package.path
-  package.loaded["sy.json"], package.loaded["sy.hash"], package.loaded["sy.isolate"] = json, { sha256 = sha256 }, isolate
+  package.loaded["sy.json"], package.loaded["sy.hash"] = json, { sha256 = sha256 }
+  package.loaded["sy.isolate"] = isolate
 end
 
 return M

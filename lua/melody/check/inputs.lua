@@ -76,7 +76,8 @@ local function check_items(context, task, items)
       local ok, why = types.compatible(items, input)
       if not ok then
         context.report("type_mismatch", task, ("the items given to %s are %s"):format(target.operation, why),
-                       { target = { path = { "list" } }, hint = "make an input of each: function(item) return { … } end" })
+                       { target = { path = { "list" } },
+                         hint = "make an input of each: function(item) return { … } end" })
       end
     end
   end
@@ -105,7 +106,8 @@ local function check_each(context, task)
   end
   local ok, why = types.compatible(schema, { type = "array" })
   if not ok then
-    return context.report("type_mismatch", task, ("the list of each is %s"):format(why), { target = { path = { "list" } } })
+    local fields = { target = { path = { "list" } } }
+    return context.report("type_mismatch", task, ("the list of each is %s"):format(why), fields)
   end
   if plain ~= nil and not task.fn then check_literal_items(context, task, plain) end
   check_items(context, task, plain == nil and schema and schema.items or nil)

@@ -18,8 +18,9 @@ local function missing(context, task, producer, part, why, names, path)
   local hint = ("symphony ext show %s   lists its outputs"):format(producer.operation)
   if why == "kind" then
     local item = producer.verb == "each" and type(part) == "string"
-    fields.hint = item and ("%s is a list, one output per item: %s[1].%s"):format(producer.key, producer.key, part) or hint
-    return context.report("type_mismatch", task, ("the output of `%s` has no part `%s`"):format(producer.key, part), fields)
+    local key = producer.key
+    fields.hint = item and ("%s is a list, one output per item: %s[1].%s"):format(key, key, part) or hint
+    return context.report("type_mismatch", task, ("the output of `%s` has no part `%s`"):format(key, part), fields)
   end
   fields.note, fields.hint = suggest.phrase(tostring(part), names), hint
   fields.severity = why == "open" and "warning" or "error"

@@ -40,7 +40,8 @@ function M.run(context)
     local param = context.definition.params[name]
     local why = param.default ~= nil and params.mismatch(param, param.default) or nil
     if why then
-      context.report("type_mismatch", nil, ("the default of parameter `%s`: %s"):format(name, why), { line = param.line })
+      context.report("type_mismatch", nil, ("the default of parameter `%s`: %s"):format(name, why),
+                     { line = param.line })
     end
     if used and not used[name] then
       context.report("melody_invalid", nil, ("nothing uses the parameter `%s`"):format(name),

@@ -44,7 +44,8 @@ local function check_form(context, task, form, content, value, path)
   elseif form == "$ref" and not context.graph.tasks[content[1]] then
     no_task(context, task, content[1], fields)
   elseif value.edge ~= nil and not EDGES[value.edge] then
-    context.report("melody_invalid", task, ("`%s` is no edge: hard, soft, optional"):format(tostring(value.edge)), fields)
+    local edge = tostring(value.edge)
+    context.report("melody_invalid", task, ("`%s` is no edge: hard, soft, optional"):format(edge), fields)
   end
 end
 
@@ -60,7 +61,8 @@ function M.run(context)
       end)
     end
     for _, key in ipairs(task.options and task.options.after or {}) do
-      if not context.graph.tasks[key] then no_task(context, task, key, { target = { option = "after", part = key } }) end
+      local fields = { target = { option = "after", part = key } }
+      if not context.graph.tasks[key] then no_task(context, task, key, fields) end
     end
   end
   refs.walk(context.definition.outputs, function(form, content, value, path)
