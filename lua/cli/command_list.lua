@@ -1,0 +1,23 @@
+--- The commands there are, in the order in which help shows them. Each is one file of cli/commands with the
+--- constant entry {name, summary, usage, options, example, run} or {name, summary, subcommands}.
+return {
+  "init",
+  "run",
+  "call",
+  "resume",
+  "cancel",
+  "runs",
+  "show",
+  "logs",
+  "events",
+  "artifact",
+  "melody",
+  "ext",
+  "projects",
+  "config",
+  "trust",
+  "untrust",
+  "doctor",
+  "version",
+  "help",
+}

@@ -1,0 +1,60 @@
+--- call: one operation, with the permissions and schema checks it always has.
+local args = require "cli.args"
+local exit = require "cli.exit"
+local install = require "kit.install"
+local json = require "sy.json"
+local params = require "cli.params"
+local problem = require "kit.problem"
+local registry = require "kit.registry"
+
+local USAGE = "call EXT.OP [JSON | -p key=value...]"
+
+local function input_of(words, declared)
+  if not words[2] then return params.input(words.options, declared.input) end
+  if words.options.param or words.options.params then
+    return problem.fail("usage", "the input is given twice: as JSON and with -p", { hint = "symphony " .. USAGE })
+  end
+  local value, failure = json.decode(words[2])
+  if value == nil then
+    return problem.fail("usage", "the input is not JSON: " .. tostring(failure), { hint = [[symphony call file.read '{"path":"README.md"}']] })
+  end
+  return value
+end
+
+local function show(ctx, output)
+  if ctx.json then
+    ctx:document(output)
+  elseif type(output) == "string" then
+    ctx:print(output)
+  else
+    ctx:print(json.encode(output, { pretty = true }))
+  end
+end
+
+return {
+  name = "call",
+  summary = "run one operation",
+  usage = USAGE,
+  options = {
+    { name = "param", short = "p", argument = "KEY=VALUE", repeated = true, doc = "a field of the input, read by its declared type" },
+    { name = "params", argument = "FILE", doc = "the input as a JSON object" },
+  },
+  example = "symphony call file.read -p path=README.md",
+  run = function(ctx, words)
+    local ok, why = args.count(words, 1, 2, USAGE)
+    if not ok then return nil, why end
+    local found = registry.new(ctx:place())
+    local operation, missing = found:operation(words[1])
+    if not operation then return nil, missing end
+    local input, bad = input_of(words, operation.declared)
+    if input == nil then return nil, bad end
+    local host, closed = ctx:host()
+    if not host then return nil, closed end
+    local ids, refused = install.one(host, operation.extension)
+    if not ids then return nil, refused end
+    local output, failure, code = host:call { operation = words[1], input = input }
+    if output == nil and failure ~= nil then return nil, problem.from(failure, code) end
+    show(ctx, output)
+    return exit.DONE
+  end,
+}

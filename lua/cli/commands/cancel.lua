@@ -1,0 +1,51 @@
+--- cancel: ends a run; of an ended one it changes nothing.
+local args = require "cli.args"
+local document = require "cli.output.document"
+local exit = require "cli.exit"
+local problem = require "kit.problem"
+local select = require "cli.select"
+local system = require "sy.system"
+
+local WAIT_MS = 5000
+local LIVING = { sql = "p.status IN ('running', 'pending', 'paused', 'waiting')", what = "to cancel" }
+local ENDED = { completed = true, failed = true, cancelled = true }
+
+--- Waits until whoever owns the run has ended it.
+local function settle(host, row)
+  local deadline = system.monotonic_ms() + WAIT_MS
+  while not ENDED[row.status] and system.monotonic_ms() < deadline do
+    host:step(50)
+    row = select.run(host, row.id)
+  end
+  return row
+end
+
+return {
+  name = "cancel",
+  summary = "end a run",
+  usage = "cancel [RUN]",
+  options = {},
+  example = "symphony cancel 7",
+  run = function(ctx, words)
+    local ok, why = args.count(words, 0, 1, "cancel [RUN]")
+    if not ok then return nil, why end
+    local host, closed = ctx:host { create = false }
+    if not host then return nil, closed end
+    local row, none = select.run(host, words[1], LIVING)
+    if not row then return nil, none end
+    local was = row.status
+    if not ENDED[was] then
+      local done, failure, code = host:cancel(row.id)
+      if not done then return nil, problem.from(failure, code) end
+      row = settle(host, row)
+    end
+    if ctx.json then
+      ctx:document(document.run(host, row))
+    elseif ENDED[was] then
+      ctx:say(("run #%d had ended before: %s"):format(row.number, was))
+    else
+      ctx:say(("run #%d: %s"):format(row.number, row.status))
+    end
+    return exit.DONE
+  end,
+}

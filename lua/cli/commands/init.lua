@@ -1,0 +1,77 @@
+--- init: makes .symphony/ and a starter melody; safe to repeat.
+local args = require "cli.args"
+local exit = require "cli.exit"
+local paths = require "kit.paths"
+local problem = require "kit.problem"
+local project = require "kit.project"
+local system = require "sy.system"
+local trust = require "kit.trust"
+
+local STARTER = [[
+local melody = require "melody"
+
+local hello = melody "hello"
+hello.doc = "A first melody: finds files and looks at each of them."
+local name = hello:param("name", { type = "string", default = "world", doc = "whom to greet" })
+local pattern = hello:param("pattern", { type = "string", default = "*", doc = "which files to look at" })
+
+local found = hello:task("found", "file.glob", { pattern = pattern })
+local looked = hello:each("looked", found.files, "file.stat", function(file) return { path = file.path } end,
+                          { max_parallel = 4, on_error = "skip" })
+
+hello:output("greeting", hello:text "Hello, {name}!")
+hello:output("files", looked)
+return hello
+]]
+
+local function make_starter(place)
+  local dir = paths.join(place.dir, "melodies")
+  local file = paths.join(dir, "hello.lua")
+  if system.stat(file, false) then return false end
+  local ok, message, code = system.mkdirs(dir)
+  if ok then ok, message, code = system.write_file(file, STARTER) end
+  if not ok then return problem.fail(code, message) end
+  return true
+end
+
+local function tell(ctx, place, made, trusted, had)
+  if ctx.json then
+    ctx:document { project = place.dir, state = place.state_dir, made = made, trusted = trusted }
+    return
+  end
+  ctx:say(("%s is ready"):format(place.dir))
+  if made then ctx:say("melodies/hello.lua is a first melody") end
+  if not trusted then
+    ctx:say(("%s was here before: its code does not run until you say   symphony trust"):format(had))
+    return
+  end
+  ctx:say("symphony run hello   runs it")
+end
+
+return {
+  name = "init",
+  summary = "make .symphony/ and a starter melody; safe to repeat",
+  usage = "init",
+  options = {},
+  example = "symphony init && symphony run hello",
+  run = function(ctx, words)
+    local ok, why = args.count(words, 0, 0, "init")
+    if not ok then return nil, why end
+    local place, bad = project.find(ctx.options.project or ".")
+    if not place then return nil, bad end
+    ctx.place_found = place
+    local had = project.had(place.dir)
+    ok, why = project.prepare(place, true)
+    if not ok then return nil, why end
+    local made = make_starter(place)
+    if made == nil then return nil, problem.new("io_error", "the starter melody cannot be written") end
+    if not had then
+      ok, why = trust.grant(place.dir)
+      if ok == nil then return nil, why end
+    end
+    local host, failed = ctx:host()
+    if not host then return nil, failed end
+    tell(ctx, place, made, trust.trusted(place.dir), had)
+    return exit.DONE
+  end,
+}

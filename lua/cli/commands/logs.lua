@@ -1,0 +1,91 @@
+--- logs: what a run's tasks said and how they ended, in order.
+local args = require "cli.args"
+local board = require "cli.output.board"
+local exit = require "cli.exit"
+local follow = require "cli.follow"
+local json = require "sy.json"
+local select = require "cli.select"
+local term = require "sy.term"
+local text = require "cli.output.text"
+
+local USAGE = "logs [RUN] [TASK] [--failed] [--follow]"
+local STEP_MS = 100
+
+local ENDED = { completed = true, failed = true, cancelled = true }
+
+local NEXT = [[
+SELECT e.seq, e.occurred_at, e.event_type, e.event_payload, t.key, t.id AS task_id, t.task_status, x.name AS extension
+FROM event e JOIN task t ON t.id = e.task_id JOIN extension x ON x.id = e.extension_id
+WHERE e.pipeline_orchestration_id = ?1 AND e.seq > ?2 ORDER BY e.seq]]
+
+--- The keys of tasks that are meant; nil: all.
+local function chosen(host, run, glob, failed)
+  if not glob and not failed then return nil end
+  local rows = host:query("SELECT key, task_status FROM task WHERE pipeline_orchestration_id = ?1", { run })
+  local keys = {}
+  local list, why = rows, nil
+  if glob then list, why = select.tasks(rows, glob) end
+  if not list then return nil, why end
+  for _, row in ipairs(list) do keys[row.key] = not failed or row.task_status == "failed" end
+  return keys
+end
+
+local function said(row)
+  local payload = json.decode(row.event_payload)
+  if type(payload) ~= "table" then return "" end
+  if type(payload.error) == "table" then return ("%s: %s"):format(payload.error.code or "error", payload.error.message or "") end
+  if type(payload.message) == "string" then
+    return (type(payload.code) == "string" and payload.code .. ": " or "") .. payload.message
+  end
+  if type(payload.text) == "string" then return payload.text end
+  return next(payload) and row.event_payload or ""
+end
+
+local function show(ctx, row)
+  if ctx.json then
+    ctx:print(json.encode { seq = row.seq, at = row.occurred_at, task = row.key, extension = row.extension,
+      event_type = row.event_type, text = said(row) })
+    return
+  end
+  local first = true
+  for piece in (said(row) .. "\n"):gmatch("(.-)\n") do
+    local clean = text.clean(piece)
+    if not ctx.style.utf8 then clean = board.ascii(clean) end
+    local head = ("%s  %s  %s"):format(row.occurred_at:sub(12, 23), row.key ~= "" and row.key or "run", row.event_type)
+    ctx:print(((first and head or "  ") .. "  " .. clean):gsub("%s+$", ""))
+    first = false
+  end
+end
+
+return {
+  name = "logs",
+  summary = "what a run's tasks said and how they ended",
+  usage = USAGE,
+  options = {
+    { name = "failed", doc = "only tasks that failed" },
+    { name = "follow", doc = "go on until the run has ended" },
+  },
+  example = "symphony logs last 'checks/*' --failed",
+  run = function(ctx, words)
+    local ok, why = args.count(words, 0, 2, USAGE)
+    if not ok then return nil, why end
+    local host, closed = follow.open(ctx)
+    if not host then return nil, closed end
+    local row, none = select.run(host, words[1])
+    if not row then return nil, none end
+    if words.options.follow then term.take_signal() end
+    local since = 0
+    while true do
+      row = select.run(host, row.id)
+      local keys, unknown = chosen(host, row.id, words[2], words.options.failed)
+      if unknown then return nil, unknown end
+      for _, event in ipairs(host:query(NEXT, { row.id, since })) do
+        if not keys or keys[event.key] then show(ctx, event) end
+        since = event.seq
+      end
+      if not words.options.follow or ENDED[row.status] then return exit.DONE end
+      host:step(STEP_MS)
+      if term.take_signal() then return exit.INTERRUPTED end
+    end
+  end,
+}

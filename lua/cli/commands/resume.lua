@@ -1,0 +1,68 @@
+--- resume: goes on with a run that was interrupted, parked, or waits after a crash.
+local args = require "cli.args"
+local document = require "cli.output.document"
+local follow = require "cli.follow"
+local json = require "sy.json"
+local problem = require "kit.problem"
+local runner = require "kit.runner"
+local select = require "cli.select"
+
+local USAGE = "resume [RUN] [--retry TASK | --skip TASK | --result TASK=JSON] [--accept-code]"
+
+local RESUMABLE = {
+  sql = "p.status IN ('running', 'pending', 'paused', 'waiting')",
+  what = "to resume: none was interrupted",
+}
+
+local function choice(options)
+  local given = {}
+  for _, name in ipairs { "retry", "skip", "result" } do
+    if options[name] then given[#given + 1] = "--" .. name end
+  end
+  if #given > 1 then return problem.fail("usage", table.concat(given, " and ") .. " exclude each other") end
+  local chosen = { retry = options.retry, skip = options.skip, accept_code = options["accept-code"] }
+  if options.result then
+    local task, text = options.result:match("^([^=]+)=(.*)$")
+    local value, failure = nil, "it is TASK=JSON"
+    if task then value, failure = json.decode(text) end
+    if value == nil then return problem.fail("usage", "--result: " .. tostring(failure), { hint = "--result upload='{\"ok\":true}'" }) end
+    chosen.result = { task = task, value = value }
+  end
+  return chosen
+end
+
+return {
+  name = "resume",
+  summary = "go on with an interrupted run",
+  usage = USAGE,
+  options = {
+    { name = "retry", argument = "TASK", doc = "run this task again, also when it may have taken effect" },
+    { name = "skip", argument = "TASK", doc = "go on as if this task had been skipped" },
+    { name = "result", argument = "TASK=JSON", doc = "go on with this as the task's output" },
+    { name = "accept-code", doc = "go on although an extension's code has changed since" },
+  },
+  example = "symphony resume 7 --retry upload",
+  run = function(ctx, words)
+    local ok, why = args.count(words, 0, 1, USAGE)
+    if not ok then return nil, why end
+    local chosen, bad = choice(words.options)
+    if not chosen then return nil, bad end
+    local host, closed = ctx:host { create = false }
+    if not host then return nil, closed end
+    local row, none = select.run(host, words[1], RESUMABLE)
+    if not row then return nil, none end
+    local status, alive = document.status(host, row)
+    local changes = chosen.retry or chosen.skip or chosen.result
+    if (status == "completed" or status == "failed" or status == "cancelled") and not changes then
+      return follow.conclude(ctx, host, row)
+    end
+    if alive and row.owner_host ~= host:id() then
+      return problem.fail("run_owned", ("run #%d is being run by another process"):format(row.number),
+        { hint = ("symphony show %d   shows how far it is; symphony cancel %d   ends it"):format(row.number, row.number) })
+    end
+    local run, failure = runner.resume(host, ctx:place(), row, chosen)
+    if not run then return nil, failure end
+    local params = json.decode(row.params)
+    return follow.run(ctx, host, { run = row.id, number = row.number }, { name = document.name(row), params = params, ops = run.ops })
+  end,
+}

@@ -1,0 +1,132 @@
+--- run: a melody, from its file or name to its results.
+local args = require "cli.args"
+local exit = require "cli.exit"
+local follow = require "cli.follow"
+local json = require "sy.json"
+local params = require "cli.params"
+local plan = require "melody.plan"
+local problem = require "kit.problem"
+local project = require "kit.project"
+local runner = require "kit.runner"
+local text = require "cli.output.text"
+
+local USAGE = "run MELODY [-p key=value]... [--params FILE] [--durability full|process|none] [--dry-run] [--detach] [--parallel N] [--mode manual]"
+
+--- Shows what is wrong with a melody; the exit code when nothing may run.
+local function refused(ctx, problems)
+  if ctx.json then return nil, problems[1] end
+  ctx:complain_all(problems)
+  return exit.of(problems[1].code) ~= exit.FAILED and exit.of(problems[1].code) or exit.USAGE
+end
+
+local function only_errors(problems)
+  local list = {}
+  for _, one in ipairs(problems) do
+    if one.severity ~= "warning" then list[#list + 1] = one end
+  end
+  return list
+end
+
+local function dry_run(ctx, prepared)
+  local document, message, code = plan.document(prepared.definition, prepared.ops)
+  if not document then return nil, problem.new(code, message) end
+  if ctx.json then
+    ctx:document(document)
+    return exit.DONE
+  end
+  local rows = {}
+  for i, task in ipairs(document.tasks) do
+    rows[i] = { task.key, task.operation, #task.after > 0 and "after " .. table.concat(task.after, ", ") or "" }
+  end
+  ctx:print(("%s  would run, in this order"):format(document.melody))
+  for _, line in ipairs(text.table(rows, { indent = "  " })) do ctx:print(line) end
+  ctx:print(#document.may_touch > 0 and "It may" or "It touches nothing outside itself")
+  for _, what in ipairs(document.may_touch) do ctx:print("  " .. what) end
+  return exit.DONE
+end
+
+--- In the parent: what the child reported.
+local function told(ctx, report)
+  local value = json.decode(report)
+  if type(value) ~= "table" then return nil, problem.new("internal", "the background process ended before it had started the run") end
+  if value.error then
+    local err = value.error
+    local where = type(err.where) == "table" and err.where or {}
+    local function plain(item) return item ~= json.null and item or nil end
+    return nil, problem.new(err.code, err.message,
+      { file = plain(where.file), line = plain(where.line), task = plain(where.task), hint = plain(err.hint) })
+  end
+  if ctx.json then
+    ctx:document(value)
+  else
+    ctx:say(("%s  run #%d goes on in the background   symphony show %d"):format(value.melody or "run", value.number, value.number))
+  end
+  return exit.DONE
+end
+
+local function start(ctx, prepared, bound)
+  local host, why = ctx:host()
+  if not host then return nil, nil, why end
+  local run, bad = runner.start(host, prepared, {
+    params = bound,
+    durability = ctx:setting "run.durability",
+    parallel = ctx:setting "run.parallel",
+    mode = "manual",
+  })
+  return host, run, bad
+end
+
+--- In the child: starts, reports, goes on until the run has ended.
+local function in_background(ctx, prepared, bound, report)
+  local host, run, why = start(ctx, prepared, bound)
+  if not run then
+    report(json.encode { error = { code = why.code, message = why.message, where = why.where, hint = why.hint } })
+    return exit.of(why.code)
+  end
+  report(json.encode { run = run.run, number = run.number, status = run.status })
+  ctx.json, ctx.quiet = false, true
+  return follow.run(ctx, host, run, { name = prepared.definition.name })
+end
+
+local function run(ctx, words)
+  local ok, why = args.count(words, 1, 1, USAGE)
+  if not ok then return nil, why end
+  local place = ctx:place()
+  ok, why = project.check(place)
+  if not ok then return nil, why end
+  local given, typed, bad = params.collect(words.options)
+  if not given then return nil, bad end
+  local prepared, missing = runner.prepare(place, words[1])
+  if not prepared then return nil, missing end
+  if not prepared.ok then return refused(ctx, only_errors(prepared.problems)) end
+  local bound, problems = runner.bind(prepared.definition, given, typed)
+  if not bound then return refused(ctx, problems) end
+  if words.options["dry-run"] then return dry_run(ctx, prepared) end
+  if words.options.detach then
+    local role, report = require("sy.detach").detach()
+    if role == "parent" then return told(ctx, report) end
+    if role == "child" then return in_background(ctx, prepared, bound, report) end
+    return nil, problem.new("io_error", report)
+  end
+  local host, started, failure = start(ctx, prepared, bound)
+  if not started then return nil, failure end
+  follow.mention_interrupted(ctx, host)
+  return follow.run(ctx, host, started, { name = prepared.definition.name, params = bound, ops = prepared.ops })
+end
+
+return {
+  name = "run",
+  summary = "run a melody",
+  usage = USAGE,
+  options = {
+    { name = "param", short = "p", argument = "KEY=VALUE", repeated = true, doc = "a parameter, read by the type the melody declares" },
+    { name = "params", argument = "FILE", doc = "parameters as a JSON object; -p wins over it" },
+    { name = "durability", argument = "LEVEL", choices = { "full", "process", "none" }, doc = "what a crash may lose: full, process or none" },
+    { name = "dry-run", doc = "check, show the order and what it may touch, run nothing" },
+    { name = "detach", doc = "return once the run is committed; it goes on in the background" },
+    { name = "parallel", argument = "N", doc = "tasks at the same time" },
+    { name = "mode", argument = "MODE", choices = { "manual" }, default = "manual", doc = "who decides: manual" },
+  },
+  example = "symphony run review -p base=main",
+  run = run,
+}

@@ -1,0 +1,60 @@
+--- runs: what has run in this project, the latest first.
+local args = require "cli.args"
+local document = require "cli.output.document"
+local exit = require "cli.exit"
+local follow = require "cli.follow"
+local json = require "sy.json"
+local problem = require "kit.problem"
+local text = require "cli.output.text"
+
+local DEFAULT_LIMIT = 50
+
+local function rows_of(host, limit)
+  return host:query([[
+SELECT p.*, m.name AS melody_name FROM pipeline_orchestration p LEFT JOIN melody m ON m.id = p.melody_id
+ORDER BY p.number DESC LIMIT ?1]], { limit })
+end
+
+local STATES = { completed = "ok", failed = "fail", cancelled = "skip", waiting = "wait", paused = "wait", running = "run", pending = "pending" }
+
+local function table_of(ctx, list)
+  local rows = {}
+  for i, run in ipairs(list) do
+    rows[i] = {
+      ctx.style:sign(STATES[run.status]) .. " " .. run.number,
+      run.melody,
+      run.interrupted and "interrupted" or run.status,
+      run.started_at ~= json.null and run.started_at:gsub("T", " "):sub(1, 19) or "",
+      text.duration(run.cost.ms),
+    }
+  end
+  return text.table(rows, { right = { [5] = true } })
+end
+
+return {
+  name = "runs",
+  summary = "what has run here, the latest first",
+  usage = "runs [--limit N]",
+  options = { { name = "limit", argument = "N", default = tostring(DEFAULT_LIMIT), doc = "at most so many" } },
+  example = "symphony runs --limit 5",
+  run = function(ctx, words)
+    local ok, why = args.count(words, 0, 0, "runs [--limit N]")
+    if not ok then return nil, why end
+    local limit = math.tointeger(tonumber(words.options.limit) or 0.5)
+    if not limit or limit < 1 then return problem.fail("usage", "--limit is a whole number from 1") end
+    local list = json.array {}
+    if ctx:place().exists then
+      local host, closed = follow.open(ctx)
+      if not host then return nil, closed end
+      for i, row in ipairs(rows_of(host, limit)) do list[i] = document.run_line(host, row) end
+    end
+    if ctx.json then
+      ctx:document { runs = list }
+    elseif #list == 0 then
+      ctx:say("nothing has run here yet   symphony run hello")
+    else
+      for _, line in ipairs(table_of(ctx, list)) do ctx:print(line) end
+    end
+    return exit.DONE
+  end,
+}

@@ -1,0 +1,200 @@
+--- Follows a run until it has ended, draws its progress, parks it on SIGINT and SIGTERM, shows what it gave.
+local Board = require "cli.output.board"
+local Progress = require "cli.output.progress"
+local document = require "cli.output.document"
+local exit = require "cli.exit"
+local json = require "sy.json"
+local problem = require "kit.problem"
+local results = require "cli.output.results"
+local select = require "cli.select"
+local system = require "sy.system"
+local term = require "sy.term"
+local text = require "cli.output.text"
+
+local M = {}
+
+local STEP_MS = 50
+local PARK_MS = 5000
+
+local ENDED = { completed = true, failed = true, cancelled = true, waiting = true, paused = true }
+
+local function title(ctx, name, run, params)
+  local words = {}
+  for _, key in ipairs(params.order) do
+    local value = params.values[key]
+    if type(value) == "string" and value ~= "" and #value < 40 then words[#words + 1] = ("%s %s"):format(key, text.clean(value)) end
+  end
+  words[#words + 1] = ("run #%d"):format(run.number)
+  return ("%s  %s"):format(ctx.style:paint("bold", name), table.concat(words, " " .. ctx.style:letter "dot" .. " "))
+end
+
+local function ordered(values)
+  local order = {}
+  for name in pairs(values or {}) do order[#order + 1] = name end
+  table.sort(order)
+  return { order = order, values = values or {} }
+end
+
+local function watcher(ctx, host, run, options)
+  if ctx.json or ctx.quiet then return nil end
+  local _, rows = term.size(1)
+  local function template(operation)
+    local found = options.ops and options.ops(operation)
+    return found and found.summary or nil
+  end
+  return Progress.new(Board.new(host, run.run, ctx.style, template), {
+    live = ctx.terminal.stdout,
+    style = ctx.style,
+    rows = rows,
+    title = title(ctx, options.name, run, ordered(options.params)),
+    write = function(piece)
+      io.stdout:write(piece)
+      io.stdout:flush()
+    end,
+  })
+end
+
+--- Parks the run and waits until that is committed.
+local function park(host, run)
+  host:pause(run.run)
+  local deadline = system.monotonic_ms() + PARK_MS
+  while system.monotonic_ms() < deadline do
+    local state = host:run_state(run.run)
+    if not state or ENDED[state.status] then return end
+    host:step(STEP_MS)
+  end
+end
+
+--- Steps the host until the run has ended or a signal came.
+---@return string? signal
+local function wait(host, run, watch)
+  local subscription = watch and host:on_event("run." .. run.run .. ".>", function(event) watch:event(event) end)
+  local signal
+  while true do
+    local state = host:run_state(run.run)
+    if not state or ENDED[state.status] then break end
+    signal = term.take_signal()
+    if signal then
+      park(host, run)
+      break
+    end
+    host:step(STEP_MS)
+    if watch then watch:tick() end
+  end
+  if subscription then host:off_event(subscription) end
+  if watch then watch:finish() end
+  return signal
+end
+
+local function say_all(ctx, lines)
+  for _, line in ipairs(lines) do ctx:say(line) end
+end
+
+--- What to type when a run has not simply ended well.
+local function next_step(ctx, doc)
+  local n = doc.number
+  if doc.status == "completed" then return nil end
+  if doc.status == "waiting" then
+    for _, task in ipairs(doc.tasks) do
+      local code = type(task.error) == "table" and task.error.code
+      if code == "effect_uncertain" then
+        return ("`%s` may have taken effect before the crash: symphony resume %d --retry %s | --skip %s | --result %s=JSON")
+          :format(task.key, n, task.key, task.key, task.key)
+      end
+    end
+    return ("run #%d waits   symphony show %d"):format(n, n)
+  end
+  if doc.status == "paused" then return ("run #%d is parked   symphony resume %d"):format(n, n) end
+  if doc.status == "failed" then return ("symphony logs %d --failed   shows why; symphony resume %d --retry TASK   tries again"):format(n, n) end
+  return nil
+end
+
+local function failure_of(doc)
+  if type(doc.error) == "table" and doc.error ~= json.null then return doc.error end
+  for _, task in ipairs(doc.tasks) do
+    if task.status == "failed" and task.error ~= json.null then return task.error end
+  end
+  return nil
+end
+
+local function plain(value)
+  if value == json.null then return nil end
+  return value
+end
+
+local function as_problem(err)
+  local where = err.where or {}
+  return problem.new(plain(err.code) or "internal", plain(err.message) or "it failed",
+    { file = plain(where.file), line = plain(where.line), task = plain(where.task), hint = plain(err.hint) })
+end
+
+--- Shows an ended (or parked) run. Returns its exit code.
+---@param ctx Context
+---@param host table
+---@param row table of pipeline_orchestration
+---@return integer
+function M.conclude(ctx, host, row)
+  local doc = document.run(host, row)
+  local code = document.exit_code(doc.status, doc.interrupted)
+  if ctx.json then
+    ctx:document(doc)
+    return code
+  end
+  if doc.status == "completed" then
+    local raw = json.decode(row.outputs or "{}") or {}
+    say_all(ctx, results.lines(raw, ctx.style))
+    local written, why = results.export(host, ctx:place(), doc.number, raw)
+    if not written then ctx:complain(why) end
+    ctx:say(results.footer(written or {}, doc.number, ctx.style))
+    return code
+  end
+  local failure = doc.status == "failed" and failure_of(doc)
+  if failure then ctx:complain(as_problem(failure)) end
+  if doc.status == "cancelled" then ctx:note(("run #%d was cancelled"):format(doc.number)) end
+  local hint = next_step(ctx, doc)
+  if hint then ctx:note(hint) end
+  return code
+end
+
+--- Follows a run that has just been started.
+---@param ctx Context
+---@param host table
+---@param run { run: string, number: integer }
+---@param options { name: string, params: table?, ops: function? }
+---@return integer? exit code
+---@return Problem?
+function M.run(ctx, host, run, options)
+  term.take_signal()
+  local signal = wait(host, run, watcher(ctx, host, run, options))
+  local row, why = select.run(host, run.run)
+  if not row then return nil, why end
+  local code = M.conclude(ctx, host, row)
+  return signal and code ~= exit.DONE and exit.INTERRUPTED or code
+end
+
+--- One line about runs whose owner is dead, on stderr: what to type.
+---@param ctx Context
+---@param host table
+function M.mention_interrupted(ctx, host)
+  local rows = host:query([[
+SELECT id, number, owner_host FROM pipeline_orchestration WHERE status IN ('running', 'pending') ORDER BY number DESC LIMIT 20]], {})
+  for _, row in ipairs(rows) do
+    if row.owner_host == json.null or row.owner_host == nil or not host:alive(row.owner_host) then
+      ctx:note(("run #%d was interrupted   symphony resume %d"):format(row.number, row.number))
+      return
+    end
+  end
+end
+
+--- Opens the host of a project that has one already, and mentions what was interrupted.
+---@param ctx Context
+---@return table? host
+---@return Problem?
+function M.open(ctx)
+  local host, why = ctx:host { create = false }
+  if not host then return nil, why end
+  M.mention_interrupted(ctx, host)
+  return host
+end
+
+return M

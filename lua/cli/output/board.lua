@@ -1,0 +1,162 @@
+--- The tasks of one run as lines: what is known of each, in the order in which the melody runs them.
+local document = require "cli.output.document"
+local json = require "sy.json"
+local summary = require "cli.output.summary"
+local text = require "cli.output.text"
+
+local M = {}
+
+local TEXT_WIDTH = 24
+local TIME_WIDTH = 8
+
+---@class Board
+local Board = {}
+Board.__index = Board
+
+--- A board of a run that has just been started.
+---@param host table
+---@param run string id
+---@param style Style
+---@param template fun(operation: string): string? the summary template of an operation
+---@return Board
+function M.new(host, run, style, template)
+  local row = host:query("SELECT task_dag, execution_sequence FROM pipeline_orchestration WHERE id = ?1", { run })[1]
+  local self = setmetatable({ host = host, run = run, style = style, template = template, lines = {}, by_key = {} }, Board)
+  for _, task in ipairs(document.ordered(json.decode(row.task_dag), json.decode(row.execution_sequence) or {})) do
+    local line = { key = task.key, verb = task.verb, operation = task.operation, state = "pending", text = "" }
+    self.lines[#self.lines + 1] = line
+    self.by_key[task.key] = line
+  end
+  self.key_width = 0
+  for _, line in ipairs(self.lines) do self.key_width = math.max(self.key_width, #line.key) end
+  return self
+end
+
+local ROWS = [[
+SELECT t.id, t.key, t.task_status, t.outcome, t.attempts, t.error, t.output, t.output_hash, t.cost_ms, t.operation,
+       t.created_at, t.started_at, t.completed_at
+FROM task t WHERE t.pipeline_orchestration_id = ?1 AND t.key <> '' AND instr(t.key, '/') = 0]]
+
+local CHILDREN = [[
+SELECT count(*) AS total, coalesce(sum(t.task_status = 'completed' AND t.outcome <> 'skipped'), 0) AS done,
+       coalesce(sum(t.outcome = 'skipped'), 0) AS skipped, coalesce(sum(t.task_status = 'failed'), 0) AS failed
+FROM task t WHERE t.pipeline_orchestration_id = ?1 AND t.parent_task_id = ?2]]
+
+local function present(value)
+  return value ~= nil and value ~= json.null
+end
+
+local function children_text(counts)
+  local words = {}
+  if counts.skipped > 0 then words[#words + 1] = counts.skipped .. " skipped" end
+  if counts.failed > 0 then words[#words + 1] = counts.failed .. " failed" end
+  local base = ("%d of %d"):format(counts.done, counts.total)
+  return #words > 0 and ("%s (%s)"):format(base, table.concat(words, ", ")) or base
+end
+
+local function output_of(host, row)
+  if present(row.output) then return json.decode(row.output) end
+  if not present(row.output_hash) then return nil end
+  local bytes = host:artifact_get(row.output_hash)
+  return bytes and json.decode(bytes) or nil
+end
+
+local function error_text(row, fallback)
+  local why = present(row.error) and json.decode(row.error) or nil
+  if type(why) ~= "table" then return fallback end
+  return (tostring(why.message or why.code or fallback):gsub("%s*\n.*$", ""))
+end
+
+local function finished_state(row)
+  if row.task_status == "failed" then return row.outcome == "cancelled" and "skip" or "fail" end
+  if row.outcome == "skipped" then return "skip" end
+  if row.outcome == "fallback" or row.outcome == "compensated" then return "warn" end
+  return "ok"
+end
+
+function Board:finished_text(line, row)
+  if row.outcome == "skipped" then return "skipped: " .. error_text(row, "its condition does not hold") end
+  if row.task_status == "failed" then return error_text(row, row.outcome or "failed") end
+  local said = summary.of(output_of(self.host, row), self.template(line.operation or row.operation))
+  if row.outcome == "cached" then return said == "" and "cached" or said .. " (cached)" end
+  return said
+end
+
+function Board:update_line(line, row)
+  line.id = row.id
+  line.ms = row.cost_ms
+  line.started_at = row.started_at
+  local counts = line.verb == "each" and self.host:query(CHILDREN, { self.run, row.id })[1] or nil
+  if row.task_status == "completed" or row.task_status == "failed" then
+    line.done = true
+    line.state = finished_state(row)
+    line.text = self:finished_text(line, row)
+    if counts and line.state == "ok" then
+      if line.text == "" then line.text = children_text(counts) end
+      if counts.failed + counts.skipped > 0 then line.state = "warn" end
+    end
+  elseif row.task_status == "pending" then
+    line.state, line.text = "pending", row.attempts > 0 and "trying again" or ""
+  else
+    line.state = "run"
+    line.text = counts and children_text(counts) or line.progress or ""
+  end
+end
+
+--- Reads what has been committed since.
+---@return table[] ended lines that have ended since the last call, in order
+function Board:refresh()
+  local ended = {}
+  for _, row in ipairs(self.host:query(ROWS, { self.run })) do
+    local line = self.by_key[row.key]
+    if line and not line.done then
+      self:update_line(line, row)
+      if line.done then ended[#ended + 1] = line end
+    end
+  end
+  return ended
+end
+
+--- Takes an event of the run: progress has no row.
+---@param event table
+function Board:event(event)
+  local line = event.event_type == "task.progress" and self.by_key[event.topic:match("^run%.[^%.]+%.([^%.]+)%.") or ""]
+  local payload = line and event.payload
+  if type(payload) ~= "table" then return end
+  local count = present(payload.total) and ("%g of %g"):format(payload.done or 0, payload.total) or nil
+  line.progress = present(payload.text) and payload.text or count
+end
+
+--- How many of the tasks have ended.
+---@return integer done, integer all
+function Board:count()
+  local done = 0
+  for _, line in ipairs(self.lines) do done = done + (line.done and 1 or 0) end
+  return done, #self.lines
+end
+
+--- One task as a line of at most the terminal's width.
+---@param line table
+---@return string
+function Board:render(line)
+  local head = "  " .. self.style:sign(line.state) .. " " .. text.pad(line.key, self.key_width) .. "  "
+  local time = line.ms and line.done and line.state ~= "skip" and text.duration(line.ms) or ""
+  local room = self.style.columns - text.width(head) - TIME_WIDTH - 2
+  local said = text.clean(line.text or "")
+  if time == "" then room = room + TIME_WIDTH + 2 end
+  said = text.cut(said, math.max(room, 12), self.style:letter "ellipsis")
+  if not self.style.utf8 then said = M.ascii(said) end
+  if time == "" then return ((head .. said):gsub("%s+$", "")) end
+  return head .. text.pad(said, TEXT_WIDTH) .. text.pad(time, TIME_WIDTH, true)
+end
+
+local ASCII = { ["−"] = "-", ["–"] = "-", ["—"] = "-", ["→"] = "->", ["·"] = "|", ["…"] = "...", ["“"] = '"', ["”"] = '"', ["’"] = "'" }
+
+--- Text for a terminal whose letters are ASCII.
+---@param said string
+---@return string
+function M.ascii(said)
+  return (said:gsub("[\xC2-\xF4][\x80-\xBF]*", function(letter) return ASCII[letter] or "?" end))
+end
+
+return M

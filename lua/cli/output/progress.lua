@@ -1,0 +1,100 @@
+--- Watching a run: on a terminal a picture that is drawn anew, elsewhere a line when a task has ended.
+local system = require "sy.system"
+local text = require "cli.output.text"
+
+local M = {}
+
+local FRAME_MS = 80
+local BAR_WIDTH = 24
+local SPARE_ROWS = 4
+
+---@class Progress
+local Progress = {}
+Progress.__index = Progress
+
+--- Prepares watching; `write` gets pieces of text.
+---@param board Board
+---@param options { live: boolean, style: Style, title: string, write: fun(text: string), rows: integer? }
+---@return Progress
+function M.new(board, options)
+  local self = setmetatable({
+    board = board,
+    live = options.live,
+    style = options.style,
+    write = options.write,
+    rows = options.rows or 24,
+    drawn = 0,
+    began = system.monotonic_ms(),
+    next_frame = 0,
+    dirty = true,
+  }, Progress)
+  self.write(options.title .. "\n")
+  return self
+end
+
+function Progress:bar()
+  local done, all = self.board:count()
+  local filled = all > 0 and done * BAR_WIDTH // all or 0
+  local bar = self.style:letter("full"):rep(filled) .. self.style:letter("empty"):rep(BAR_WIDTH - filled)
+  return ("  %s  %d/%d  %s"):format(bar, done, all, text.duration(system.monotonic_ms() - self.began))
+end
+
+--- Lines that fit: when there are too many, those that run and the last that ended.
+function Progress:visible()
+  local lines, room = self.board.lines, self.rows - SPARE_ROWS
+  if #lines <= room then return lines end
+  local shown, ended = {}, {}
+  for _, line in ipairs(lines) do
+    if line.state == "run" and #shown < room then shown[#shown + 1] = line end
+    if line.done then ended[#ended + 1] = line end
+  end
+  for i = math.max(1, #ended - (room - #shown) + 1), #ended do table.insert(shown, 1, ended[i]) end
+  return shown
+end
+
+function Progress:erase()
+  if self.drawn > 0 then self.write(("\27[%dA\27[J"):format(self.drawn)) end
+  self.drawn = 0
+end
+
+function Progress:draw()
+  self:erase()
+  local lines = {}
+  for _, line in ipairs(self:visible()) do lines[#lines + 1] = self.board:render(line) end
+  lines[#lines + 1] = self:bar()
+  self.write(table.concat(lines, "\n") .. "\n")
+  self.drawn = #lines
+end
+
+--- Takes an event of the run.
+---@param event table
+function Progress:event(event)
+  self.board:event(event)
+  self.dirty = true
+end
+
+--- Draws what has changed. Called after each step of the host.
+function Progress:tick()
+  local now = system.monotonic_ms()
+  if self.live then
+    if now < self.next_frame then return end
+    if self.dirty then self.board:refresh() end
+    self:draw()
+  elseif self.dirty and now >= self.next_frame then
+    for _, line in ipairs(self.board:refresh()) do self.write(self.board:render(line) .. "\n") end
+  end
+  self.dirty = false
+  self.next_frame = now + FRAME_MS
+end
+
+--- The last picture, which stays: all tasks, without the bar.
+function Progress:finish()
+  local ended = self.board:refresh()
+  if self.live then
+    self:erase()
+    ended = self.board.lines
+  end
+  for _, line in ipairs(ended) do self.write(self.board:render(line) .. "\n") end
+end
+
+return M

@@ -1,0 +1,159 @@
+--- Puts extensions that a melody needs before the engine: their rows in the database, and the C registry.
+--- Rows are written only when something changed; a run's tasks refer to the version row.
+local json = require "sy.json"
+local lifecycle = require "kit.lifecycle"
+local problem = require "kit.problem"
+
+local M = {}
+
+local UPSERT_EXTENSION = [[
+INSERT INTO extension (id, orchestra_kit_id, manifest, capabilities, extension_type, installed_at, name, source, path,
+                       extension_version_id)
+SELECT ?1, orchestra_kit.id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM orchestra_kit WHERE true
+ON CONFLICT (id) DO UPDATE SET manifest = excluded.manifest, capabilities = excluded.capabilities,
+  source = excluded.source, path = excluded.path, extension_version_id = excluded.extension_version_id, removed_at = NULL]]
+
+local ADD_VERSION = [[
+INSERT INTO extension_version (id, extension_id, version, code_hash, manifest, installed_at)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (extension_id, version, code_hash) DO NOTHING]]
+
+local UPSERT_KIND = {
+  operator = [[
+INSERT INTO operator (extension_id, operator_type, input_schema, output_schema) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (extension_id) DO UPDATE SET operator_type = excluded.operator_type,
+  input_schema = excluded.input_schema, output_schema = excluded.output_schema]],
+  instrument = [[
+INSERT INTO instrument (extension_id, model_type, model_configuration, performance_metrics) VALUES (?1, ?2, ?3, '{}')
+ON CONFLICT (extension_id) DO UPDATE SET model_type = excluded.model_type,
+  model_configuration = excluded.model_configuration]],
+  motif = [[
+INSERT INTO motif (extension_id, ui_components, theme_integration) VALUES (?1, ?2, ?3)
+ON CONFLICT (extension_id) DO UPDATE SET ui_components = excluded.ui_components,
+  theme_integration = excluded.theme_integration]],
+}
+
+local function object(map)
+  if next(map) == nil then return "{}" end
+  return json.encode(map)
+end
+
+local function schemas(manifest, part)
+  local map = {}
+  for name, operation in pairs(manifest.operation) do map[name] = operation[part] end
+  return object(map)
+end
+
+local function kind_row(manifest, id)
+  local kind = manifest.extension.type
+  if kind == "operator" then
+    return { id, manifest.operator.operator_type, schemas(manifest, "input"), schemas(manifest, "output") }
+  elseif kind == "instrument" then
+    return { id, manifest.instrument.model_type, object(manifest.instrument.model_configuration) }
+  end
+  return { id, object(manifest.motif.ui_components), object(manifest.motif.theme_integration) }
+end
+
+local function write(host, sql, params)
+  local ok, failure, code = host:write(sql, params)
+  if not ok then return nil, problem.from(failure, code) end
+  return true
+end
+
+--- The row of an extension with the version in use, or nil.
+local function known(host, entry)
+  return host:query([[
+SELECT e.id, e.extension_type, e.removed_at, e.source, v.id AS version_id
+FROM extension e LEFT JOIN extension_version v ON v.extension_id = e.id AND v.version = ?2 AND v.code_hash = ?3
+WHERE e.name = ?1]], { entry.name, entry.manifest.extension.version, entry.code_hash })[1]
+end
+
+local function is_null(value)
+  return value == nil or value == json.null
+end
+
+--- Whether the row says already what the entry says.
+local function current(row, entry)
+  return row and not is_null(row.version_id) and is_null(row.removed_at) and row.source == entry.origin
+end
+
+local function write_rows(host, entry, row)
+  local manifest, now = entry.manifest, host:now()
+  if row and row.extension_type ~= manifest.extension.type then
+    return problem.fail("manifest_invalid", ("%s was of type %s; a name keeps its type"):format(entry.name, row.extension_type),
+      { file = entry.file, hint = "give it another name" })
+  end
+  local id = row and row.id or host:new_id()
+  local version_id = row and not is_null(row.version_id) and row.version_id or host:new_id()
+  local text = json.encode(manifest)
+  local steps = {
+    { UPSERT_EXTENSION, { id, text, object(manifest.capabilities), manifest.extension.type, now, entry.name, entry.origin,
+      entry.dir or json.null, version_id } },
+    { UPSERT_KIND[manifest.extension.type], kind_row(manifest, id) },
+    { ADD_VERSION, { version_id, id, manifest.extension.version, entry.code_hash, text, now } },
+  }
+  for _, step in ipairs(steps) do
+    local ok, why = write(host, step[1], step[2])
+    if not ok then return nil, why end
+  end
+  return { id = id, version_id = version_id }
+end
+
+local function description(entry, ids)
+  local operations = {}
+  for name, declared in pairs(entry.manifest.operation) do
+    operations[name] = {
+      effects = declared.effects,
+      idempotent = declared.idempotent,
+      cache = declared.cache,
+      input = declared.input,
+      output = declared.output,
+    }
+  end
+  return {
+    id = ids.id,
+    version_id = ids.version_id,
+    name = entry.name,
+    type = entry.manifest.extension.type,
+    entry = entry.manifest.extension.entry,
+    capabilities = entry.manifest.capabilities,
+    operations = operations,
+    sources = entry.sources,
+    max_parallel = entry.manifest.capabilities.max_parallel,
+  }
+end
+
+--- Writes rows where needed and registers the extension with the host.
+---@param host table
+---@param entry ExtensionEntry loaded
+---@return table? ids {id, version_id}
+---@return Problem?
+function M.one(host, entry)
+  local row = known(host, entry)
+  local ids, why = row and { id = row.id, version_id = row.version_id }, nil
+  if not current(row, entry) then ids, why = write_rows(host, entry, row) end
+  if not ids then return nil, why end
+  local ok, failure, code = host:register(description(entry, ids))
+  if not ok then
+    why = problem.from(failure, code)
+    lifecycle.set(host, ids.id, "error", why)
+    return nil, why
+  end
+  lifecycle.set(host, ids.id, "activated")
+  return ids
+end
+
+--- Installs each named extension, once a host.
+---@param host table
+---@param registry Registry
+---@param names string[]
+---@return boolean?, Problem?
+function M.all(host, registry, names)
+  for _, name in ipairs(names) do
+    local entry, why = registry:extension(name)
+    if entry then entry, why = M.one(host, entry) end
+    if not entry then return nil, why end
+  end
+  return true
+end
+
+return M

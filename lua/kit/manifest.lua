@@ -1,0 +1,229 @@
+--- A Symphony.toml, checked and filled in. Every problem names file and line, and what was probably meant.
+local keys = require "kit.manifest_keys"
+local problem = require "kit.problem"
+local semver = require "kit.semver"
+local suggest = require "kit.suggest"
+local units = require "kit.units"
+
+local M = {}
+
+local KINDS = { "instrument", "operator", "motif" }
+local SECTIONS = { "extension", "operator", "instrument", "motif", "operation", "capabilities", "dependencies", "player", "contributes" }
+
+local function sorted_keys(map)
+  local names = {}
+  for name in pairs(map) do names[#names + 1] = tostring(name) end
+  table.sort(names)
+  return names
+end
+
+local function is_list(value)
+  return type(value) == "table" and (next(value) == nil or #value > 0)
+end
+
+--- The line of a dotted path, or of the nearest part above it.
+local function line_of(check, path)
+  while path do
+    local line = check.lines[path]
+    if line then return line end
+    path = path:match("^(.*)%.[^.]+$") or path:match("^(.*)%[%d+%]$")
+  end
+  return nil
+end
+
+local function add(check, path, message, hint)
+  local line = path and line_of(check, path)
+  check.problems[#check.problems + 1] = problem.new("manifest_invalid", message, { file = check.file, line = line, hint = hint })
+end
+
+local function quoted(value)
+  return type(value) == "string" and ('"%s"'):format(value) or tostring(value)
+end
+
+local READERS = {
+  string = function(value) return type(value) == "string" and value, "a text" end,
+  integer = function(value) return math.type(value) == "integer" and value >= 0 and value, "a whole number, 0 or more" end,
+  number = function(value) return math.type(value) and value >= 0 and value, "a number, 0 or more" end,
+  boolean = function(value) return type(value) == "boolean" and { value }, "true or false" end,
+  table = function(value) return type(value) == "table" and value, "a table" end,
+  schema = function(value) return type(value) == "table" and not (is_list(value) and next(value)) and value, "a table that is a JSON Schema" end,
+  size = function(value) return units.bytes(value) and value, 'a size such as "64MiB"' end,
+  duration = function(value) return units.milliseconds(value) and value, 'a duration such as "30s"' end,
+  strings = function(value)
+    if not is_list(value) then return nil, "a list of texts" end
+    for _, item in ipairs(value) do
+      if type(item) ~= "string" then return nil, "a list of texts" end
+    end
+    return value, ""
+  end,
+}
+
+local function narrow(check, path, rule, text)
+  if rule.choices then
+    for _, choice in ipairs(rule.choices) do
+      if choice == text then return end
+    end
+    add(check, path, ("%s is one of %s, not %s"):format(path, table.concat(rule.choices, ", "), quoted(text)), suggest.hint(text, rule.choices))
+  elseif rule.pattern and not text:match(rule.pattern) then
+    add(check, path, ("%s is %s, not %s"):format(path, rule.shape, quoted(text)))
+  elseif rule.version and not semver.parse(text) then
+    add(check, path, ("%s is major.minor.patch, not %s"):format(path, quoted(text)))
+  elseif rule.range and not semver.range(text) then
+    add(check, path, ("%s is a range such as \">=0.1, <1\", not %s"):format(path, quoted(text)))
+  end
+end
+
+local function read_value(check, path, rule, value)
+  local read, wanted = READERS[rule.type](value)
+  if not read then
+    add(check, path, ("%s is %s, not %s"):format(path, wanted, quoted(value)))
+    return nil
+  end
+  for _, text in ipairs(rule.type == "strings" and read or { rule.type == "string" and read or nil }) do narrow(check, path, rule, text) end
+  if rule.type == "boolean" then return read[1] end
+  return read
+end
+
+--- Reads one table of the manifest against its rules.
+local function section(check, path, rules, value)
+  local out = {}
+  if type(value) ~= "table" then
+    add(check, path, path .. " is a table")
+    return out
+  end
+  for _, name in ipairs(sorted_keys(value)) do
+    local full = path .. "." .. name
+    if rules[name] then
+      out[name] = read_value(check, full, rules[name], value[name])
+    else
+      add(check, full, ("%s has no key `%s`"):format(path, name), suggest.hint(name, sorted_keys(rules)))
+    end
+  end
+  for _, name in ipairs(sorted_keys(rules)) do
+    local rule = rules[name]
+    if value[name] == nil and rule.required then
+      add(check, path, ("%s.%s is missing: %s"):format(path, name, rule.doc))
+    elseif out[name] == nil and rule.default ~= nil then
+      out[name] = rule.default
+    end
+  end
+  return out
+end
+
+--- [capabilities] may write fs.read or a table fs = {read, write}.
+local function flat_capabilities(value)
+  if type(value) ~= "table" or type(value.fs) ~= "table" then return value end
+  local flat = {}
+  for name, item in pairs(value) do
+    if name ~= "fs" then flat[name] = item end
+  end
+  for name, item in pairs(value.fs) do flat["fs." .. name] = item end
+  return flat
+end
+
+local function operation(check, name, value)
+  local path = "operation." .. name
+  if not name:match("^[a-z][a-z0-9_]*$") then add(check, path, ("`%s` is no name of an operation"):format(name)) end
+  local out = section(check, path, keys["operation.*"], value)
+  if out.idempotent == nil then out.idempotent = out.effects == "none" or out.effects == "read" end
+  return out
+end
+
+local function operations(check, value)
+  local out = {}
+  if value == nil then return out end
+  if type(value) ~= "table" then
+    add(check, "operation", "operation is a table of operations")
+    return out
+  end
+  for _, name in ipairs(sorted_keys(value)) do out[name] = operation(check, name, value[name]) end
+  return out
+end
+
+local function dependencies(check, value)
+  local out = {}
+  for name, range in pairs(type(value) == "table" and value or {}) do
+    local path = "dependencies." .. name
+    if type(range) ~= "string" or not semver.range(range) then
+      add(check, path, ("%s is a range such as \"^1.2\", not %s"):format(path, quoted(range)))
+    end
+    out[name] = range
+  end
+  return out
+end
+
+local function contributes(check, value, known)
+  local out = { command = {}, on = {} }
+  for _, kind in ipairs(sorted_keys(type(value) == "table" and value or {})) do
+    local rules = keys["contributes." .. kind .. "[]"]
+    local path = "contributes." .. kind
+    if not rules then
+      add(check, path, ("contributes has no `%s`"):format(kind), suggest.hint(kind, { "command", "on" }))
+    else
+      for i, item in ipairs(value[kind]) do
+        out[kind][i] = section(check, ("%s[%d]"):format(path, i), rules, item)
+        local name = out[kind][i].operation
+        if name and not known[name] then
+          add(check, ("%s[%d].operation"):format(path, i), ("it has no operation `%s`"):format(name), suggest.hint(name, sorted_keys(known)))
+        end
+      end
+    end
+  end
+  return out
+end
+
+local function unknown_sections(check, value)
+  for _, name in ipairs(sorted_keys(value)) do
+    local known = false
+    for _, one in ipairs(SECTIONS) do known = known or one == name end
+    if not known then add(check, name, ("there is no section [%s]"):format(name), suggest.hint(name, SECTIONS)) end
+  end
+end
+
+local function own_kind(check, value, out)
+  local kind = out.extension.type
+  for _, other in ipairs(KINDS) do
+    if other == kind then
+      out[kind] = section(check, kind, keys[kind], value[kind] or {})
+    elseif value[other] ~= nil then
+      add(check, other, ("[%s] does not belong to an extension of type \"%s\""):format(other, tostring(kind)))
+    end
+  end
+end
+
+--- Checks a decoded manifest.
+---@param value table as sy.toml.decode gives it
+---@param lines? table<string, integer> dotted path → line
+---@param file string for messages
+---@return table? manifest normalised
+---@return Problem[]? problems
+function M.check(value, lines, file)
+  local check = { file = file, lines = lines or {}, problems = {} }
+  unknown_sections(check, value)
+  local out = { extension = section(check, "extension", keys.extension, value.extension or {}) }
+  own_kind(check, value, out)
+  out.operation = operations(check, value.operation)
+  out.capabilities = section(check, "capabilities", keys.capabilities, flat_capabilities(value.capabilities or {}))
+  out.dependencies = dependencies(check, value.dependencies)
+  out.player = value.player and section(check, "player", keys.player, value.player) or nil
+  out.contributes = contributes(check, value.contributes, out.operation)
+  if #check.problems > 0 then return nil, check.problems end
+  return out
+end
+
+--- Reads and checks the text of a Symphony.toml.
+---@param text string
+---@param file string for messages
+---@return table? manifest
+---@return Problem[]? problems
+function M.read(text, file)
+  local toml = require "sy.toml"
+  local value, lines, line = toml.decode(text)
+  if not value then
+    local why = problem.from(lines)
+    return nil, { problem.new("manifest_invalid", why.message, { file = file, line = why.where.line or (math.type(line) and line) }) }
+  end
+  return M.check(value, lines, file)
+end
+
+return M

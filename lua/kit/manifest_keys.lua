@@ -1,0 +1,81 @@
+--- Every key of a Symphony.toml: type, default and meaning. `*` stands for names the author chooses.
+---
+--- Types: string, integer, number, boolean, strings (a list of them), schema (a JSON Schema), table (anything),
+--- size ("64MiB"), duration ("30s"). One of `choices`, a Lua `pattern` or a `check` of kit.manifest narrows it.
+local NAME = "^[a-z][a-z0-9_]*$"
+
+---@class ManifestKey
+---@field type string
+---@field doc string
+---@field required boolean?
+---@field default any
+---@field choices string[]?
+---@field pattern string?
+---@field shape string? what the pattern asks for, in words
+
+---@type table<string, table<string, ManifestKey>>
+return {
+  extension = {
+    name = { type = "string", required = true, pattern = "^[a-z][a-z0-9_/%-]*$", shape = "lower case letters, digits, _ and -, with one / after a publisher",
+      doc = "What it is called; publisher/name once it is published." },
+    version = { type = "string", required = true, version = true, doc = "Its version: major.minor.patch." },
+    type = { type = "string", required = true, choices = { "instrument", "operator", "motif" }, doc = "What kind of extension it is." },
+    category = { type = "string", default = "", doc = "Where a list would file it." },
+    description = { type = "string", required = true, doc = "What it does, in one sentence." },
+    license = { type = "string", default = "", doc = "Its licence, as SPDX writes it." },
+    symphony = { type = "string", default = "*", range = true, doc = "The versions of Symphony it works with: a minimum and a major." },
+    entry = { type = "string", default = "init.lua", pattern = "^[%w_%-][%w_%-./]*%.lua$", shape = "a path of a .lua file within the extension",
+      doc = "The Lua file that returns its operations." },
+  },
+  operator = {
+    operator_type = { type = "string", required = true, doc = "The kind of work: file, git, data, …" },
+  },
+  instrument = {
+    model_type = { type = "string", required = true, doc = "The kind of model: llm, vision, audio, …" },
+    model_configuration = { type = "table", default = {}, doc = "Its models by name, with prices, limits and capabilities." },
+  },
+  motif = {
+    ui_components = { type = "table", default = {}, doc = "The components it declares." },
+    theme_integration = { type = "table", default = {}, doc = "The theme tokens it uses or sets." },
+  },
+  ["operation.*"] = {
+    doc = { type = "string", required = true, doc = "What it does, in one sentence." },
+    effects = { type = "string", default = "external", choices = { "none", "read", "write", "external" },
+      doc = "What a call changes: nothing, nothing but it reads, files, or the world outside." },
+    idempotent = { type = "boolean", doc = "Whether calling it twice does what calling it once does; by default for none and read." },
+    cache = { type = "boolean", default = false, doc = "A pure function of its input and of what it read." },
+    reads = { type = "strings", default = {}, doc = "What its child processes read: globs, or \"$input.paths\"." },
+    estimate = { type = "table", default = {}, doc = "What a call may cost: usd, tokens." },
+    summary = { type = "string", doc = "What the task's line says when it is done, such as \"{#files} files +{stat.added}\"." },
+    input = { type = "schema", doc = "JSON Schema of its input." },
+    output = { type = "schema", doc = "JSON Schema of its output." },
+  },
+  capabilities = {
+    ["fs.read"] = { type = "strings", default = {}, doc = "Globs of paths it may read." },
+    ["fs.write"] = { type = "strings", default = {}, doc = "Globs of paths it may write." },
+    process = { type = "strings", default = {}, doc = "Programs it may start." },
+    net = { type = "strings", default = {}, pattern = "^[%w%.%-%*:%[%]]+:%d+$", shape = "host:port", doc = "Hosts it may talk to, as host:port." },
+    env = { type = "strings", default = {}, doc = "Environment variables it may read." },
+    secrets = { type = "strings", default = {}, doc = "Secrets it may use by name." },
+    editor = { type = "strings", default = {}, choices = { "read", "edit", "ui" }, doc = "What it may do in an editor." },
+    memory = { type = "size", default = "64MiB", doc = "Memory of an isolate." },
+    cpu = { type = "duration", default = "2s", doc = "Time of Lua running in one call." },
+    timeout = { type = "duration", default = "30s", doc = "Time one call may take." },
+    max_parallel = { type = "integer", default = 0, doc = "Calls at the same time; 0: no limit of its own." },
+  },
+  player = {
+    max_error_rate = { type = "number", doc = "Above this share of failures the Conductor stops choosing it." },
+    p95_ms = { type = "number", doc = "Above this latency the Conductor stops choosing it." },
+    max_usd = { type = "number", doc = "Above this cost of a call the Conductor stops choosing it." },
+  },
+  ["contributes.command[]"] = {
+    title = { type = "string", required = true, doc = "What the editor shows." },
+    operation = { type = "string", required = true, pattern = NAME, shape = "the name of an operation", doc = "The operation it calls." },
+    key = { type = "string", doc = "A key that the editor may bind." },
+  },
+  ["contributes.on[]"] = {
+    event = { type = "string", required = true, doc = "The event it answers, such as editor.save." },
+    glob = { type = "string", doc = "Only for files that match." },
+    operation = { type = "string", required = true, pattern = NAME, shape = "the name of an operation", doc = "The operation it calls." },
+  },
+}

@@ -1,0 +1,107 @@
+--- The project's folder: found, made, and refused when its .symphony is someone else's.
+local paths = require "kit.paths"
+local person = require "kit.person"
+local problem = require "kit.problem"
+local system = require "sy.system"
+local trust = require "kit.trust"
+
+local M = {}
+
+local PRIVATE = tonumber("700", 8)
+local IGNORE = "*\n!config.toml\n"
+local PARTS = { "artifacts", "out", "inbox", "hosts", "backup" }
+
+---@class Place
+---@field dir string real path of the project's folder
+---@field state_dir string its .symphony
+---@field exists boolean whether .symphony is there
+---@field trusted boolean whether its own melodies and extensions may run
+
+local function upwards(from, name)
+  local dir = from
+  while true do
+    if system.stat(paths.join(dir, name), false) then return dir end
+    if dir == "/" then return nil end
+    dir = paths.parent(dir)
+  end
+end
+
+local function search(from)
+  return upwards(from, ".symphony") or upwards(from, ".git") or from
+end
+
+--- Finds the project: `typed`, else the nearest folder upwards with .symphony, else with .git, else the current one.
+---@param typed? string
+---@return Place?, Problem?
+function M.find(typed)
+  local start, message, code = system.realpath(typed or ".")
+  if not start then return problem.fail(code, "the project's folder: " .. message) end
+  if paths.kind(start) ~= "dir" then return problem.fail("usage", ("--project names a folder, not %s"):format(typed)) end
+  local dir = typed and start or search(start)
+  local state_dir = paths.join(dir, ".symphony")
+  return {
+    dir = dir,
+    state_dir = state_dir,
+    exists = system.stat(state_dir, false) ~= nil,
+    trusted = trust.trusted(dir),
+  }
+end
+
+--- Refuses a .symphony that this user did not make, or that leads elsewhere.
+---@param place Place
+---@return boolean?, Problem?
+function M.check(place)
+  local st = system.stat(place.state_dir, false)
+  if not st then return true end
+  if st.kind ~= "dir" then
+    return problem.fail("not_trusted", ("%s is not a folder of its own"):format(place.state_dir),
+      { hint = "remove it, or work in another folder with --project" })
+  end
+  local uid = system.user().uid
+  if st.uid ~= uid then
+    return problem.fail("not_trusted", ("%s was made by another user (uid %d, you are %d)"):format(place.state_dir, st.uid, uid),
+      { hint = "remove it, or copy the project to a folder of yours" })
+  end
+  return true
+end
+
+local function write_ignore(place)
+  local file = paths.join(place.state_dir, ".gitignore")
+  if system.stat(file, false) then return true end
+  local ok, message, code = system.write_file(file, IGNORE)
+  if not ok then return problem.fail(code, message) end
+  return true
+end
+
+--- Makes .symphony ready for a host.
+---@param place Place
+---@param create boolean false: `not_found` when there is none yet
+---@return boolean?, Problem?
+function M.prepare(place, create)
+  local ok, why = M.check(place)
+  if not ok then return nil, why end
+  if not place.exists and not create then
+    return problem.fail("not_found", ("nothing has run in %s yet"):format(place.dir), { hint = "symphony run hello   is a first run" })
+  end
+  for _, part in ipairs(place.exists and {} or PARTS) do
+    local made, message, code = system.mkdirs(paths.join(place.state_dir, part), PRIVATE)
+    if not made then
+      return problem.fail(code, "the project's state cannot be kept: " .. message,
+        { hint = "Symphony keeps what it does in .symphony/; make the folder writable, or use --project DIR" })
+    end
+  end
+  place.exists = true
+  return person.prepare() and write_ignore(place)
+end
+
+--- Whether the folder already had something of Symphony's that could run.
+---@param dir string
+---@return string? what was there
+function M.had(dir)
+  for _, name in ipairs { ".symphony", "melodies", "extensions" } do
+    if system.stat(paths.join(dir, name), false) then return name end
+  end
+  return nil
+end
+
+return M

@@ -1,0 +1,192 @@
+--- The extensions there are, and which one a name means: the project's (where trusted), then the user's, then
+--- the bundled one; in a bundled melody always the bundled one. Manifests are read when asked for.
+local manifest = require "kit.manifest"
+local paths = require "kit.paths"
+local person = require "kit.person"
+local problem = require "kit.problem"
+local sources = require "kit.sources"
+local suggest = require "kit.suggest"
+local system = require "sy.system"
+
+local M = {}
+
+local BUNDLED = "extensions/"
+
+---@class ExtensionEntry
+---@field name string "git", "acme/textkit"
+---@field origin "project"|"user"|"bundled"
+---@field dir string? its folder; nil when embedded
+---@field prefix string? where it is embedded
+---@field file string its manifest, for messages
+
+---@class Registry
+local Registry = {}
+Registry.__index = Registry
+
+--- The name a manifest gives, without checking the rest.
+local function peek_name(text)
+  local body = text:match("%[extension%](.*)$") or text
+  return body:match('\n%s*name%s*=%s*"([^"]+)"') or body:match("\n%s*name%s*=%s*'([^']+)'")
+end
+
+local function add(into, entry)
+  if entry.name and not into[entry.name] then into[entry.name] = entry end
+end
+
+local function bundled()
+  local found = {}
+  for _, file in ipairs(require("sy.core").embedded(BUNDLED)) do
+    local prefix = file.path:match("^(.*/)Symphony%.toml$")
+    if prefix then
+      add(found, { name = peek_name(file.data) or paths.name(prefix), origin = "bundled", prefix = prefix, file = file.path, text = file.data })
+    end
+  end
+  return found
+end
+
+local function add_folder(found, dir, origin, shown)
+  local file = paths.join(dir, "Symphony.toml")
+  local st = system.stat(file, false)
+  if not st or st.kind ~= "file" then return false end
+  local text = paths.read(file)
+  if not text then return false end
+  add(found, { name = peek_name(text) or paths.name(dir), origin = origin, dir = dir, file = shown .. "/Symphony.toml", text = text })
+  return true
+end
+
+--- DIR/*/Symphony.toml and DIR/*/*/Symphony.toml.
+local function folders(root, origin, shown)
+  local found = {}
+  for _, name in ipairs(system.list(root) or {}) do
+    local dir = paths.join(root, name)
+    if paths.kind(dir) == "dir" and not add_folder(found, dir, origin, shown .. "/" .. name) then
+      for _, inner in ipairs(system.list(dir) or {}) do
+        add_folder(found, paths.join(dir, inner), origin, ("%s/%s/%s"):format(shown, name, inner))
+      end
+    end
+  end
+  return found
+end
+
+--- Finds what is installed.
+---@param place? Place
+---@param options? { bundled_only: boolean? }
+---@return Registry
+function M.new(place, options)
+  local self = setmetatable({ layers = {}, entries = {} }, Registry)
+  if not (options and options.bundled_only) then
+    if place and place.trusted then
+      self.layers[#self.layers + 1] = folders(paths.join(place.dir, "extensions"), "project", "extensions")
+    end
+    self.layers[#self.layers + 1] = folders(paths.join(person.data_dir(), "extensions"), "user", paths.join(person.data_dir(), "extensions"))
+  end
+  self.layers[#self.layers + 1] = bundled()
+  return self
+end
+
+
+--- Every name with what it means, sorted.
+---@return ExtensionEntry[]
+function Registry:all()
+  local names, meant = {}, {}
+  for _, layer in ipairs(self.layers) do
+    for name, entry in pairs(layer) do
+      if not meant[name] then
+        meant[name] = entry
+        names[#names + 1] = name
+      end
+    end
+  end
+  table.sort(names)
+  local list = {}
+  for i, name in ipairs(names) do list[i] = meant[name] end
+  return list
+end
+
+--- Reads an entry's manifest and sources, once.
+---@param entry ExtensionEntry
+---@return ExtensionEntry?, Problem[]?
+function M.load(entry)
+  if entry.manifest then return entry end
+  local read, problems = manifest.read(entry.text, entry.file)
+  if not read then return nil, problems end
+  local files, why
+  if entry.prefix then files = sources.embedded(entry.prefix) else files, why = sources.folder(entry.dir) end
+  if not files then return nil, { why } end
+  for name in pairs(files) do
+    if not name:match("%.lua$") or name:match("^spec/") then files[name] = nil end
+  end
+  if next(read.operation) and not files[read.extension.entry] then
+    return nil, { problem.new("manifest_invalid", ("its entry %s is not there"):format(read.extension.entry), { file = entry.file }) }
+  end
+  entry.manifest, entry.sources = read, files
+  entry.code_hash = sources.hash(files, entry.text)
+  return entry
+end
+
+local function names_of(list)
+  local names = {}
+  for i, entry in ipairs(list) do names[i] = entry.name end
+  return names
+end
+
+--- What a name means, with its manifest.
+---@param name string
+---@return ExtensionEntry?, Problem?
+function Registry:extension(name)
+  for _, layer in ipairs(self.layers) do
+    local entry = layer[name]
+    if entry then
+      local loaded, problems = M.load(entry)
+      if not loaded then return nil, problems[1] end
+      return loaded
+    end
+  end
+  return problem.fail("not_found", ("there is no extension `%s`"):format(name),
+    { hint = suggest.hint(name, names_of(self:all())) or "symphony ext ls   lists them" })
+end
+
+--- "git.diff" → "git", "diff".
+---@param name string
+---@return string?, string?
+function M.split(name)
+  return name:match("^([^%.]+)%.([a-z][a-z0-9_]*)$")
+end
+
+local function operation_names(entry)
+  local names = {}
+  for name in pairs(entry.manifest.operation) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+local function unknown(name, hint)
+  return problem.fail("unknown_operation", ("there is no operation `%s`"):format(name), { hint = hint })
+end
+
+--- What "extension.operation" means.
+---@param name string
+---@return { extension: ExtensionEntry, name: string, declared: table }?
+---@return Problem?
+function Registry:operation(name)
+  local extension, operation = M.split(name)
+  if not extension then return unknown(name, "operations are written extension.operation, such as git.diff") end
+  local entry, why = self:extension(extension)
+  if not entry then
+    if why.code == "not_found" then return unknown(name, why.hint) end
+    return nil, why
+  end
+  local declared = entry.manifest.operation[operation]
+  if declared then return { extension = entry, name = operation, declared = declared } end
+  local names = operation_names(entry)
+  return unknown(name, suggest.hint(operation, names) or ("symphony ext show %s   lists its operations"):format(extension))
+end
+
+--- The names of an extension's operations, sorted.
+---@param entry ExtensionEntry
+---@return string[]
+function M.operation_names(entry)
+  return operation_names(entry)
+end
+
+return M

@@ -1,0 +1,71 @@
+--- Every setting: what it does, its unit, type and default. One place; docs, `config` and checks read it.
+---@class Setting
+---@field key string
+---@field doc string
+---@field type "string"|"integer"|"boolean"
+---@field unit string?
+---@field default any
+---@field choices string[]?
+---@field min integer?
+---@field flag string? the option that sets it for one command
+
+---@type Setting[]
+return {
+  {
+    key = "run.durability",
+    doc = "How much a crash may lose: full nothing, process the last moments on power loss, none the run.",
+    type = "string",
+    choices = { "full", "process", "none" },
+    default = "full",
+    flag = "durability",
+  },
+  {
+    key = "run.parallel",
+    doc = "Tasks of one run that may run at the same time; 0 leaves it to the host.",
+    type = "integer",
+    unit = "tasks",
+    default = 0,
+    min = 0,
+    flag = "parallel",
+  },
+  {
+    key = "host.stage_threads",
+    doc = "Threads that run tasks; 0 is one for each processor core.",
+    type = "integer",
+    unit = "threads",
+    default = 0,
+    min = 0,
+  },
+  {
+    key = "output.color",
+    doc = "When to use colour.",
+    type = "string",
+    choices = { "auto", "always", "never" },
+    default = "auto",
+    flag = "color",
+  },
+  {
+    key = "artifact.hot_days",
+    doc = "Artifacts of runs younger than this are left alone by `artifact gc`.",
+    type = "integer",
+    unit = "days",
+    default = 7,
+    min = 0,
+  },
+  {
+    key = "artifact.archive_days",
+    doc = "Artifacts older than this are compressed harder by `artifact gc`.",
+    type = "integer",
+    unit = "days",
+    default = 30,
+    min = 0,
+  },
+  {
+    key = "artifact.max_mib",
+    doc = "Above this size `artifact gc` deletes the oldest artifacts that nothing protects; 0 is no limit.",
+    type = "integer",
+    unit = "MiB",
+    default = 0,
+    min = 0,
+  },
+}
