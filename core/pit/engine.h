@@ -1,0 +1,86 @@
+/*
+ * engine.h: runs. Starts them, resumes them, parks and cancels them; stage threads do the work.
+ *
+ * The engine owns the stage threads, the arbiter and the runs. Any thread may call what is here; nothing here
+ * runs Lua in the caller's thread. What a run does is seen through events and rows.
+ */
+#ifndef SY_PIT_ENGINE_H
+#define SY_PIT_ENGINE_H
+
+#include "kit/isolate.h"
+#include "kit/registry.h"
+#include "pit/artifact.h"
+#include "router/router.h"
+
+struct sy__spawner;
+
+typedef struct sy__engine sy__engine;
+
+typedef struct sy__engine_options {
+    const sy__alloc *alloc;
+    const sy__clock *clock;
+    sy__log *log;
+    sy__db *db;
+    sy__artifacts *artifacts;
+    sy__router *router;
+    sy__registry *registry;
+    struct sy__spawner *spawner;
+    const sy__isolate_module *modules; /* C modules of the isolate library; must outlive the engine */
+    sy__module_fn stdlib;             /* pure modules of the isolate library */
+    void *stdlib_ud;
+    int stages;                       /* threads; 0: one per core */
+    void (*on_change)(void *ud);      /* any thread: some run's state changed durably; may be NULL */
+    void *on_change_ud;
+} sy__engine_options;
+
+int sy__engine_new(sy__engine **out, const sy__engine_options *o, sy__error *err);
+/* Parks every living run, waits for the stages to end. The database stays open for the caller to close. */
+void sy__engine_free(sy__engine *e);
+
+/* What a run is made of; all strings are copied. */
+typedef struct sy__run_request {
+    sy__value definition;
+    sy__value params;          /* a map */
+    const char *melody_id;     /* melody.id; NULL for a call of one operation */
+    const char *melody_hash;   /* "sha256:…" */
+    const char *melody_version_id;
+    const char *orchestration_type; /* "manual" | "maestro_rl" */
+    sy__durability durability;
+    int64_t parallel;          /* tasks at once; 0: the default */
+    sy__value options;         /* further JSON kept with the run; may be no value */
+} sy__run_request;
+
+typedef struct sy__run_info {
+    char id[37];
+    int64_t number;
+    const char *status; /* pending|running|waiting|paused|completed|failed|cancelled */
+    sy__error error;    /* of a failed run */
+    bool committed;     /* the final row is durable: it may be acknowledged */
+} sy__run_info;
+
+/* Starts a run; returns when its row is committed. SY_EMELODY and friends for a bad definition. */
+int sy__engine_start(sy__engine *e, const sy__run_request *request, sy__run_info *out, sy__error *err);
+
+typedef struct sy__resume_request {
+    const char *run;
+    bool accept_code;      /* go on although an extension's code has changed */
+    const char *retry;     /* key of a task of uncertain effect to run again; NULL */
+    const char *skip;      /* key of one to skip; NULL */
+    const char *result_task; /* key of one whose result is supplied; NULL */
+    sy__value result;
+    bool cancel;           /* take over only to cancel it */
+} sy__resume_request;
+/* Takes over and continues. An ended run is only reported. SY_EOWNED, SY_ENOTFOUND, SY_EUNCERTAIN. */
+int sy__engine_resume(sy__engine *e, const sy__resume_request *request, sy__run_info *out, sy__error *err);
+
+/* Asks a run of this host to stop for good / to park. SY_ENOTFOUND when it does not live here. */
+int sy__engine_cancel(sy__engine *e, const char *run, sy__error *err);
+int sy__engine_pause(sy__engine *e, const char *run, sy__error *err);
+/* State of a run that lives or lived in this engine. SY_ENOTFOUND. */
+int sy__engine_info(sy__engine *e, const char *run, sy__run_info *out);
+/* Runs that have not ended (or whose end is not committed). */
+int sy__engine_living(sy__engine *e);
+/* Drops what is kept of an ended run. */
+void sy__engine_forget(sy__engine *e, const char *run);
+
+#endif

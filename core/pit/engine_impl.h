@@ -1,0 +1,300 @@
+/*
+ * engine_impl.h: the shapes that run.c, task.c, each.c, record.c, resume.c, pool.c and stage.c share.
+ *
+ * Locks, in the order they may be taken: engine.lock (the list of runs), run.lock (a run's dag, states and
+ * counters), the arbiter's own, the writer's own. A task that is executing belongs to its stage thread; its
+ * row, output and status are written under run.lock when it ends.
+ */
+#ifndef SY_PIT_ENGINE_IMPL_H
+#define SY_PIT_ENGINE_IMPL_H
+
+#include "base/id.h"
+#include "base/map.h"
+#include "kit/expr.h"
+#include "pit/arbiter.h"
+#include "pit/engine.h"
+#include "pit/plan.h"
+
+#include <event2/event.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+typedef struct sy__stage sy__stage;
+typedef struct sy__task sy__task;
+typedef struct sy__run sy__run;
+typedef struct sy__attempt sy__attempt;
+
+typedef enum sy__task_status {
+    SY__TASK_PENDING,
+    SY__TASK_DISPATCHED,
+    SY__TASK_EXECUTING,
+    SY__TASK_COMPLETED,
+    SY__TASK_FAILED,
+} sy__task_status;
+
+typedef enum sy__outcome {
+    SY__OUTCOME_NONE,
+    SY__OUTCOME_OK,
+    SY__OUTCOME_CACHED,
+    SY__OUTCOME_FALLBACK,
+    SY__OUTCOME_SKIPPED,
+    SY__OUTCOME_ERROR,
+    SY__OUTCOME_TIMEOUT,
+    SY__OUTCOME_DENIED,
+    SY__OUTCOME_CANCELLED,
+} sy__outcome;
+
+typedef enum sy__run_status {
+    SY__RUN_PENDING,
+    SY__RUN_RUNNING,
+    SY__RUN_WAITING,
+    SY__RUN_PAUSED,
+    SY__RUN_COMPLETED,
+    SY__RUN_FAILED,
+    SY__RUN_CANCELLED,
+} sy__run_status;
+
+/* The children of an `each`: the list, what is left to start, the results in order. */
+typedef struct sy__each {
+    sy__blob *list;
+    size_t count, next, ended, failed;
+    size_t living;          /* children that were created and have not ended */
+    sy__blob **outputs;     /* count entries; NULL: no value */
+    sy__map done;           /* position → blob of children that ended before a resume */
+    sy__value_iter items;   /* at the next item */
+    bool resumed;           /* `done` was filled by a resume */
+} sy__each;
+
+struct sy__task {
+    sy__job job; /* first, so that a job is a task */
+    sy__run *run;
+    const sy__plan_task *spec;
+    sy__task *parent;   /* of a child of each */
+    sy__task *siblings; /* run.children: all living children, doubly linked */
+    sy__task *siblings_before;
+    uint32_t number;    /* its node in the dag; of a child its position from 0 */
+    sy__task_status status;
+    sy__outcome outcome;
+    uint32_t attempts;
+    uint32_t target;    /* which of spec->targets is tried */
+    bool inside;        /* it passed its gates and has not released them */
+    bool started;       /* its executing row and task_started event are out */
+    bool ended;         /* under run.lock: outcome and output are final */
+    bool uncertain;     /* its effect may have taken place before a crash */
+    bool decided;       /* a person skipped it or supplied its result: written at the launch */
+    bool approved;      /* the fence is behind it */
+    char id[SY__ID_BYTES];
+    int64_t created_ms, dispatched_ms, started_ms, completed_ms;
+    int64_t first_ns;   /* monotonic: when its first attempt began */
+    sy__value item;     /* of a child: its item, inside each.list */
+    sy__blob *input, *output;
+    sy__error *error;   /* of the last failed attempt */
+    char own_code[64];  /* the extension's own error code */
+    sy__db_slot slot;
+    sy__each *each;
+    sy__attempt *attempt;
+    sy__stage *fence_stage; /* where it goes on when its fence is durable */
+    int64_t cpu_ns, usd_micro, tokens;
+    size_t peak_bytes;
+    uint32_t artifacts; /* produced so far */
+};
+
+/* One call of an operation that runs or waits; kept in a free list of its stage. */
+struct sy__attempt {
+    sy__call call;
+    sy__task *task; /* NULL while free */
+    sy__stage *stage;
+    sy__isolate *isolate;
+    struct event *timer; /* deadline of a parked call, or the delay before a retry */
+    sy__attempt *next, *before; /* stage.attempts */
+    bool waiting_retry;
+    int cancel_why; /* SY_OK, or why it was cancelled */
+    char key[SY__ID_BYTES + 300]; /* idempotency key */
+};
+
+/* Immediate decisions, counted until the next flush: one PIT_OPERATION row a member, run and commit group. */
+enum { SY__MEMBER_POOL, SY__MEMBER_DAG, SY__MEMBER_ARTIFACT, SY__MEMBER_ARBITER, SY__MEMBER_STALE, SY__MEMBERS };
+
+typedef struct sy__pit_count {
+    atomic_llong count;
+} sy__pit_count;
+
+struct sy__run {
+    sy__engine *engine;
+    sy__run *next;
+    atomic_int refs;
+    pthread_mutex_t lock;
+    char id[SY__ID_BYTES];
+    char root_id[SY__ID_BYTES]; /* its root task */
+    int64_t number, epoch;
+    sy__durability level;
+    sy__plan *plan;
+    sy__dag *dag;
+    sy__blob *params;
+    sy__task *tasks;    /* one for each task of the plan */
+    sy__task *children; /* living children of all maps */
+    char *melody_id, *melody_version_id, *melody_hash, *orchestration_type; /* NULL for a call */
+    sy__gate gate;      /* its parallelism */
+    sy__run_status status;
+    size_t active;      /* tasks queued, executing or waiting for a retry */
+    atomic_bool stopping; /* any of the following: nothing new starts */
+    atomic_int put_status; /* the failure after which its rows cannot be written; SY_OK */
+    bool halting;       /* a task failed */
+    bool cancelled, parking, lost;
+    size_t waiting;     /* tasks of uncertain effect that wait for a person */
+    bool ended;         /* its final row is queued */
+    bool committed;     /* … and durable */
+    sy__error error;    /* of the first failure that ended it */
+    sy__blob *outputs;
+    int64_t created_ms, started_ms, completed_ms;
+    int64_t first_ns;
+    int64_t ms_before;  /* spent before this resume */
+    int64_t usd_micro, tokens, cpu_ns;
+    sy__nodes resumable; /* nodes that were ready when it was resumed */
+    sy__pit_count counts[SY__MEMBERS];
+    sy__db_slot slot, root_slot;
+};
+
+/* A message to a stage. */
+typedef struct sy__note {
+    struct sy__note *next;
+    void (*fn)(sy__stage *stage, void *ud);
+    void *ud;
+} sy__note;
+
+typedef struct sy__pool sy__pool;
+
+struct sy__stage {
+    sy__engine *engine;
+    int number;
+    pthread_t thread;
+    bool running;
+    struct event_base *base;
+    struct event *wake_event, *tick;
+    int wake_fd;
+    atomic_bool idle;
+    atomic_bool stop;
+    pthread_mutex_t inbox_lock;
+    sy__note *inbox, *inbox_tail;
+    sy__id_source ids;
+    sy__expr *expr;
+    sy__pool *pool;
+    pthread_mutex_t current_lock;
+    sy__attempt *current; /* the call that is inside Lua now; under current_lock */
+    sy__task *next_task; /* the ready successor this thread takes itself */
+    sy__attempt *attempts, *free_attempts;
+    sy__vbuf scratch, checked;
+    sy__buf text, text2;
+    sy__nodes ready, skipped;
+};
+
+struct sy__engine {
+    sy__engine_options o;
+    const sy__alloc *alloc;
+    pthread_mutex_t lock;
+    sy__run *runs;
+    sy__arbiter *arbiter;
+    sy__gate isolates;  /* SY_MAX_ISOLATES */
+    pthread_mutex_t gates_lock;
+    sy__map gates;      /* "extension NAME", "key NAME" → sy__gate */
+    sy__stage *stages;
+    int stage_count;
+    atomic_int live_isolates;
+    struct sy__statements *statements;
+    int64_t data_version; /* of the database when stage 0 last looked at `control` */
+};
+
+/* ---- stage.c ---- */
+int sy__stages_start(sy__engine *e, sy__error *err);
+void sy__stages_stop(sy__engine *e);
+/* Runs fn(ud) on the stage's thread soon; false: no memory. Any thread. */
+bool sy__stage_post(sy__stage *s, void (*fn)(sy__stage *stage, void *ud), void *ud);
+/* Wakes up to `jobs` idle stages. Any thread. */
+void sy__stages_wake(sy__engine *e, size_t jobs);
+
+/* ---- pool.c ---- */
+int sy__pool_new(sy__pool **out, sy__stage *s);
+void sy__pool_free(sy__pool *p);
+/* A warm or new isolate for the extension. *cold_ns > 0 when it had to be made. */
+int sy__pool_take(sy__pool *p, sy__extension *ext, sy__isolate **out, int64_t *cold_ns, sy__error *err);
+/* Back to the warm ones, or freed when not reusable or too many. */
+void sy__pool_give(sy__pool *p, sy__extension *ext, sy__isolate *iso);
+/* Frees what was idle for longer than the cooldown. */
+void sy__pool_cool(sy__pool *p, int64_t now_ns);
+
+/* ---- task.c (stage thread) ---- */
+/* Runs a task whose gates are passed. */
+void sy__task_run(sy__stage *s, sy__task *t);
+/* Cancels whatever this stage does for the run. */
+void sy__task_sweep(sy__stage *s, sy__run *r, int why);
+/* Lets go of a task that has not begun because its run stops: it stays pending. */
+void sy__task_drop(sy__stage *s, sy__task *t);
+/* Ends a task with its outcome and hands on its successors. */
+void sy__task_end(sy__stage *s, sy__task *t, sy__task_status status, sy__outcome outcome);
+/* Fills the gates and priority of a task's job. */
+void sy__task_gates(sy__task *t);
+/* "checks/1"; the parent's key and the position for a child. */
+void sy__task_key(const sy__task *t, sy__buf *out);
+bool sy__task_has_value(const sy__task *t);
+/* Frees what hangs at a task, not the task. */
+void sy__task_close(sy__task *t);
+
+/* ---- each.c (stage thread) ---- */
+/* Starts the children of a map over `list`. */
+void sy__each_begin(sy__stage *s, sy__task *t, sy__value list);
+/* A child ended, or was dropped because the run stops (`dropped`). Frees it; ends the parent after the last one. */
+void sy__each_child_end(sy__stage *s, sy__task *child, bool dropped);
+/* Remembers the result of a child that ended before a resume. SY_ENOMEM. */
+int sy__each_remember(sy__task *t, int64_t position, sy__task_status status, sy__value output);
+void sy__each_free(const sy__alloc *a, sy__each *e);
+
+/* ---- run.c ---- */
+sy__run *sy__run_hold(sy__run *r);
+void sy__run_release(sy__run *r);
+/* Ends the node of a task in the dag, writes those skipped because of it; run.lock held. Returns the tasks that
+ * became ready, linked as jobs and counted as active, to be submitted after unlocking. */
+sy__job *sy__run_follow(sy__stage *s, sy__run *r, uint32_t node, bool has_value);
+/* Submits jobs: the first becomes the stage's own next task when it has none. `s` may be NULL. */
+void sy__run_submit(sy__engine *e, sy__stage *s, sy__job *list);
+/* Ends the run when nothing is left to do. run.lock held. */
+void sy__run_settle(sy__stage *s, sy__run *r);
+/* The first failure that ends a run. run.lock held. */
+void sy__run_fail(sy__run *r, const sy__error *why, const char *task);
+/* Stops a run that can no longer be written. Takes no lock of the run; any thread. */
+void sy__run_unwritten(sy__run *r, int status);
+/* A node that is skipped: its row and event. run.lock held. */
+void sy__run_skip(sy__stage *s, sy__run *r, uint32_t node);
+sy__run *sy__engine_find(sy__engine *e, const char *run); /* held; NULL */
+int sy__run_new(sy__run **out, sy__engine *e, sy__value definition, sy__value params, sy__error *err);
+/* Adds it to the engine; a stage thread starts what is ready. */
+int sy__run_launch(sy__run *r);
+/* The versions of the extensions it calls, {"git":"…"}, in name order. */
+void sy__run_code(const sy__run *r, sy__vbuf *out);
+/* Cancels (SY_ECANCELLED) or parks (SY_EINTERRUPTED) a run. Any thread that holds it; SY_ENOMEM. */
+int sy__engine_stop_run(sy__run *r, int why);
+/* Looks on a stage thread whether the run can end now. Any thread. */
+void sy__engine_settle_soon(sy__run *r);
+/* Stage 0, ten times a second: what others ask of the runs that live here. */
+void sy__engine_tick(sy__stage *s);
+
+/* ---- record.c: rows and events ---- */
+int sy__statements_new(sy__engine *e, sy__error *err);
+void sy__record_task(sy__stage *s, sy__task *t);
+void sy__record_event(sy__stage *s, sy__task *t, const char *type, const char *payload);
+void sy__record_run(sy__stage *s, sy__run *r);
+void sy__record_run_event(sy__stage *s, sy__run *r, const char *type, const char *payload);
+/* One decision of a member of the Pit. JSON texts; resources may be NULL. */
+void sy__record_pit(sy__stage *s, sy__run *r, sy__task *t, int member, const char *context, const char *resources);
+/* Counts an immediate decision; written by sy__record_counts. Any thread. */
+void sy__record_count(sy__run *r, int member, int64_t n);
+void sy__record_counts(sy__stage *s, sy__run *r);
+int sy__record_artifact(sy__stage *s, sy__task *t, const char *type, const sy__stored *stored, sy__value metadata,
+                        sy__vbuf *ref, sy__error *err);
+const char *sy__status_name(sy__task_status status);
+const char *sy__outcome_name(sy__outcome outcome);
+const char *sy__run_status_name(sy__run_status status);
+
+/* ---- services.c: what a running call may ask ---- */
+extern const sy__call_services sy__task_services;
+
+#endif

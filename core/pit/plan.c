@@ -1,0 +1,428 @@
+/*
+ * plan.c: definition → plan and dag. Two passes: all keys first, then the tasks with their references, so
+ * that a task may refer to one written after it.
+ */
+#include "pit/plan.h"
+
+#include "base/bounds.h"
+#include "base/map.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What the compiler carries through one task. */
+typedef struct compiler {
+    sy__plan *plan;
+    sy__dag *dag;
+    sy__registry *registry;
+    sy__plan_task *task;
+    uint32_t node;
+    sy__error *err;
+    uint32_t *linked; /* per task: the last node + 1 that got an edge from it */
+} compiler;
+
+static sy__value
+field(sy__value map, const char *key)
+{
+    sy__value v = {0};
+    return sy__value_get(map, key, strlen(key), &v) ? v : (sy__value){0};
+}
+
+static bool
+is_text(sy__value v, const char *text)
+{
+    size_t len;
+    const char *s = sy__value_str(v, &len);
+    return s && strlen(text) == len && memcmp(s, text, len) == 0;
+}
+
+/* A copy of a string value; NULL with SY_OK when there is none. */
+static int
+copy_text(const sy__alloc *a, sy__value v, char **out)
+{
+    size_t len;
+    const char *s = sy__value_str(v, &len);
+    *out = s ? sy__strndup(a, s, len) : NULL;
+    return s && !*out ? SY_ENOMEM : SY_OK;
+}
+
+static int
+invalid(compiler *c, const char *what)
+{
+    (void)sy__error_set(c->err, SY_EMELODY, "%s", what);
+    return SY_EMELODY;
+}
+
+static sy__edge_kind
+default_edge(sy__value options)
+{
+    sy__value edge = field(options, "edge");
+    return is_text(edge, "soft") ? SY__EDGE_SOFT : is_text(edge, "optional") ? SY__EDGE_OPTIONAL : SY__EDGE_HARD;
+}
+
+static int64_t
+find_task(void *ud, const char *key, size_t len)
+{
+    return sy__plan_find(((compiler *)ud)->plan, key, len);
+}
+
+static int
+add_edge(void *ud, uint32_t task, sy__edge_kind kind)
+{
+    compiler *c = ud;
+    if (kind != SY__EDGE_HARD) c->task->waits_weakly = true;
+    c->linked[task] = c->node + 1;
+    return sy__dag_edge(c->dag, task, c->node, kind);
+}
+
+static int
+no_edge(void *ud, uint32_t task, sy__edge_kind kind)
+{
+    (void)ud;
+    (void)task;
+    (void)kind;
+    return SY_OK;
+}
+
+static int
+compile_fn(compiler *c, sy__value v, sy__fn *out)
+{
+    if (!v.data || sy__value_kind(v) == SY__NULL) return SY_OK;
+    sy__value source = sy__value_kind(v) == SY__MAP ? field(v, "lua") : v;
+    if (!sy__value_str(source, &out->len)) return invalid(c, "a function is {\"lua\": source} or a string");
+    if (out->len > SY_MAX_SOURCE_BYTES) return invalid(c, "a function of more than 1 MiB");
+    if (copy_text(c->plan->alloc, source, &out->source)) return SY_ENOMEM;
+    sy__value captures = sy__value_kind(v) == SY__MAP ? field(v, "captures") : (sy__value){0};
+    out->line = sy__value_kind(v) == SY__MAP ? (int)sy__value_int(field(v, "line")) : 0;
+    if (!captures.data) return SY_OK;
+    out->captures = sy__blob_new(c->plan->alloc, captures);
+    return out->captures ? SY_OK : SY_ENOMEM;
+}
+
+static int
+compile_target(compiler *c, sy__value v, sy__target *t)
+{
+    size_t len, ext_len;
+    sy__value name = field(v, "operation"), extension = field(v, "extension");
+    const char *s = sy__value_str(name, &len), *e = sy__value_str(extension, &ext_len);
+    const char *dot = s ? memrchr(s, '.', len) : NULL;
+    if (!dot) return invalid(c, "an operation is named extension.operation");
+    if (copy_text(c->plan->alloc, name, &t->name)) return SY_ENOMEM;
+    sy__buf full;
+    sy__buf_init(&full, c->plan->alloc);
+    sy__buf_add(&full, e ? e : s, e ? ext_len : (size_t)(dot - s));
+    sy__buf_add(&full, dot, len - (size_t)(dot - s));
+    const char *text = sy__buf_cstr(&full);
+    int status = text ? sy__registry_resolve(c->registry, text, &t->extension, &t->operation, c->err) : SY_ENOMEM;
+    sy__buf_close(&full);
+    return status;
+}
+
+/* A fallback: an operation with an input of its own, or with the task's. */
+static int
+compile_fallback(compiler *c, sy__value v, sy__target *t, sy__edge_kind edge)
+{
+    sy__value input = field(v, "input");
+    int status = compile_target(c, v, t);
+    if (status || !input.data) return status;
+    sy__template_names names = {find_task, add_edge, edge, c};
+    return sy__template_new(&t->input, c->plan->alloc, input, &names, c->err);
+}
+
+static int
+duration(compiler *c, sy__value options, const char *key, int64_t *out)
+{
+    sy__value v = field(options, key);
+    if (!v.data || sy__value_kind(v) == SY__NULL) return SY_OK;
+    *out = sy__value_int(v);
+    return *out < 0 ? invalid(c, "a duration below zero") : SY_OK;
+}
+
+static int
+compile_retry(compiler *c, sy__value retry)
+{
+    sy__plan_task *t = c->task;
+    if (!retry.data || sy__value_kind(retry) == SY__NULL) return SY_OK;
+    if (sy__value_kind(retry) != SY__MAP) return invalid(c, "retry is a table {max, backoff, jitter, on}");
+    sy__value backoff = field(retry, "backoff"), on = field(retry, "on"), jitter = field(retry, "jitter");
+    t->retry_max = sy__value_int(field(retry, "max"));
+    t->backoff = is_text(backoff, "exponential") ? SY__BACKOFF_EXPONENTIAL
+                 : is_text(backoff, "none")      ? SY__BACKOFF_NONE
+                                                 : SY__BACKOFF_FIXED;
+    t->retry_jitter = jitter.data ? sy__value_num(jitter) : 0.1;
+    t->retry_delay_ms = field(retry, "delay_ms").data ? sy__value_int(field(retry, "delay_ms")) : 200;
+    if (t->retry_max < 0 || t->retry_delay_ms < 0) return invalid(c, "retry needs numbers of 0 or more");
+    sy__value_iter it;
+    sy__value_iter_init(&it, on);
+    while (t->retry_on_count < 8 && sy__value_iter_next(&it)) {
+        size_t len;
+        const char *s = sy__value_str(it.value, &len);
+        char name[64] = "";
+        if (s && len < sizeof name) memcpy(name, s, len);
+        int code = sy__error_code(name);
+        if (!code) return invalid(c, "retry.on lists error codes");
+        t->retry_on[t->retry_on_count++] = code;
+    }
+    return SY_OK;
+}
+
+static int
+compile_options(compiler *c, sy__value o)
+{
+    sy__plan_task *t = c->task;
+    t->on_error = is_text(field(o, "on_error"), "skip") ? SY__ON_ERROR_SKIP : SY__ON_ERROR_HALT;
+    t->priority = (int)sy__value_int(field(o, "priority"));
+    t->max_parallel = sy__value_int(field(o, "max_parallel"));
+    int status = copy_text(c->plan->alloc, field(o, "key"), &t->concurrency_key);
+    if (!status) status = duration(c, o, "timeout_ms", &t->timeout_ms);
+    if (!status) status = duration(c, o, "attempt_timeout_ms", &t->attempt_timeout_ms);
+    if (!status) status = duration(c, o, "queue_timeout_ms", &t->queue_timeout_ms);
+    if (!status) status = compile_retry(c, field(o, "retry"));
+    if (!status) status = compile_fn(c, field(o, "when"), &t->when);
+    return status;
+}
+
+/* Whether `word` stands in `source` as a whole identifier. */
+static bool
+mentions(const char *source, size_t len, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *p = source; (p = memmem(p, len - (size_t)(p - source), word, n)); p++) {
+        bool left = p > source && (p[-1] == '_' || (p[-1] >= '0' && p[-1] <= '9') || ((p[-1] | 32) >= 'a' && (p[-1] | 32) <= 'z'));
+        const char *q = p + n;
+        bool right = q < source + len && (*q == '_' || (*q >= '0' && *q <= '9') || ((*q | 32) >= 'a' && (*q | 32) <= 'z'));
+        if (!left && !right) return true;
+    }
+    return false;
+}
+
+/* Collects the tasks a function mentions by name, and adds edges where no reference has made one already. */
+static int
+name_edges(compiler *c, sy__fn *fn, sy__edge_kind kind)
+{
+    if (!fn->source) return SY_OK;
+    sy__nodes named = {.alloc = c->plan->alloc};
+    int status = SY_OK;
+    for (uint32_t i = 0; !status && i < c->plan->count; i++) {
+        if (i == c->node || !mentions(fn->source, fn->len, c->plan->tasks[i].key)) continue;
+        status = sy__nodes_add(&named, i);
+        if (!status && c->linked[i] != c->node + 1) status = add_edge(c, i, kind);
+    }
+    fn->tasks = named.at;
+    fn->task_count = named.count;
+    return status;
+}
+
+static int
+after_edges(compiler *c, sy__value after)
+{
+    sy__value_iter it;
+    sy__value_iter_init(&it, after);
+    while (sy__value_iter_next(&it)) {
+        size_t len;
+        const char *key = sy__value_str(it.value, &len);
+        int64_t task = key ? sy__plan_find(c->plan, key, len) : -1;
+        if (task < 0) return invalid(c, "`after` lists the keys of tasks");
+        int status = add_edge(c, (uint32_t)task, SY__EDGE_HARD);
+        if (status) return status;
+    }
+    return SY_OK;
+}
+
+static int
+compile_input(compiler *c, sy__value task, sy__value options)
+{
+    sy__template_names names = {find_task, add_edge, default_edge(options), c};
+    if (c->task->verb == SY__VERB_EACH) {
+        int status = sy__template_new(&c->task->list, c->plan->alloc, field(task, "list"), &names, c->err);
+        return status ? status : compile_fn(c, field(task, "fn"), &c->task->map);
+    }
+    return sy__template_new(&c->task->targets[0].input, c->plan->alloc, field(task, "input"), &names, c->err);
+}
+
+static int
+compile_targets(compiler *c, sy__value task, sy__value options)
+{
+    sy__value fallback = field(options, "fallback");
+    sy__plan_task *t = c->task;
+    t->targets = sy__calloc(c->plan->alloc, sy__value_count(fallback) + 1, sizeof *t->targets);
+    if (!t->targets) return SY_ENOMEM;
+    t->target_count = 1;
+    int status = compile_target(c, task, &t->targets[0]);
+    sy__value_iter it;
+    sy__value_iter_init(&it, fallback);
+    while (!status && sy__value_iter_next(&it))
+        status = compile_fallback(c, it.value, &t->targets[t->target_count++], default_edge(options));
+    return status;
+}
+
+static int
+compile_task(compiler *c, sy__value task)
+{
+    sy__value options = field(task, "options");
+    c->task->line = (int)sy__value_int(field(task, "line"));
+    if (is_text(field(task, "verb"), "each"))
+        c->task->verb = SY__VERB_EACH;
+    else if (field(task, "verb").data && !is_text(field(task, "verb"), "task"))
+        return invalid(c, "a verb that this version does not run");
+    int status = compile_targets(c, task, options);
+    if (!status) status = compile_input(c, task, options);
+    if (!status) status = compile_options(c, options);
+    if (!status) status = after_edges(c, field(options, "after"));
+    if (!status) status = name_edges(c, &c->task->when, default_edge(options));
+    if (!status) status = name_edges(c, &c->task->map, default_edge(options));
+    return status;
+}
+
+static uint32_t
+join_of(sy__value options, size_t tasks)
+{
+    sy__value join = field(options, "join");
+    if (is_text(join, "any")) return 1;
+    int64_t n = sy__value_int(join);
+    return n > 0 && (size_t)n <= tasks ? (uint32_t)n : SY__JOIN_ALL;
+}
+
+/* First pass: keys and nodes. */
+static int
+declare(compiler *c, sy__value tasks)
+{
+    sy__plan *p = c->plan;
+    sy__value_iter it;
+    sy__value_iter_init(&it, tasks);
+    while (sy__value_iter_next(&it)) {
+        sy__plan_task *t = &p->tasks[p->count];
+        c->task = t;
+        uint32_t node;
+        size_t len;
+        const char *key = sy__value_str(field(it.value, "key"), &len);
+        if (!key || len == 0) return invalid(c, "a task without a key");
+        if (copy_text(p->alloc, field(it.value, "key"), &t->key)) return SY_ENOMEM;
+        p->count++;
+        if (sy__plan_find(p, key, len) >= 0) return invalid(c, "two tasks with the same key");
+        if (sy__map_put(p->by_key, key, len, (void *)(uintptr_t)p->count)) return SY_ENOMEM;
+        if (sy__dag_node(c->dag, join_of(field(it.value, "options"), sy__value_count(tasks)), &node)) return SY_ENOMEM;
+    }
+    return SY_OK;
+}
+
+static int
+report_circle(compiler *c)
+{
+    sy__nodes circle = {.alloc = c->plan->alloc};
+    int status = sy__dag_seal(c->dag, &circle);
+    if (status == SY_ECYCLE) {
+        sy__buf names;
+        sy__buf_init(&names, c->plan->alloc);
+        for (size_t i = circle.count; i-- > 0;) sy__buf_addf(&names, "%s → ", c->plan->tasks[circle.at[i]].key);
+        c->task = &c->plan->tasks[circle.at[circle.count - 1]];
+        sy__buf_adds(&names, c->task->key);
+        const char *text = sy__buf_cstr(&names);
+        (void)sy__error_set(c->err, SY_ECYCLE, "tasks wait for each other: %s", text ? text : "");
+        sy__buf_close(&names);
+    }
+    sy__nodes_close(&circle);
+    return status;
+}
+
+static int
+compile_all(compiler *c, sy__value definition)
+{
+    sy__plan *p = c->plan;
+    sy__value tasks = field(definition, "tasks"), outputs = field(definition, "outputs");
+    size_t count = sy__value_count(tasks);
+    if (sy__value_kind(tasks) != SY__ARRAY || count == 0) return invalid(c, "a melody without tasks");
+    if (count > SY_MAX_TASKS) return invalid(c, "a melody of more than 100,000 tasks");
+    p->tasks = sy__calloc(p->alloc, count, sizeof *p->tasks);
+    c->linked = sy__calloc(p->alloc, count, sizeof *c->linked);
+    if (!p->tasks || !c->linked) return SY_ENOMEM;
+    int status = declare(c, tasks);
+    sy__value_iter it;
+    sy__value_iter_init(&it, tasks);
+    for (c->node = 0; !status && sy__value_iter_next(&it); c->node++) {
+        c->task = &p->tasks[c->node];
+        status = compile_task(c, it.value);
+    }
+    if (status) return status;
+    c->task = NULL;
+    sy__template_names names = {find_task, no_edge, SY__EDGE_SOFT, c};
+    if (sy__value_count(outputs) > 0) status = sy__template_new(&p->outputs, p->alloc, outputs, &names, c->err);
+    return status ? status : report_circle(c);
+}
+
+int
+sy__plan_new(sy__plan **out, sy__dag **dag, const sy__alloc *a, sy__value definition, sy__registry *registry,
+             sy__error *err)
+{
+    sy__error_clear(err);
+    *out = NULL;
+    *dag = NULL;
+    sy__error local = {0};
+    compiler c = {.registry = registry, .err = err ? err : &local};
+    sy__plan *p = c.plan = sy__calloc(a, 1, sizeof *p);
+    if (!p) return sy__error_set(err, SY_ENOMEM, "no memory for a melody");
+    p->alloc = a;
+    p->definition = sy__blob_new(a, definition);
+    p->by_key = sy__calloc(a, 1, sizeof *p->by_key);
+    int status = p->definition && p->by_key ? sy__dag_new(&c.dag, a) : SY_ENOMEM;
+    if (p->by_key) sy__map_init(p->by_key, a);
+    if (!status) status = copy_text(a, field(definition, "name"), &p->name);
+    if (!status) status = copy_text(a, field(definition, "source"), &p->source);
+    if (!status) status = compile_all(&c, sy__blob_value(p->definition));
+    sy__free(a, c.linked);
+    if (status) {
+        if (!c.err->code) (void)sy__error_set(c.err, status, "%s", sy_strerror(status));
+        sy__error_where(c.err, p->source, c.task ? c.task->line : 0, c.task ? c.task->key : NULL);
+        sy__dag_free(c.dag);
+        sy__plan_free(p);
+        return status;
+    }
+    *out = p;
+    *dag = c.dag;
+    return SY_OK;
+}
+
+static void
+free_fn(const sy__alloc *a, sy__fn *fn)
+{
+    sy__free(a, fn->source);
+    sy__free(a, fn->tasks);
+    sy__blob_release(fn->captures);
+}
+
+static void
+free_task(const sy__alloc *a, sy__plan_task *t)
+{
+    for (size_t i = 0; i < t->target_count; i++) {
+        sy__free(a, t->targets[i].name);
+        sy__extension_release(t->targets[i].extension);
+        sy__template_free(t->targets[i].input);
+    }
+    sy__free(a, t->targets);
+    sy__free(a, t->key);
+    sy__free(a, t->concurrency_key);
+    sy__template_free(t->list);
+    free_fn(a, &t->map);
+    free_fn(a, &t->when);
+}
+
+void
+sy__plan_free(sy__plan *p)
+{
+    if (!p) return;
+    for (size_t i = 0; i < p->count; i++) free_task(p->alloc, &p->tasks[i]);
+    sy__free(p->alloc, p->tasks);
+    sy__template_free(p->outputs);
+    sy__blob_release(p->definition);
+    if (p->by_key) sy__map_close(p->by_key);
+    sy__free(p->alloc, p->by_key);
+    sy__free(p->alloc, p->name);
+    sy__free(p->alloc, p->source);
+    sy__free(p->alloc, p);
+}
+
+int64_t
+sy__plan_find(const sy__plan *p, const char *key, size_t len)
+{
+    return (int64_t)(uintptr_t)sy__map_get(p->by_key, key, len) - 1;
+}

@@ -1,0 +1,80 @@
+/*
+ * plan.h: a definition (docs/definition.md) compiled for running: tasks with templates, edges and options.
+ *
+ * The Lua checker has looked at a definition before it comes here; compiling checks again what running
+ * relies on, so that a hand-made or damaged definition is refused and never crashes. Immutable: any thread.
+ */
+#ifndef SY_PIT_PLAN_H
+#define SY_PIT_PLAN_H
+
+#include "kit/registry.h"
+#include "pit/dag.h"
+#include "pit/template.h"
+
+typedef enum sy__verb { SY__VERB_TASK, SY__VERB_EACH } sy__verb;
+typedef enum sy__on_error { SY__ON_ERROR_HALT, SY__ON_ERROR_SKIP } sy__on_error;
+typedef enum sy__backoff { SY__BACKOFF_NONE, SY__BACKOFF_FIXED, SY__BACKOFF_EXPONENTIAL } sy__backoff;
+
+/* A function or expression of the melody. */
+typedef struct sy__fn {
+    char *source; /* NULL: there is none */
+    size_t len;
+    sy__blob *captures; /* a map, or NULL */
+    int line;
+    uint32_t *tasks;    /* the tasks it mentions by name, seen as globals */
+    size_t task_count;
+} sy__fn;
+
+/* An operation to call: the task's own, or one of its fallbacks. */
+typedef struct sy__target {
+    char *name;               /* "git.diff" as written */
+    sy__extension *extension; /* held */
+    const sy__operation *operation;
+    sy__template *input; /* NULL: the task's own input */
+} sy__target;
+
+typedef struct sy__plan_task {
+    char *key;
+    sy__verb verb;
+    int line;
+    sy__target *targets; /* [0] is the operation, the rest its fallbacks in order */
+    size_t target_count;
+    sy__template *list; /* SY__VERB_EACH */
+    sy__fn map;         /* SY__VERB_EACH; source NULL: the item is the input */
+    sy__fn when;
+    sy__on_error on_error;
+    int priority;
+    int64_t max_parallel; /* SY__VERB_EACH; 0: no limit of its own */
+    char *concurrency_key; /* NULL: none */
+    int64_t retry_max;    /* attempts after the first */
+    sy__backoff backoff;
+    int64_t retry_delay_ms;
+    double retry_jitter; /* share of the delay, 0-1 */
+    int retry_on[8];     /* codes; none: every retryable one */
+    size_t retry_on_count;
+    int64_t timeout_ms, attempt_timeout_ms, queue_timeout_ms; /* 0: none */
+    bool waits_weakly;   /* some edge into it is soft or optional */
+} sy__plan_task;
+
+typedef struct sy__plan {
+    const sy__alloc *alloc;
+    char *name;
+    char *source;      /* the melody's file, for messages; may be NULL */
+    sy__plan_task *tasks;
+    size_t count;
+    sy__template *outputs; /* NULL: the leaves by key */
+    sy__blob *definition;
+    struct sy__map *by_key; /* key → task number + 1 */
+} sy__plan;
+
+/*
+ * Compiles `definition` and fills `dag` with one node a task (same numbers), sealed. The operations are looked
+ * up in `registry` and held. SY_EMELODY, SY_ECYCLE, SY_EOPERATION with the task's place.
+ */
+int sy__plan_new(sy__plan **out, sy__dag **dag, const sy__alloc *a, sy__value definition, sy__registry *registry,
+                 sy__error *err);
+void sy__plan_free(sy__plan *p); /* NULL is legal */
+/* The number of a task, or -1. */
+int64_t sy__plan_find(const sy__plan *p, const char *key, size_t len);
+
+#endif

@@ -1,0 +1,164 @@
+/*
+ * pool.c: the pool manager: warm isolates, one set a stage, so that taking one needs no lock.
+ *
+ * idle → (take) active → (give) warm → … → (cooldown) freed. An isolate serves one extension version with one
+ * grant set in one project: the entry is found by the extension's address, which the pool holds.
+ */
+#include "base/bounds.h"
+#include "pit/engine_impl.h"
+
+#include <string.h>
+
+enum { WARM_OF_ONE = 8, COOLDOWN_S = 60 };
+
+typedef struct warm_set {
+    sy__extension *extension; /* held */
+    sy__engine *engine;
+    int active; /* isolates taken and not given back: they refer to this set */
+    sy__isolate *isolates[WARM_OF_ONE];
+    int count;
+    int64_t used_ns;
+    struct warm_set *next;
+} warm_set;
+
+struct sy__pool {
+    sy__stage *stage;
+    warm_set *sets;
+};
+
+int
+sy__pool_new(sy__pool **out, sy__stage *s)
+{
+    *out = sy__calloc(s->engine->alloc, 1, sizeof **out);
+    if (!*out) return SY_ENOMEM;
+    (*out)->stage = s;
+    return SY_OK;
+}
+
+static void
+drop_isolate(sy__pool *p, sy__isolate *iso)
+{
+    sy__isolate_free(iso);
+    (void)atomic_fetch_sub(&p->stage->engine->live_isolates, 1);
+}
+
+static void
+drop_set(sy__pool *p, warm_set *set)
+{
+    for (int i = 0; i < set->count; i++) drop_isolate(p, set->isolates[i]);
+    sy__extension_release(set->extension);
+    sy__free(p->stage->engine->alloc, set);
+}
+
+void
+sy__pool_free(sy__pool *p)
+{
+    if (!p) return;
+    while (p->sets) {
+        warm_set *set = p->sets;
+        p->sets = set->next;
+        drop_set(p, set);
+    }
+    sy__free(p->stage->engine->alloc, p);
+}
+
+static warm_set *
+set_of(sy__pool *p, sy__extension *ext)
+{
+    for (warm_set *set = p->sets; set; set = set->next)
+        if (set->extension == ext) return set;
+    warm_set *set = sy__calloc(p->stage->engine->alloc, 1, sizeof *set);
+    if (!set) return NULL;
+    set->extension = sy__extension_hold(ext);
+    set->engine = p->stage->engine;
+    set->next = p->sets;
+    return p->sets = set;
+}
+
+/* An extension's own modules come first, then the standard library's. */
+static bool
+find_module(void *ud, const char *name, const char **source, size_t *len, const char **chunk_name)
+{
+    warm_set *set = ud;
+    const sy__engine_options *o = &set->engine->o;
+    if (sy__extension_module(set->extension, name, source, len, chunk_name)) return true;
+    return o->stdlib && o->stdlib(o->stdlib_ud, name, source, len, chunk_name);
+}
+
+static int
+make_isolate(sy__pool *p, warm_set *set, sy__isolate **out, sy__error *err)
+{
+    sy__engine *e = p->stage->engine;
+    sy__extension *ext = set->extension;
+    sy__isolate_options o = {
+        .alloc = e->alloc,
+        .clock = e->o.clock,
+        .log = e->o.log,
+        .name = ext->name,
+        .profile = SY__PROFILE_EXTENSION,
+        .caps = ext->caps,
+        .module = find_module,
+        .module_ud = set,
+        .loop = p->stage->base,
+        .spawner = e->o.spawner,
+        .modules = e->o.modules,
+    };
+    const sy__source *entry = NULL;
+    for (size_t i = 0; i < ext->source_count; i++)
+        if (strcmp(ext->sources[i].path, ext->entry) == 0) entry = &ext->sources[i];
+    if (!entry) return sy__error_set(err, SY_EMANIFEST, "%s has no file `%s`", ext->name, ext->entry);
+    int status = sy__isolate_new(out, &o, err);
+    if (!status) status = sy__isolate_load(*out, entry->text, entry->len, entry->path, 0, err);
+    if (status) {
+        sy__isolate_free(*out);
+        *out = NULL;
+        return status;
+    }
+    (void)atomic_fetch_add(&e->live_isolates, 1);
+    return SY_OK;
+}
+
+int
+sy__pool_take(sy__pool *p, sy__extension *ext, sy__isolate **out, int64_t *cold_ns, sy__error *err)
+{
+    warm_set *set = set_of(p, ext);
+    *cold_ns = 0;
+    if (!set) return sy__error_set(err, SY_ENOMEM, "no memory for an isolate");
+    if (set->count > 0) {
+        *out = set->isolates[--set->count];
+        set->active++;
+        return SY_OK;
+    }
+    int64_t start = sy__mono_ns(p->stage->engine->o.clock);
+    int status = make_isolate(p, set, out, err);
+    *cold_ns = sy__mono_ns(p->stage->engine->o.clock) - start + 1;
+    set->active += !status;
+    return status;
+}
+
+void
+sy__pool_give(sy__pool *p, sy__extension *ext, sy__isolate *iso)
+{
+    warm_set *set = set_of(p, ext);
+    set->active--;
+    if (!sy__isolate_reusable(iso) || set->count == WARM_OF_ONE) {
+        drop_isolate(p, iso);
+        return;
+    }
+    set->isolates[set->count++] = iso;
+    set->used_ns = sy__mono_ns(p->stage->engine->o.clock);
+}
+
+void
+sy__pool_cool(sy__pool *p, int64_t now_ns)
+{
+    for (warm_set **at = &p->sets; *at;) {
+        warm_set *set = *at;
+        if (set->active > 0 || now_ns - set->used_ns < (int64_t)COOLDOWN_S * 1000000000) {
+            at = &set->next;
+            continue;
+        }
+        *at = set->next;
+        drop_set(p, set);
+    }
+}

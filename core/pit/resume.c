@@ -1,0 +1,395 @@
+/*
+ * resume.c: a run from its rows.
+ *
+ *   row of the run ──> take over (owner_epoch + 1) ──> definition ──> plan ──> rows of its tasks ──> launch
+ *
+ * What ended keeps its outcome and output; what had begun begins again, unless its effect must not be repeated
+ * unasked: such a task is uncertain and waits for `--retry`, `--skip` or `--result`.
+ */
+#include "base/bounds.h"
+#include "pit/engine_impl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What the run's row says. */
+typedef struct run_row {
+    char *status, *owner, *melody_id, *melody_hash, *type, *level, *root, *params, *options, *definition, *error;
+    int64_t number, epoch, ms;
+} run_row;
+
+static void
+row_close(const sy__alloc *a, run_row *row)
+{
+    char *texts[] = {row->status, row->owner, row->melody_id, row->melody_hash, row->type, row->level,
+                     row->root,   row->params, row->options,  row->definition,  row->error};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) sy__free(a, texts[i]);
+}
+
+static char *
+column(const sy__alloc *a, sqlite3_stmt *stmt, int i)
+{
+    const char *s = (const char *)sqlite3_column_text(stmt, i);
+    return s ? sy__strndup(a, s, (size_t)sqlite3_column_bytes(stmt, i)) : NULL;
+}
+
+static int
+read_row(sqlite3 *conn, const sy__alloc *a, const char *run, run_row *row, sy__error *err)
+{
+    static const char sql[] =
+        "SELECT p.status, p.owner_host, p.melody_id, p.melody_hash, p.orchestration_type, p.durability,"
+        " p.root_task_id, p.params, p.options,"
+        " coalesce(v.definition, p.task_dag ->> '$.definition'), p.error, p.number, p.owner_epoch, p.cost_ms"
+        " FROM pipeline_orchestration p"
+        " LEFT JOIN melody_version v ON v.melody_id = p.melody_id AND v.hash = p.melody_hash WHERE p.id = ?1";
+    sqlite3_stmt *stmt = NULL;
+    char **texts[] = {&row->status, &row->owner, &row->melody_id, &row->melody_hash, &row->type, &row->level,
+                      &row->root,   &row->params, &row->options,  &row->definition,  &row->error};
+    int status = SY_OK;
+    if (sqlite3_prepare_v2(conn, sql, -1, &stmt, NULL)) {
+        status = sy__error_set(err, SY_EDAMAGED, "the run cannot be read: %s", sqlite3_errmsg(conn));
+    } else {
+        (void)sqlite3_bind_text(stmt, 1, run, -1, SQLITE_STATIC);
+        if (sqlite3_step(stmt) != SQLITE_ROW) status = sy__error_set(err, SY_ENOTFOUND, "there is no run %s", run);
+    }
+    for (int i = 0; !status && i < 11; i++) *texts[i] = column(a, stmt, i);
+    if (!status) {
+        row->number = sqlite3_column_int64(stmt, 11);
+        row->epoch = sqlite3_column_int64(stmt, 12);
+        row->ms = sqlite3_column_int64(stmt, 13);
+    }
+    (void)sqlite3_finalize(stmt);
+    return status;
+}
+
+static bool
+is_over(const char *status)
+{
+    return strcmp(status, "completed") == 0 || strcmp(status, "failed") == 0 || strcmp(status, "cancelled") == 0;
+}
+
+static const char *
+lasting_name(const char *status)
+{
+    for (int i = SY__RUN_PENDING; i <= SY__RUN_CANCELLED; i++)
+        if (strcmp(sy__run_status_name((sy__run_status)i), status) == 0) return sy__run_status_name((sy__run_status)i);
+    return "failed";
+}
+
+/* An ended run is only reported. */
+static void
+report(const char *run, const run_row *row, sy__run_info *out)
+{
+    (void)snprintf(out->id, sizeof out->id, "%s", run);
+    out->number = row->number;
+    out->status = lasting_name(row->status);
+    sy__error_clear(&out->error);
+    out->committed = true;
+}
+
+/* ---- taking over ---- */
+
+typedef struct takeover {
+    const char *run, *host;
+    int64_t epoch; /* the one seen */
+} takeover;
+
+/* Writer thread, in a transaction: two who try at once, one wins. */
+static int
+take_over(sqlite3 *conn, void *ud, sy__error *err)
+{
+    const takeover *t = ud;
+    sqlite3_stmt *stmt = NULL;
+    static const char sql[] = "UPDATE pipeline_orchestration SET owner_host=?2, owner_epoch=?3 + 1, status='running',"
+                              " started_at=coalesce(started_at, created_at) WHERE id=?1 AND owner_epoch=?3";
+    int status = SY_OK;
+    if (sqlite3_prepare_v2(conn, sql, -1, &stmt, NULL)) return sy__error_set(err, SY_EIO, "%s", sqlite3_errmsg(conn));
+    (void)sqlite3_bind_text(stmt, 1, t->run, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_text(stmt, 2, t->host, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_int64(stmt, 3, t->epoch);
+    if (sqlite3_step(stmt) != SQLITE_DONE)
+        status = sy__error_set(err, SY_EIO, "the run cannot be taken over: %s", sqlite3_errmsg(conn));
+    else if (sqlite3_changes(conn) != 1)
+        status = sy__error_set(err, SY_EOWNED, "another process took the run over at the same moment");
+    (void)sqlite3_finalize(stmt);
+    return status;
+}
+
+static int
+check_owner(sy__engine *e, const run_row *row, sy__error *err)
+{
+    if (!row->owner || strcmp(row->owner, sy__db_host_id(e->o.db)) == 0 || !sy__db_host_alive(e->o.db, row->owner))
+        return SY_OK;
+    (void)sy__error_set(err, SY_EOWNED, "run #%lld is executed by another process that is alive", (long long)row->number);
+    sy__error_hint(err, "symphony show %lld   follows it; symphony pause %lld   parks it", (long long)row->number,
+                   (long long)row->number);
+    return SY_EOWNED;
+}
+
+/* ---- rows of tasks ---- */
+
+/* The output of a row: JSON beside it, or in the artifact store. */
+static int
+read_output(sy__engine *e, sqlite3_stmt *stmt, sy__vbuf *out, sy__error *err)
+{
+    const char *hash = (const char *)sqlite3_column_text(stmt, 5);
+    sy__buf text;
+    sy__buf_init(&text, e->alloc);
+    int status = SY_OK;
+    if (hash) {
+        status = sy__artifact_get(e->o.artifacts, hash, &text, err);
+    } else {
+        const char *json = (const char *)sqlite3_column_text(stmt, 4);
+        sy__buf_adds(&text, json ? json : "null");
+    }
+    if (!status) status = sy__value_from_json(out, text.data, text.len, err);
+    sy__buf_close(&text);
+    return status;
+}
+
+static sy__outcome
+outcome_by_name(const char *name)
+{
+    for (int i = SY__OUTCOME_OK; name && i <= SY__OUTCOME_CANCELLED; i++)
+        if (strcmp(sy__outcome_name((sy__outcome)i), name) == 0) return (sy__outcome)i;
+    return SY__OUTCOME_NONE;
+}
+
+/* A task that had begun and whose effect must not be repeated unasked. */
+static bool
+is_uncertain(const sy__plan_task *spec, const char *status)
+{
+    const sy__operation *op = spec->targets[0].operation;
+    return strcmp(status, "executing") == 0 && op->effects >= SY__EFFECT_WRITE && !op->idempotent;
+}
+
+static int
+restore_ended(sy__engine *e, sy__task *t, sqlite3_stmt *stmt, sy__outcome outcome, sy__error *err)
+{
+    sy__vbuf b;
+    sy__value v;
+    t->outcome = outcome;
+    t->status = outcome >= SY__OUTCOME_ERROR ? SY__TASK_FAILED : SY__TASK_COMPLETED;
+    t->ended = t->started = true;
+    t->attempts = (uint32_t)sqlite3_column_int(stmt, 7);
+    if (!sy__task_has_value(t)) return SY_OK;
+    sy__vbuf_init(&b, e->alloc);
+    int status = read_output(e, stmt, &b, err);
+    if (!status) status = sy__vbuf_done(&b, &v);
+    if (!status) t->output = sy__blob_new(e->alloc, v);
+    if (!status && !t->output) status = SY_ENOMEM;
+    sy__vbuf_close(&b);
+    return status;
+}
+
+static int
+restore_child(sy__engine *e, sy__task *parent, sqlite3_stmt *stmt, sy__outcome outcome, sy__error *err)
+{
+    sy__task child = {.run = parent->run, .spec = parent->spec};
+    if (outcome == SY__OUTCOME_NONE) {
+        if (is_uncertain(parent->spec, (const char *)sqlite3_column_text(stmt, 2))) parent->uncertain = true;
+        return SY_OK;
+    }
+    int status = restore_ended(e, &child, stmt, outcome, err);
+    if (!status)
+        status = sy__each_remember(parent, sqlite3_column_int64(stmt, 8), child.status, sy__blob_value(child.output));
+    sy__task_close(&child);
+    return status;
+}
+
+/* One row: of a task of the plan, or of a child ("checks/1"). */
+static int
+restore(sy__run *r, sqlite3_stmt *stmt, sy__error *err)
+{
+    sy__engine *e = r->engine;
+    const char *key = (const char *)sqlite3_column_text(stmt, 1);
+    const char *slash = strchr(key, '/');
+    int64_t index = sy__plan_find(r->plan, key, slash ? (size_t)(slash - key) : strlen(key));
+    if (index < 0) return SY_OK;
+    sy__task *t = &r->tasks[index];
+    sy__outcome outcome = outcome_by_name((const char *)sqlite3_column_text(stmt, 3));
+    if (slash) return restore_child(e, t, stmt, outcome, err);
+    (void)snprintf(t->id, sizeof t->id, "%s", (const char *)sqlite3_column_text(stmt, 0));
+    if (outcome != SY__OUTCOME_NONE) return restore_ended(e, t, stmt, outcome, err);
+    t->uncertain = t->uncertain || (t->spec->verb == SY__VERB_TASK &&
+                                    is_uncertain(t->spec, (const char *)sqlite3_column_text(stmt, 2)));
+    return SY_OK;
+}
+
+static int
+restore_all(sy__run *r, sqlite3 *conn, sy__error *err)
+{
+    static const char sql[] = "SELECT id, key, task_status, outcome, output, output_hash, error, attempts, position"
+                              " FROM task WHERE pipeline_orchestration_id = ?1 AND key <> '' ORDER BY key";
+    sqlite3_stmt *stmt = NULL;
+    int status = SY_OK;
+    if (sqlite3_prepare_v2(conn, sql, -1, &stmt, NULL))
+        return sy__error_set(err, SY_EDAMAGED, "the run's tasks cannot be read: %s", sqlite3_errmsg(conn));
+    (void)sqlite3_bind_text(stmt, 1, r->id, -1, SQLITE_STATIC);
+    while (!status && sqlite3_step(stmt) == SQLITE_ROW) status = restore(r, stmt, err);
+    (void)sqlite3_finalize(stmt);
+    return status;
+}
+
+/* Tells the dag what ended; what is ready because of it waits in run.resumable for the launch. */
+static int
+follow_ended(sy__run *r)
+{
+    sy__nodes skipped = {.alloc = r->engine->alloc};
+    const uint32_t *order = sy__dag_order(r->dag);
+    int status = SY_OK;
+    for (size_t i = 0; !status && i < r->plan->count; i++) {
+        sy__task *t = &r->tasks[order[i]];
+        if (!t->ended) continue;
+        status = sy__dag_end(r->dag, order[i], sy__task_has_value(t), &r->resumable, &skipped);
+        if (t->status == SY__TASK_FAILED && t->spec->on_error == SY__ON_ERROR_HALT) {
+            sy__error why = {0};
+            (void)sy__error_set(&why, SY_EEXTENSION, "`%s` had failed before the run was interrupted", t->spec->key);
+            sy__run_fail(r, &why, t->spec->key);
+        }
+    }
+    sy__nodes_close(&skipped);
+    return status;
+}
+
+/* ---- decisions of a person ---- */
+
+static int
+uncertain_task(sy__run *r, const char *key, sy__task **out, sy__error *err)
+{
+    int64_t index = sy__plan_find(r->plan, key, strlen(key));
+    if (index < 0) return sy__error_set(err, SY_ENOTFOUND, "the run has no task `%s`", key);
+    *out = &r->tasks[index];
+    if (!(*out)->uncertain) return sy__error_set(err, SY_EUSAGE, "task `%s` does not wait for a decision", key);
+    (*out)->uncertain = false;
+    return SY_OK;
+}
+
+static int
+decide(sy__run *r, const sy__resume_request *q, sy__error *err)
+{
+    sy__task *t;
+    int status = SY_OK;
+    if (q->retry) status = uncertain_task(r, q->retry, &t, err);
+    if (!status && q->skip) {
+        status = uncertain_task(r, q->skip, &t, err);
+        if (!status) {
+            t->status = SY__TASK_COMPLETED;
+            t->outcome = SY__OUTCOME_SKIPPED;
+            t->decided = true;
+        }
+    }
+    if (!status && q->result_task) {
+        status = uncertain_task(r, q->result_task, &t, err);
+        if (!status) {
+            t->output = sy__blob_new(r->engine->alloc, q->result);
+            t->status = SY__TASK_COMPLETED;
+            t->outcome = SY__OUTCOME_OK;
+            t->decided = true;
+            if (!t->output) status = SY_ENOMEM;
+        }
+    }
+    return status;
+}
+
+/* ---- code ---- */
+
+static int
+check_code(sy__run *r, const run_row *row, sy__error *err)
+{
+    sy__vbuf before, now;
+    sy__value options, code = {0}, current;
+    sy__vbuf_init(&before, r->engine->alloc);
+    sy__vbuf_init(&now, r->engine->alloc);
+    sy__run_code(r, &now);
+    int status = sy__value_from_json(&before, row->options, strlen(row->options), err);
+    if (!status) status = sy__vbuf_done(&before, &options);
+    if (!status) status = sy__vbuf_done(&now, &current);
+    if (!status && sy__value_get(options, "code", 4, &code) && !sy__value_equal(code, current)) {
+        status = sy__error_set(err, SY_EUSAGE, "the code of an extension has changed since run #%lld began",
+                               (long long)row->number);
+        sy__error_hint(err, "symphony resume %lld --accept-code   goes on with the new code", (long long)row->number);
+    }
+    sy__vbuf_close(&before);
+    sy__vbuf_close(&now);
+    return status;
+}
+
+/* ---- all of it ---- */
+
+static int
+make_run(sy__engine *e, const run_row *row, const char *id, sy__run **out, sy__error *err)
+{
+    sy__vbuf definition, params;
+    sy__value d, p;
+    sy__vbuf_init(&definition, e->alloc);
+    sy__vbuf_init(&params, e->alloc);
+    int status = row->definition ? sy__value_from_json(&definition, row->definition, strlen(row->definition), err)
+                                 : sy__error_set(err, SY_EDAMAGED, "the run's melody is not stored any more");
+    if (!status) status = sy__value_from_json(&params, row->params, strlen(row->params), err);
+    if (!status) status = sy__vbuf_done(&definition, &d);
+    if (!status) status = sy__vbuf_done(&params, &p);
+    if (!status) status = sy__run_new(out, e, d, p, err);
+    sy__vbuf_close(&definition);
+    sy__vbuf_close(&params);
+    if (status) return status;
+    sy__run *r = *out;
+    (void)snprintf(r->id, sizeof r->id, "%s", id);
+    (void)snprintf(r->root_id, sizeof r->root_id, "%s", row->root);
+    r->number = row->number;
+    r->epoch = row->epoch + 1;
+    r->ms_before = row->ms;
+    r->level = strcmp(row->level, "full") == 0 ? SY__LEVEL_FULL : strcmp(row->level, "none") == 0 ? SY__LEVEL_NONE : SY__LEVEL_PROCESS;
+    r->melody_id = sy__strdup(e->alloc, row->melody_id);
+    r->melody_hash = sy__strdup(e->alloc, row->melody_hash);
+    r->orchestration_type = sy__strdup(e->alloc, row->type);
+    return SY_OK;
+}
+
+static int
+go_on(sy__engine *e, sqlite3 *conn, const sy__resume_request *q, const run_row *row, sy__run_info *out, sy__error *err)
+{
+    sy__run *r = NULL;
+    takeover t = {q->run, sy__db_host_id(e->o.db), row->epoch};
+    int status = make_run(e, row, q->run, &r, err);
+    if (!status && !q->accept_code) status = check_code(r, row, err);
+    if (!status) status = restore_all(r, conn, err);
+    if (!status) status = decide(r, q, err);
+    if (!status) status = sy__db_exclusive(e->o.db, take_over, &t, err);
+    if (!status) status = sy__db_run_own(e->o.db, r->id, r->epoch);
+    if (!status) status = follow_ended(r);
+    if (!status && q->cancel) {
+        r->cancelled = true;
+        atomic_store(&r->stopping, true);
+    }
+    if (!status) status = sy__run_launch(r);
+    if (!status) (void)sy__engine_info(e, r->id, out);
+    sy__run_release(r);
+    return status;
+}
+
+int
+sy__engine_resume(sy__engine *e, const sy__resume_request *q, sy__run_info *out, sy__error *err)
+{
+    run_row row = {0};
+    sy__error_clear(err);
+    sy__engine_forget(e, q->run);
+    sqlite3 *conn = sy__db_reader(e->o.db, err);
+    if (!conn) return err && err->code ? err->code : SY_EDAMAGED;
+    int status = read_row(conn, e->alloc, q->run, &row, err);
+    if (!status && is_over(row.status)) {
+        report(q->run, &row, out);
+    } else if (!status) {
+        status = check_owner(e, &row, err);
+        sy__run *living = status ? NULL : sy__engine_find(e, q->run);
+        if (living)
+            status = sy__engine_info(e, q->run, out);
+        else if (!status)
+            status = go_on(e, conn, q, &row, out, err);
+        sy__run_release(living);
+    }
+    if (status && err && !err->code) (void)sy__error_set(err, status, "%s", sy_strerror(status));
+    row_close(e->alloc, &row);
+    sy__db_reader_release(e->o.db, conn);
+    return status;
+}
