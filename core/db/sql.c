@@ -59,7 +59,6 @@ sy__sql_open(sqlite3 **out, const char *file, int flags, sy__error *err)
     int rc = sqlite3_open_v2(file, &conn, flags | SQLITE_OPEN_NOMUTEX, NULL);
     if (rc == SQLITE_OK) rc = sqlite3_extended_result_codes(conn, 1);
     if (rc == SQLITE_OK) rc = sqlite3_db_config(conn, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
-    if (rc == SQLITE_OK) rc = sqlite3_db_config(conn, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     if (rc != SQLITE_OK) {
         int code = sy__sql_error(err, conn, rc, "cannot open");
         (void)sqlite3_close(conn);

@@ -128,7 +128,7 @@ CREATE TABLE extension_session (
     session_id TEXT NOT NULL REFERENCES session (id),
     lifecycle_state TEXT NOT NULL
         CHECK (lifecycle_state IN ('installed', 'loaded', 'activated', 'running', 'paused', 'error')),
-    error TEXT CHECK (json_valid(error)),
+    error TEXT CHECK (error IS NULL OR json_valid(error)),
     updated_at TEXT NOT NULL,
     PRIMARY KEY (extension_id, session_id)
 ) STRICT, WITHOUT ROWID;
@@ -196,8 +196,8 @@ CREATE TABLE pipeline_orchestration (
     prompt_id TEXT REFERENCES prompt (id),
     params TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(params)),
     options TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(options)), -- budget, parallel, cache, …
-    outputs TEXT CHECK (json_valid(outputs)),
-    error TEXT CHECK (json_valid(error)),
+    outputs TEXT CHECK (outputs IS NULL OR json_valid(outputs)),
+    error TEXT CHECK (error IS NULL OR json_valid(error)),
     cost_usd REAL NOT NULL DEFAULT 0,
     cost_tokens INTEGER NOT NULL DEFAULT 0,
     cost_ms INTEGER NOT NULL DEFAULT 0,
@@ -230,9 +230,9 @@ CREATE TABLE task (
     outcome TEXT CHECK (outcome IN
         ('ok', 'cached', 'fallback', 'skipped', 'compensated', 'error', 'timeout', 'denied', 'cancelled')),
     attempts INTEGER NOT NULL DEFAULT 0,
-    output TEXT CHECK (json_valid(output)), -- up to 8 KiB of JSON, else output_hash
+    output TEXT CHECK (output IS NULL OR json_valid(output)), -- up to 8 KiB of JSON, else output_hash
     output_hash TEXT,
-    error TEXT CHECK (json_valid(error)),
+    error TEXT CHECK (error IS NULL OR json_valid(error)),
     cost_usd REAL NOT NULL DEFAULT 0,
     cost_tokens INTEGER NOT NULL DEFAULT 0,
     cost_ms INTEGER NOT NULL DEFAULT 0,
@@ -261,11 +261,11 @@ CREATE TABLE control (
     pipeline_orchestration_id TEXT NOT NULL REFERENCES pipeline_orchestration (id),
     command TEXT NOT NULL, -- cancel, pause, answer, …
     task_key TEXT,
-    payload TEXT CHECK (json_valid(payload)),
+    payload TEXT CHECK (payload IS NULL OR json_valid(payload)),
     session_id TEXT REFERENCES session (id), -- who asked
     created_at TEXT NOT NULL,
     handled_at TEXT,
-    result TEXT CHECK (json_valid(result))
+    result TEXT CHECK (result IS NULL OR json_valid(result))
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX control_waiting ON control (pipeline_orchestration_id) WHERE handled_at IS NULL;

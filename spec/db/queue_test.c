@@ -1,0 +1,309 @@
+/* queue_test.c: what is put is written: in order, combined, in groups, and told to whoever waits. */
+#include "fixture.h"
+
+static void
+opens_twice_and_keeps_its_ids(void)
+{
+    char dir[256];
+    fixture_dir(dir);
+    sy__db *db = fixture_open_with_project(dir, NULL, NULL, 0);
+    sy__db_ids before = *sy__db_known(db);
+    CHECK(sy__id_valid(before.conductor));
+    CHECK(sy__id_valid(before.orchestra_kit));
+    CHECK(sy__id_valid(before.host_extension));
+    CHECK(sy__id_valid(before.host_version));
+    CHECK(sy__id_valid(before.project));
+    CHECK_INT(fixture_int(db, "SELECT count(*) FROM conductor"), 1);
+    CHECK_INT(fixture_int(db, "SELECT count(*) FROM orchestra_kit"), 1);
+    CHECK_INT(fixture_int(db, "SELECT count(*) FROM operator JOIN extension ON id = extension_id WHERE name = 'host'"), 1);
+    CHECK_INT(fixture_int(db, "SELECT count(*) FROM session WHERE ended_at IS NULL"), 1);
+    sy__db_close(db);
+    db = fixture_open_with_project(dir, NULL, NULL, 0);
+    CHECK(memcmp(&before, sy__db_known(db), sizeof before) == 0);
+    CHECK_INT(fixture_int(db, "SELECT count(*) FROM session WHERE ended_at IS NOT NULL"), 1);
+    CHECK_INT(fixture_int(db, "SELECT count(*) FROM extension_version"), 1);
+    sy__db_close(db);
+    fixture_remove(dir);
+}
+
+static void
+combines_what_lies_in_one_group(void)
+{
+    char dir[256];
+    fixture_dir(dir);
+    sy__db *db = fixture_open_with_project(dir, NULL, NULL, 0);
+    sy__db_slot slot = {0};
+    CHECK_INT(fixture_run(db, "r1", 1, 1), SY_OK);
+    CHECK_INT(sy__db_wait(db, sy__db_now(db), false, NULL), SY_OK);
+    sy__db_begin(db);
+    sy__db_ticket before = sy__db_now(db);
+    CHECK_INT(fixture_task(db, SY__LEVEL_PROCESS, "r1", "t1", "a", "pending", &slot), SY_OK);
+    sy__db_slot first = slot;
+    CHECK_INT(fixture_task(db, SY__LEVEL_PROCESS, "r1", "t1", "a", "executing", &slot), SY_OK);
+    CHECK_INT(fixture_task(db, SY__LEVEL_PROCESS, "r1", "t1", "a", "completed", &slot), SY_OK);
+    CHECK(memcmp(&first, &slot, sizeof slot) == 0);
+    CHECK_INT(sy__db_now(db), before + 1);
+    sy__db_end(db);
+    CHECK_INT(sy__db_wait(db, sy__db_now(db), true, NULL), SY_OK);
+    CHECK_INT(fixture_int(db, "SELECT count(*) FROM task WHERE task_status = 'completed'"), 1);
+    CHECK_INT(fixture_task(db, SY__LEVEL_PROCESS, "r1", "t1", "a", "failed", &slot), SY_OK);
+    CHECK(first.group != slot.group);
+    CHECK_INT(sy__db_wait(db, sy__db_now(db), false, NULL), SY_OK);
+    CHECK_INT(fixture_int(db, "SELECT count(*) FROM task WHERE task_status = 'failed'"), 1);
+    sy__db_close(db);
+    fixture_remove(dir);
+}
+
+typedef struct seen {
+    int64_t last, count, wrong;
+} seen;
+
+static void
+see(void *ud, const sy__event *e)
+{
+    seen *s = ud;
+    if (e->seq != s->last + 1 || !e->id || !e->topic || e->occurred_ms != 1795352400123) s->wrong++;
+    s->last = e->seq;
+    s->count++;
+}
+
+enum { THREADS = 8, EVENTS = 500 };
+
+typedef struct putter {
+    sy__db *db;
+    int number;
+    pthread_t thread;
+} putter;
+
+static void *
+put_events(void *arg)
+{
+    putter *p = arg;
+    char id[64];
+    for (int i = 0; i < EVENTS; i++) {
+        (void)snprintf(id, sizeof id, "e-%d-%d", p->number, i);
+        if (fixture_event(p->db, i % 3 ? SY__LEVEL_PROCESS : SY__LEVEL_FULL, id, "r1", "t1", "{\"x\":1}")) abort();
+        if (i % 100 == 0 && sy__db_wait(p->db, sy__db_now(p->db), i % 200 == 0, NULL)) abort();
+    }
+    return NULL;
+}
+
+static void
+events_have_no_gaps(void)
+{
+    char dir[256];
+    seen live = {0}, read = {0};
+    putter putters[THREADS];
+    fixture_dir(dir);
+    sy__db *db = fixture_open_with_project(dir, see, &live, 0);
+    CHECK_INT(fixture_run(db, "r1", 1, 1), SY_OK);
+    CHECK_INT(fixture_task(db, SY__LEVEL_FULL, "r1", "t1", "a", "executing", NULL), SY_OK);
+    for (int i = 0; i < THREADS; i++) {
+        putters[i] = (putter){.db = db, .number = i};
+        if (pthread_create(&putters[i].thread, NULL, put_events, &putters[i])) abort();
+    }
+    while (read.count < (int64_t)THREADS * EVENTS) { /* a follower that is cut off after every 97 */
+        int n = sy__db_replay(db, "run.r1.>", read.last, 97, see, &read);
+        CHECK(n >= 0);
+        if (n < 0) break;
+    }
+    for (int i = 0; i < THREADS; i++) (void)pthread_join(putters[i].thread, NULL);
+    CHECK_INT(sy__db_wait(db, sy__db_now(db), true, NULL), SY_OK);
+    CHECK_INT(live.count, THREADS * EVENTS);
+    CHECK_INT(live.wrong, 0);
+    CHECK_INT(read.count, THREADS * EVENTS);
+    CHECK_INT(read.wrong, 0);
+    seen none = {0};
+    CHECK_INT(sy__db_replay(db, "run.r2.>", 0, 10, see, &none), 0);
+    CHECK_INT(sy__db_replay(db, "run.*.t1.task_started", 3990, 100, see, &none), 10);
+    sy__db_close(db);
+    fixture_remove(dir);
+}
+
+typedef struct told {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int calls, status;
+} told;
+
+static void
+tell(void *ud, int status)
+{
+    told *t = ud;
+    (void)pthread_mutex_lock(&t->lock);
+    t->calls++;
+    t->status = status;
+    (void)pthread_cond_signal(&t->changed);
+    (void)pthread_mutex_unlock(&t->lock);
+}
+
+static void
+wait_told(told *t, int calls)
+{
+    (void)pthread_mutex_lock(&t->lock);
+    while (t->calls < calls) (void)pthread_cond_wait(&t->changed, &t->lock);
+    (void)pthread_mutex_unlock(&t->lock);
+}
+
+static void
+notices_come_once(void)
+{
+    char dir[256];
+    told t = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .status = 1};
+    fixture_dir(dir);
+    sy__db *db = fixture_open_with_project(dir, NULL, NULL, 0);
+    CHECK_INT(fixture_run(db, "r1", 1, 1), SY_OK);
+    CHECK_INT(fixture_task(db, SY__LEVEL_PROCESS, "r1", "t1", "a", "completed", NULL), SY_OK);
+    CHECK_INT(sy__db_notify(db, sy__db_now(db), true, tell, &t), SY_OK);
+    wait_told(&t, 1);
+    CHECK_INT(t.status, SY_OK);
+    CHECK_INT(fixture_task(db, SY__LEVEL_PROCESS, "r1", "t2", "b", "completed", NULL), SY_OK);
+    CHECK_INT(sy__db_wait(db, sy__db_now(db), false, NULL), SY_OK);
+    CHECK_INT(sy__db_notify(db, sy__db_now(db), true, tell, &t), SY_OK); /* committed already, not fsynced */
+    wait_told(&t, 2);
+    CHECK_INT(sy__db_notify(db, sy__db_now(db), false, tell, &t), SY_OK);
+    wait_told(&t, 3);
+    sy__db_close(db);
+    CHECK_INT(t.calls, 3);
+    fixture_remove(dir);
+}
+
+static void
+a_refused_change_stays_with_its_run(void)
+{
+    char dir[256];
+    seen live = {0};
+    fixture_dir(dir);
+    sy__db *db = fixture_open_with_project(dir, see, &live, 0);
+    CHECK_INT(fixture_run(db, "r1", 1, 1), SY_OK);
+    CHECK_INT(fixture_run(db, "r2", 2, 1), SY_OK);
+    CHECK_INT(sy__db_run_own(db, "r1", 1), SY_OK);
+    CHECK_INT(sy__db_run_own(db, "r2", 1), SY_OK);
+    CHECK_INT(sy__db_wait(db, sy__db_now(db), false, NULL), SY_OK);
+    sy__db_begin(db);
+    CHECK_INT(fixture_task(db, SY__LEVEL_FULL, "r1", "t1", "a", "completed", NULL), SY_OK);
+    CHECK_INT(fixture_task(db, SY__LEVEL_FULL, "r2", "t2", "a", "completed", NULL), SY_OK);
+    CHECK_INT(fixture_event(db, SY__LEVEL_FULL, "e1", "r1", "t1", "{}"), SY_OK);
+    CHECK_INT(fixture_event(db, SY__LEVEL_FULL, "e2", "r1", "nobody", "{}"), SY_OK); /* no such task */
+    CHECK_INT(fixture_event(db, SY__LEVEL_FULL, "e3", "r2", "t2", "{}"), SY_OK);
+    sy__db_end(db);
+    CHECK_INT(sy__db_wait(db, sy__db_now(db), false, NULL), SY_OK);
+    CHECK(sy__db_run_lost(db, "r1"));
+    CHECK(!sy__db_run_lost(db, "r2"));
+    CHECK(strstr(fixture_last, "run r1") != NULL);
+    CHECK(strstr(fixture_last, "FOREIGN KEY") != NULL);
+    CHECK_INT(fixture_int(db, "SELECT count(*) FROM task"), 1);
+    CHECK_INT(fixture_int(db, "SELECT count(*) FROM event WHERE id = 'e3' AND seq = 1"), 1);
+    CHECK_INT(live.count, 1);
+    CHECK_INT(live.wrong, 0);
+    int s = sy__db_statement(db, "INSERT INTO pin (content_hash, created_at) VALUES (?1, ?2)");
+    CHECK_INT(sy__db_put(db, SY__LEVEL_FULL, s, NULL, (sy__param[]){NIL, T("now")}, 2, NULL), SY_OK);
+    sy__error err = {0};
+    CHECK_INT(sy__db_wait(db, sy__db_now(db), false, &err), SY_EINTERNAL);
+    CHECK_INT(sy__db_status(db, NULL), SY_OK);
+    sy__db_close(db);
+    fixture_remove(dir);
+}
+
+static int
+take_over(sqlite3 *conn, void *ud, sy__error *err)
+{
+    (void)err;
+    return sqlite3_exec(conn, ud, NULL, NULL, NULL) == SQLITE_OK ? SY_OK : SY_EINTERNAL;
+}
+
+static int
+refuse(sqlite3 *conn, void *ud, sy__error *err)
+{
+    (void)take_over(conn, ud, err);
+    return sy__error_set(err, SY_EOWNED, "no");
+}
+
+static void
+another_epoch_stops_the_run(void)
+{
+    char dir[256];
+    fixture_dir(dir);
+    sy__db *db = fixture_open_with_project(dir, NULL, NULL, 0);
+    CHECK_INT(fixture_run(db, "r1", 1, 1), SY_OK);
+    CHECK_INT(sy__db_run_own(db, "r1", 1), SY_OK);
+    CHECK_INT(fixture_task(db, SY__LEVEL_FULL, "r1", "t1", "a", "completed", NULL), SY_OK);
+    sy__error err = {0};
+    CHECK_INT(sy__db_exclusive(db, refuse, "UPDATE pipeline_orchestration SET owner_epoch = 9", &err), SY_EOWNED);
+    CHECK_STR(err.message, "no");
+    CHECK_INT(fixture_int(db, "SELECT owner_epoch FROM pipeline_orchestration"), 1);
+    CHECK_INT(sy__db_exclusive(db, take_over, "UPDATE pipeline_orchestration SET owner_epoch = 2", &err), SY_OK);
+    CHECK_INT(fixture_task(db, SY__LEVEL_FULL, "r1", "t2", "b", "completed", NULL), SY_OK);
+    CHECK_INT(sy__db_wait(db, sy__db_now(db), false, &err), SY_OK);
+    CHECK(sy__db_run_lost(db, "r1"));
+    CHECK_INT(fixture_int(db, "SELECT count(*) FROM task"), 1);
+    CHECK_INT(sy__db_run_own(db, "r1", 2), SY_OK);
+    CHECK(!sy__db_run_lost(db, "r1"));
+    CHECK_INT(fixture_task(db, SY__LEVEL_FULL, "r1", "t2", "b", "completed", NULL), SY_OK);
+    CHECK_INT(sy__db_wait(db, sy__db_now(db), false, &err), SY_OK);
+    CHECK_INT(fixture_int(db, "SELECT count(*) FROM task"), 2);
+    sy__db_run_disown(db, "r1");
+    sy__db_close(db);
+    fixture_remove(dir);
+}
+
+static void
+says_when_the_queue_is_full(void)
+{
+    char dir[256], id[32];
+    fixture_dir(dir);
+    sy__db *db = fixture_open_with_project(dir, NULL, NULL, 0);
+    CHECK_INT(fixture_run(db, "r1", 1, 1), SY_OK);
+    CHECK(!sy__db_full(db));
+    sy__db_begin(db);
+    for (int i = 0; i < 20000; i++) {
+        (void)snprintf(id, sizeof id, "t%d", i);
+        CHECK_INT(fixture_task(db, SY__LEVEL_PROCESS, "r1", id, id, "completed", NULL), SY_OK);
+    }
+    CHECK(sy__db_full(db));
+    sy__db_end(db);
+    CHECK_INT(sy__db_wait(db, sy__db_now(db), false, NULL), SY_OK);
+    CHECK(!sy__db_full(db));
+    CHECK_INT(fixture_int(db, "SELECT count(*) FROM task"), 20000);
+    sy__db_close(db);
+    fixture_remove(dir);
+}
+
+static void
+sees_commits_of_others(void)
+{
+    char dir[256];
+    fixture_dir(dir);
+    sy__db *one = fixture_open_with_project(dir, NULL, NULL, 0);
+    sy__db *two = fixture_open_with_project(dir, NULL, NULL, 0);
+    int64_t before = sy__db_data_version(two);
+    CHECK_INT(sy__db_data_version(two), before);
+    CHECK_INT(fixture_run(one, "r1", 1, 1), SY_OK);
+    CHECK_INT(sy__db_wait(one, sy__db_now(one), false, NULL), SY_OK);
+    CHECK(sy__db_data_version(two) != before);
+    CHECK_INT(fixture_int(two, "SELECT count(*) FROM pipeline_orchestration"), 1);
+    CHECK(sy__db_host_alive(two, sy__db_host_id(one)));
+    char id[64];
+    (void)snprintf(id, sizeof id, "%s", sy__db_host_id(one));
+    sy__db_close(one);
+    CHECK(!sy__db_host_alive(two, id));
+    CHECK(!sy__db_host_alive(two, "../../etc/passwd"));
+    CHECK_INT(fixture_task(two, SY__LEVEL_FULL, "r1", "t1", "a", "completed", NULL), SY_OK);
+    CHECK_INT(sy__db_wait(two, sy__db_now(two), true, NULL), SY_OK);
+    sy__db_close(two);
+    fixture_remove(dir);
+}
+
+int
+main(void)
+{
+    opens_twice_and_keeps_its_ids();
+    combines_what_lies_in_one_group();
+    events_have_no_gaps();
+    notices_come_once();
+    a_refused_change_stays_with_its_run();
+    another_epoch_stops_the_run();
+    says_when_the_queue_is_full();
+    sees_commits_of_others();
+    TEST_END();
+}
