@@ -33,6 +33,13 @@ typedef enum sy__profile {
     SY__PROFILE_EXPR,      /* expressions: the pure part of stdlib, fresh globals for each call */
 } sy__profile;
 
+/* A C module that `require` finds. An array of these ends with an entry without name. */
+typedef struct sy__isolate_module {
+    const char *name;
+    lua_CFunction open;      /* leaves the module's table; runs once per isolate, at the first require */
+    unsigned profiles;       /* bits 1u << SY__PROFILE_…: where it exists */
+} sy__isolate_module;
+
 typedef struct sy__isolate_options {
     const sy__alloc *alloc;
     const sy__clock *clock;
@@ -45,6 +52,7 @@ typedef struct sy__isolate_options {
     void *module_ud;
     struct event_base *loop; /* where waits are served; NULL: functions that wait are refused */
     struct sy__spawner *spawner; /* for processes; NULL: refused */
+    const sy__isolate_module *modules; /* C modules for require; borrowed; NULL: none */
 } sy__isolate_options;
 
 int sy__isolate_new(sy__isolate **out, const sy__isolate_options *o, sy__error *err);
@@ -54,6 +62,12 @@ void sy__isolate_free(sy__isolate *iso);
 /* Runs a chunk (text only) and keeps the table it returns as the operations to call. `chunk_name` is the
  * relative path shown in messages. Limited by the isolate's memory and `cpu_ms` (0: 2 s). */
 int sy__isolate_load(sy__isolate *iso, const char *source, size_t len, const char *chunk_name, int64_t cpu_ms, sy__error *err);
+
+/* Runs a chunk with `args` (an array, or no value) as its varargs and appends its one result (nil: null) to
+ * `out`. Nothing is kept but what its modules keep. Fails as sy__isolate_load; a result that cannot cross is
+ * SY_EINVAL. */
+int sy__isolate_eval(sy__isolate *iso, const char *source, size_t len, const char *chunk_name, sy__value args,
+                     int64_t cpu_ms, sy__vbuf *out, sy__error *err);
 
 /* What a call may ask of the engine; NULL members: the function is refused. Called in the isolate's thread. */
 typedef struct sy__call_services {

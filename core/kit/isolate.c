@@ -1,0 +1,547 @@
+/*
+ * isolate.c: the life of one state and the course of one call.
+ *
+ *   idle ──call──▶ running ──ends──▶ idle          (results encoded inside the coroutine, by raw access)
+ *                  │    ▲
+ *               park    wake
+ *                  ▼    │
+ *                 parked ──cancel, deadline──▶ dead
+ *
+ * The main state runs C functions of ours only. All code of the extension runs in one coroutine, which is used
+ * again for the next call: starting a call is one lua_resume, which is also the one protected border between host
+ * and state. A coroutine that died by poison is never reset, so no __close of it runs; lua_close closes what is
+ * pending on the main state only, where there is nothing. That, and no __gc, is why freeing takes no time.
+ */
+#include "kit/isolate_impl.h"
+
+#include "base/bounds.h"
+#include "kit/luavalue.h"
+
+#include <event2/event.h>
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEFAULT_CPU_MS = 2000, DEFAULT_MEMORY_BYTES = 64 << 20 };
+
+/* ---- birth and death ---- */
+
+static int
+on_panic(lua_State *L)
+{
+    sy__isolate *iso = sy__isolate_of(L);
+    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "not a string";
+    sy__logf(iso->options.log, SY__LOG_ERROR, "isolate", "panic in %s: %s", iso->options.name, text);
+    abort();
+}
+
+static int
+open_body(lua_State *L)
+{
+    sy__isolate *iso = sy__isolate_of(L);
+    iso->co = lua_newthread(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &iso->co);
+    sy__safe_open(L, iso);
+    return 0;
+}
+
+static int
+open_state(sy__isolate *iso, sy__error *err)
+{
+    iso->main = lua_newstate(sy__limits_alloc, &iso->limits);
+    if (!iso->main) return sy__error_set(err, SY_ENOMEM, "no memory for the state of %s", iso->options.name);
+    *(sy__isolate **)lua_getextraspace(iso->main) = iso;
+    (void)lua_atpanic(iso->main, on_panic);
+    (void)lua_gc(iso->main, LUA_GCSTOP);
+    lua_pushcfunction(iso->main, open_body);
+    int status = lua_pcall(iso->main, 0, 0, 0);
+    lua_settop(iso->main, 0);
+    (void)lua_gc(iso->main, LUA_GCRESTART);
+    if (status == LUA_OK) return SY_OK;
+    return sy__error_set(err, SY_ENOMEM, "no memory for the library of %s", iso->options.name);
+}
+
+static int
+take_options(sy__isolate *iso, const sy__isolate_options *o, sy__error *err)
+{
+    iso->options = *o;
+    iso->options.name = sy__strdup(o->alloc, o->name ? o->name : "extension");
+    if (!iso->options.name) return sy__error_set(err, SY_ENOMEM, "no memory for an isolate");
+    iso->caps = o->caps;
+    if (!iso->caps) {
+        int rc = sy__caps_new(&iso->own_caps, o->alloc, sy__value_null(), NULL, err);
+        if (rc) return rc;
+        iso->caps = iso->own_caps;
+    }
+    size_t cap = o->memory_bytes ? o->memory_bytes : o->caps ? sy__caps_memory_bytes(o->caps) : DEFAULT_MEMORY_BYTES;
+    sy__limits_init(&iso->limits, o->alloc, o->clock ? o->clock : &sy__clock_system, cap);
+    iso->log_ms = -1;
+    return SY_OK;
+}
+
+int
+sy__isolate_new(sy__isolate **out, const sy__isolate_options *o, sy__error *err)
+{
+    *out = NULL;
+    sy__isolate *iso = sy__calloc(o->alloc, 1, sizeof *iso);
+    if (!iso) return sy__error_set(err, SY_ENOMEM, "no memory for an isolate");
+    iso->options.alloc = o->alloc;
+    int rc = take_options(iso, o, err);
+    if (rc == SY_OK) rc = open_state(iso, err);
+    if (rc) sy__isolate_free(iso);
+    else *out = iso;
+    return rc;
+}
+
+void
+sy__isolate_free(sy__isolate *iso)
+{
+    if (!iso) return;
+    if (iso->state == SY__PARKED) sy__isolate_cancel(iso, SY_ECANCELLED);
+    if (iso->main) lua_close(iso->main);
+    if (iso->timer) event_free(iso->timer);
+    sy__caps_release(iso->own_caps);
+    sy__free(iso->options.alloc, (void *)(uintptr_t)iso->options.name);
+    sy__free(iso->options.alloc, iso);
+}
+
+/* ---- one slice: from entering the coroutine to its end or its next wait ---- */
+
+static int
+run_slice(sy__isolate *iso, int args)
+{
+    int results = 0;
+    iso->state = SY__RUNNING;
+    iso->chain = NULL;
+    iso->stack_base = __builtin_frame_address(0);
+    sy__limits_enter(&iso->limits, iso->co);
+    int status = lua_resume(iso->co, NULL, args, &results);
+    if (status == LUA_ERRMEM) sy__limits_poison(&iso->limits, SY_EMEMORY);
+    sy__limits_leave(&iso->limits);
+    return status;
+}
+
+/* After an error that was no limit: runs what is to be closed, still limited, and makes the coroutine new. */
+static void
+reset_coroutine(sy__isolate *iso)
+{
+    sy__limits_enter(&iso->limits, iso->co);
+    (void)lua_resetthread(iso->co);
+    if (iso->limits.why == 0) lua_settop(iso->co, 0);
+    sy__limits_leave(&iso->limits);
+}
+
+/* The coroutine has ended; fills err and says how. */
+static int
+end_slice(sy__isolate *iso, int status, sy__error *err)
+{
+    int rc = SY_OK;
+    if (status != LUA_OK || iso->limits.why) {
+        rc = sy__isolate_explain(iso, status, err);
+        if (!iso->limits.why) reset_coroutine(iso);
+    }
+    iso->fail_code = 0;
+    iso->state = iso->limits.why ? SY__DEAD : SY__IDLE;
+    if (iso->state == SY__IDLE) lua_settop(iso->co, 0);
+    return rc;
+}
+
+static int
+refuse_unless_idle(const sy__isolate *iso, sy__error *err)
+{
+    if (iso->state == SY__IDLE && !iso->limits.why) return SY_OK;
+    if (iso->state == SY__RUNNING || iso->state == SY__PARKED)
+        return sy__error_set(err, SY_EUSAGE, "%s runs another call", iso->options.name);
+    int why = iso->limits.why ? iso->limits.why : SY_ECANCELLED;
+    return sy__error_set(err, why, "%s was ended: %s", iso->options.name, sy_strerror(why));
+}
+
+static int64_t
+cpu_ns_of(const sy__isolate *iso, int64_t cpu_ms)
+{
+    if (cpu_ms <= 0) cpu_ms = iso->options.caps ? sy__caps_cpu_ms(iso->options.caps) : DEFAULT_CPU_MS;
+    return cpu_ms * 1000000;
+}
+
+int
+sy__isolate_run(sy__isolate *iso, lua_CFunction body, void *ud, int64_t cpu_ms, sy__error *err)
+{
+    int rc = refuse_unless_idle(iso, err);
+    if (rc) return rc;
+    sy__limits_begin(&iso->limits, (cpu_ms > 0 ? cpu_ms : DEFAULT_CPU_MS) * 1000000, 0);
+    lua_pushcfunction(iso->co, body);
+    lua_pushlightuserdata(iso->co, ud);
+    return end_slice(iso, run_slice(iso, 1), err);
+}
+
+/* ---- load and eval ---- */
+
+typedef struct chunk {
+    const char *source;
+    size_t len;
+    const char *name;
+    sy__value args;
+    sy__vbuf *out; /* eval: where the result goes; NULL: keep the table */
+} chunk;
+
+static void
+push_chunk(lua_State *L, const chunk *c)
+{
+    if (c->len > SY_MAX_SOURCE_BYTES)
+        (void)sy__isolate_fail(L, SY_EMEMORY, "%s is larger than %d KiB", c->name, SY_MAX_SOURCE_BYTES >> 10);
+    sy__isolate_charge(L, c->len * 16);
+    (void)lua_pushfstring(L, "@%s", c->name);
+    if (luaL_loadbufferx(L, c->source, c->len, lua_tostring(L, -1), "t") != LUA_OK) (void)lua_error(L);
+    lua_remove(L, -2);
+}
+
+static int
+push_args(lua_State *L, sy__value args)
+{
+    if (!args.data) return 0;
+    sy__value_iter it;
+    int n = 0;
+    sy__value_iter_init(&it, args);
+    while (sy__value_iter_next(&it)) {
+        luaL_checkstack(L, 4, "too many arguments");
+        sy__value_to_lua(L, it.value);
+        n++;
+    }
+    return n;
+}
+
+static int
+load_body(lua_State *L)
+{
+    sy__isolate *iso = sy__isolate_of(L);
+    chunk *c = lua_touserdata(L, 1);
+    push_chunk(L, c);
+    lua_call(L, push_args(L, c->args), 1);
+    if (c->out) {
+        sy__error err = {0};
+        if (sy__lua_to_value(L, -1, c->out, &err)) return sy__isolate_fail(L, err.code, "the result: %s", err.message);
+        return 0;
+    }
+    if (!lua_istable(L, -1)) return sy__isolate_fail(L, SY_EEXTENSION, "%s must return a table of operations", c->name);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &iso->kept);
+    iso->kept = true;
+    return 0;
+}
+
+int
+sy__isolate_load(sy__isolate *iso, const char *source, size_t len, const char *chunk_name, int64_t cpu_ms, sy__error *err)
+{
+    chunk c = {.source = source, .len = len, .name = chunk_name};
+    return sy__isolate_run(iso, load_body, &c, cpu_ms, err);
+}
+
+int
+sy__isolate_eval(sy__isolate *iso, const char *source, size_t len, const char *chunk_name, sy__value args,
+                 int64_t cpu_ms, sy__vbuf *out, sy__error *err)
+{
+    chunk c = {.source = source, .len = len, .name = chunk_name, .args = args, .out = out};
+    return sy__isolate_run(iso, load_body, &c, cpu_ms, err);
+}
+
+/* ---- a call, inside the coroutine ---- */
+
+/* Pushes the operation's function; a dot goes one table deeper. */
+static void
+push_operation(lua_State *L, sy__isolate *iso, const char *path)
+{
+    (void)lua_rawgetp(L, LUA_REGISTRYINDEX, &iso->kept);
+    for (const char *at = path; lua_istable(L, -1);) {
+        const char *dot = strchr(at, '.');
+        if (dot) lua_pushlstring(L, at, (size_t)(dot - at));
+        else lua_pushstring(L, at);
+        (void)lua_rawget(L, -2);
+        lua_remove(L, -2);
+        if (!dot) break;
+        at = dot + 1;
+    }
+    if (!lua_isfunction(L, -1))
+        (void)sy__isolate_fail(L, SY_EOPERATION, "%s has no operation '%s'", iso->options.name, path);
+}
+
+/* Code names that an extension may end with as if it were the host: what host functions answer it with. */
+static int
+code_of_name(const char *name)
+{
+    static const int passed_on[] = {SY_EPERM,    SY_ENOTFOUND, SY_ENOMODEL, SY_ENOEDITOR, SY_ETIMEOUT,
+                                    SY_EPROCESS, SY_EIO,       SY_ETYPE,    SY_EDISKFULL, SY_EINVAL};
+    for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++)
+        if (strcmp(name, sy_errname(passed_on[i])) == 0) return passed_on[i];
+    return SY_EEXTENSION;
+}
+
+/* `return nil, message, code`. */
+static void
+note_failure(lua_State *L, sy__isolate *iso, sy__call *call, int first)
+{
+    const char *code = lua_type(L, first + 2) == LUA_TSTRING ? lua_tostring(L, first + 2) : "";
+    const char *message = lua_type(L, first + 1) == LUA_TSTRING ? lua_tostring(L, first + 1) : "failed without a message";
+    size_t len = strlen(code);
+    if (len >= sizeof call->code) len = sizeof call->code - 1;
+    memcpy(call->code, code, len);
+    call->code[len] = '\0';
+    call->transient = iso->transient;
+    (void)sy__error_set(&call->error, code_of_name(call->code), "%s", message);
+}
+
+static int
+call_finish(lua_State *L, int status, lua_KContext ctx)
+{
+    (void)status;
+    (void)ctx;
+    sy__isolate *iso = sy__isolate_of(L);
+    sy__call *call = iso->call;
+    int first = lua_gettop(L) - 2;
+    if (lua_isnil(L, first) && !lua_isnil(L, first + 1)) {
+        note_failure(L, iso, call, first);
+        return 0;
+    }
+    sy__error err = {0};
+    sy__isolate_charge(L, 0);
+    if (sy__lua_to_value(L, first, &call->output, &err))
+        return sy__isolate_fail(L, SY_EEXTENSION, "the result of %s cannot leave it: %s", call->operation, err.message);
+    return 0;
+}
+
+static int
+call_body(lua_State *L)
+{
+    sy__isolate *iso = sy__isolate_of(L);
+    sy__call *call = iso->call;
+    push_operation(L, iso, call->operation);
+    if (call->input.data) sy__value_to_lua(L, call->input);
+    else lua_newtable(L);
+    sy__isolate_push_ctx(L, iso);
+    lua_callk(L, 2, 3, 0, call_finish);
+    return call_finish(L, LUA_OK, 0);
+}
+
+/* ---- a call, from outside ---- */
+
+static void
+on_deadline(evutil_socket_t fd, short what, void *ud)
+{
+    (void)fd;
+    (void)what;
+    sy__isolate_cancel(ud, SY_ETIMEOUT);
+}
+
+/* Arms the timer of a call that waits. */
+static int
+arm_deadline(sy__isolate *iso)
+{
+    int64_t deadline = iso->call->deadline_ns;
+    if (!deadline) return SY_OK;
+    if (!iso->timer) iso->timer = event_new(iso->options.loop, -1, 0, on_deadline, iso);
+    int64_t left = deadline - sy__mono_ns(iso->limits.clock);
+    if (left < 1000) left = 1000;
+    struct timeval tv = {.tv_sec = (time_t)(left / 1000000000), .tv_usec = (suseconds_t)(left % 1000000000 / 1000)};
+    return iso->timer && event_add(iso->timer, &tv) == 0 ? SY_OK : SY_ENOMEM;
+}
+
+static void
+end_call(sy__isolate *iso)
+{
+    sy__call *call = iso->call;
+    if (iso->timer) (void)event_del(iso->timer);
+    iso->call = NULL;
+    call->cpu_ns = iso->limits.cpu_used_ns;
+    call->peak_bytes = iso->limits.peak_bytes;
+}
+
+/* Ends a parked call from outside; its coroutine is left as it is and the isolate is dead. */
+static void
+drop_parked(sy__isolate *iso, int why)
+{
+    void (*abort_wait)(void *) = iso->abort;
+    iso->abort = NULL;
+    iso->waiting = false;
+    iso->state = SY__DEAD;
+    sy__limits_poison(&iso->limits, why);
+    if (abort_wait) abort_wait(iso->abort_ud);
+    sy__call *call = iso->call;
+    (void)sy__error_set(&call->error, why, "%s.%s: %s", iso->options.name, call->operation, sy_strerror(why));
+    end_call(iso);
+}
+
+/* After a slice of a call: SY_EAGAIN when it waits, else its end. */
+static int
+settle(sy__isolate *iso, int status)
+{
+    sy__call *call = iso->call;
+    if (status == LUA_YIELD && iso->waiting && !iso->limits.why) {
+        iso->state = SY__PARKED;
+        if (arm_deadline(iso) == SY_OK) return SY_EAGAIN;
+        drop_parked(iso, SY_ENOMEM);
+        return call->error.code;
+    }
+    sy__error err = {0};
+    int rc = end_slice(iso, status, &err);
+    if (rc) call->error = err;
+    if (rc) sy__vbuf_reset(&call->output);
+    end_call(iso);
+    return call->error.code;
+}
+
+int
+sy__isolate_call(sy__isolate *iso, sy__call *call)
+{
+    sy__vbuf_init(&call->output, iso->options.alloc);
+    sy__error_clear(&call->error);
+    call->transient = false;
+    call->code[0] = '\0';
+    int rc = refuse_unless_idle(iso, &call->error);
+    if (rc) return rc;
+    if (!iso->kept) return sy__error_set(&call->error, SY_EUSAGE, "%s has not been loaded", iso->options.name);
+    iso->call = call;
+    iso->transient = false;
+    iso->limits.peak_bytes = iso->limits.used_bytes;
+    sy__limits_begin(&iso->limits, cpu_ns_of(iso, call->cpu_ms), call->deadline_ns);
+    lua_pushcfunction(iso->co, call_body);
+    return settle(iso, run_slice(iso, 0));
+}
+
+void
+sy__call_close(sy__call *call)
+{
+    sy__vbuf_close(&call->output);
+}
+
+void
+sy__isolate_wake(sy__isolate *iso)
+{
+    if (iso->state != SY__PARKED) return;
+    sy__call *call = iso->call;
+    if (iso->timer) (void)event_del(iso->timer);
+    iso->waiting = false;
+    iso->abort = NULL;
+    int rc = settle(iso, run_slice(iso, 0));
+    if (rc != SY_EAGAIN && call->done) call->done(call, rc);
+}
+
+void
+sy__isolate_cancel(sy__isolate *iso, int why)
+{
+    if (iso->state == SY__RUNNING) {
+        sy__limits_request(&iso->limits, why);
+        sy__limits_poison(&iso->limits, why);
+    }
+    if (iso->state != SY__PARKED) return;
+    sy__call *call = iso->call;
+    drop_parked(iso, why);
+    if (call->done) call->done(call, why);
+}
+
+void
+sy__isolate_poison(sy__isolate *iso, int why)
+{
+    sy__limits_request(&iso->limits, why);
+}
+
+bool
+sy__isolate_reusable(const sy__isolate *iso)
+{
+    return iso->state == SY__IDLE && !iso->limits.why && !atomic_load(&iso->limits.request);
+}
+
+size_t
+sy__isolate_bytes(const sy__isolate *iso)
+{
+    return iso->limits.used_bytes + sizeof *iso;
+}
+
+/* ---- for host functions ---- */
+
+sy__isolate *
+sy__isolate_of(lua_State *L)
+{
+    return *(sy__isolate **)lua_getextraspace(L);
+}
+
+const sy__caps *
+sy__isolate_caps(const sy__isolate *iso)
+{
+    return iso->caps;
+}
+
+struct event_base *
+sy__isolate_loop(const sy__isolate *iso)
+{
+    return iso->options.loop;
+}
+
+struct sy__spawner *
+sy__isolate_spawner(const sy__isolate *iso)
+{
+    return iso->options.spawner;
+}
+
+const sy__isolate_options *
+sy__isolate_options_of(const sy__isolate *iso)
+{
+    return &iso->options;
+}
+
+sy__call *
+sy__isolate_call_now(const sy__isolate *iso)
+{
+    return iso->call;
+}
+
+size_t
+sy__isolate_stack_bytes(const sy__isolate *iso)
+{
+    const char *here = __builtin_frame_address(0);
+    return here < iso->stack_base ? (size_t)(iso->stack_base - here) : (size_t)(here - iso->stack_base);
+}
+
+/* Every coroutine between the one that runs and the host must be able to yield. */
+static bool
+can_wait(const sy__isolate *iso, lua_State *L)
+{
+    if (!iso->call || !iso->options.loop || !lua_isyieldable(L)) return false;
+    for (const sy__resumer *r = iso->chain; r; r = r->outer)
+        if (!lua_isyieldable(r->L)) return false;
+    return true;
+}
+
+int
+sy__isolate_park(lua_State *L, void (*abort_wait)(void *ud), void *ud, lua_KFunction k, lua_KContext kctx)
+{
+    sy__isolate *iso = sy__isolate_of(L);
+    if (iso->limits.why || !can_wait(iso, L)) {
+        if (abort_wait) abort_wait(ud);
+        if (iso->limits.why) return sy__limits_raise(&iso->limits, L);
+        return sy__isolate_fail(L, SY_EUSAGE,
+                                "this has to wait, which is not possible while loading or inside a metamethod, "
+                                "an iterator, or a function called by sort or gsub");
+    }
+    iso->abort = abort_wait;
+    iso->abort_ud = ud;
+    iso->waiting = true;
+    return lua_yieldk(L, 0, kctx, k);
+}
+
+void
+sy__isolate_charge(lua_State *L, size_t work_bytes)
+{
+    sy__limits *l = &sy__isolate_of(L)->limits;
+    if (sy__limits_charge(l, work_bytes)) (void)sy__limits_raise(l, L);
+}
+
+int
+sy__isolate_fail(lua_State *L, int code, const char *format, ...)
+{
+    va_list args;
+    sy__isolate_of(L)->fail_code = code;
+    luaL_where(L, 1);
+    va_start(args, format);
+    (void)lua_pushvfstring(L, format, args);
+    va_end(args);
+    lua_concat(L, 2);
+    return lua_error(L);
+}
