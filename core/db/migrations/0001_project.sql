@@ -3,7 +3,8 @@
 -- Columns of the model keep its names and come first; further columns follow. Datetimes are ISO 8601 UTC text
 -- with milliseconds; JSON columns hold valid JSON; money is US dollars, time milliseconds, sizes bytes. Tables
 -- with text keys and no blobs are WITHOUT ROWID. Foreign keys are immediate: a row is written after the rows
--- it refers to. An index is here only where a command reads by it, because each one costs every task.
+-- it refers to. An index is here only where a command reads by it, because each one costs every task; for the
+-- same reason the busiest tables compare with OR, where IN would build a small table for each row.
 
 -- ---- persons and projects ----
 
@@ -213,9 +214,13 @@ CREATE TABLE task (
     conductor_id TEXT NOT NULL REFERENCES conductor (id),
     extension_id TEXT NOT NULL REFERENCES extension (id), -- after a fallback: who produced the outcome
     melody_id TEXT REFERENCES melody (id), -- NULL: what the host does on its own
-    task_type TEXT NOT NULL CHECK (task_type IN ('extension_activation', 'resource_allocation', 'artifact_processing')),
+    task_type TEXT NOT NULL CHECK (
+        task_type = 'extension_activation' OR task_type = 'resource_allocation'
+        OR task_type = 'artifact_processing'),
     task_payload TEXT NOT NULL CHECK (json_valid(task_payload)), -- input, or {"$artifact":…} above 8 KiB
-    task_status TEXT NOT NULL CHECK (task_status IN ('pending', 'dispatched', 'executing', 'completed', 'failed')),
+    task_status TEXT NOT NULL CHECK (
+        task_status = 'pending' OR task_status = 'dispatched' OR task_status = 'executing'
+        OR task_status = 'completed' OR task_status = 'failed'),
     execution_context TEXT NOT NULL CHECK (json_valid(execution_context)),
     created_at TEXT NOT NULL,
     dispatched_at TEXT,
@@ -227,8 +232,10 @@ CREATE TABLE task (
     position INTEGER, -- child of each, iteration of loop: from 1
     operation TEXT NOT NULL, -- "git.diff"
     extension_version_id TEXT REFERENCES extension_version (id),
-    outcome TEXT CHECK (outcome IN
-        ('ok', 'cached', 'fallback', 'skipped', 'compensated', 'error', 'timeout', 'denied', 'cancelled')),
+    outcome TEXT CHECK (
+        outcome = 'ok' OR outcome = 'cached' OR outcome = 'fallback' OR outcome = 'skipped'
+        OR outcome = 'compensated' OR outcome = 'error' OR outcome = 'timeout' OR outcome = 'denied'
+        OR outcome = 'cancelled'),
     attempts INTEGER NOT NULL DEFAULT 0,
     output TEXT CHECK (output IS NULL OR json_valid(output)), -- up to 8 KiB of JSON, else output_hash
     output_hash TEXT,
@@ -245,8 +252,8 @@ CREATE TABLE event (
     task_id TEXT NOT NULL REFERENCES task (id),
     extension_id TEXT NOT NULL REFERENCES extension (id),
     event_type TEXT NOT NULL CHECK (
-        event_type IN ('task_started', 'artifact_produced', 'error_occurred', 'resource_allocated')
-        OR instr(event_type, '.') > 1),
+        instr(event_type, '.') > 1 OR event_type = 'task_started' OR event_type = 'artifact_produced'
+        OR event_type = 'error_occurred' OR event_type = 'resource_allocated'),
     event_payload TEXT NOT NULL CHECK (json_valid(event_payload)),
     event_context TEXT NOT NULL CHECK (json_valid(event_context)),
     occurred_at TEXT NOT NULL,
@@ -277,8 +284,8 @@ CREATE TABLE blob (
     hash TEXT NOT NULL PRIMARY KEY, -- "sha256:…" of the plain content
     size INTEGER NOT NULL,
     stored_size INTEGER NOT NULL,
-    encoding TEXT NOT NULL CHECK (encoding IN ('raw', 'zstd')),
-    state TEXT NOT NULL DEFAULT 'hot' CHECK (state IN ('hot', 'archived', 'deleted')),
+    encoding TEXT NOT NULL CHECK (encoding = 'raw' OR encoding = 'zstd'),
+    state TEXT NOT NULL DEFAULT 'hot' CHECK (state = 'hot' OR state = 'archived' OR state = 'deleted'),
     created_at TEXT NOT NULL,
     last_used_at TEXT NOT NULL,
     content BLOB
@@ -321,8 +328,10 @@ CREATE TABLE pin (
 CREATE TABLE pit_operation (
     id TEXT NOT NULL PRIMARY KEY,
     task_id TEXT NOT NULL REFERENCES task (id),
-    operation_type TEXT NOT NULL CHECK (operation_type IN
-        ('pool_allocation', 'dag_tracking', 'artifact_storage', 'arbitration', 'stale_management')),
+    operation_type TEXT NOT NULL CHECK (
+        operation_type = 'pool_allocation' OR operation_type = 'dag_tracking'
+        OR operation_type = 'artifact_storage' OR operation_type = 'arbitration'
+        OR operation_type = 'stale_management'),
     operation_context TEXT NOT NULL CHECK (json_valid(operation_context)),
     resource_allocations TEXT NOT NULL CHECK (json_valid(resource_allocations)),
     performed_at TEXT NOT NULL

@@ -1,0 +1,171 @@
+/*
+ * db_bench.c: what the writer costs: a task's final row and its two events through sy__db_put, for each level.
+ * One JSON line a measurement. Argument: tasks (100,000).
+ */
+#include "db/db.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { TASKS = 100000, BATCH = 64 };
+
+static int64_t
+now_ns(clockid_t id)
+{
+    struct timespec t;
+    (void)clock_gettime(id, &t);
+    return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int flag, struct FTW *at)
+{
+    (void)st, (void)flag, (void)at;
+    return remove(path);
+}
+
+static sy__param
+text(const char *s)
+{
+    return (sy__param){.kind = SY__P_TEXT, .p = s, .len = strlen(s)};
+}
+
+static int
+must(int code, const char *what)
+{
+    if (code >= 0) return code;
+    (void)fprintf(stderr, "%s: %s\n", what, sy_strerror(code));
+    exit(1);
+}
+
+static const char AT[] = "2026-11-22T13:00:00.000Z";
+
+static void
+put_run(sy__db *db, const char *run, int number)
+{
+    const sy__db_ids *ids = sy__db_known(db);
+    int s = sy__db_statement(db, "INSERT INTO pipeline_orchestration (id, conductor_id, task_dag, execution_sequence,"
+                                 " orchestration_type, project_id, number, status, durability, owner_host, owner_epoch,"
+                                 " created_at) VALUES (?1, ?2, '{}', '[]', 'manual', ?3, ?4, 'running', 'full', ?5, 1, ?6)");
+    const sy__param p[] = {text(run), text(ids->conductor), text(ids->project), {.kind = SY__P_INT, .i = number},
+                           text(sy__db_host_id(db)), text(AT)};
+    (void)must(sy__db_put(db, SY__LEVEL_FULL, s, run, p, 6, NULL), "run");
+    (void)must(sy__db_run_own(db, run, 1), "own");
+}
+
+static void
+put_event(sy__db *db, sy__durability level, sy__id_source *source, const char *run, const char *task, const char *type)
+{
+    char id[SY__ID_BYTES], topic[160];
+    sy__id_next(source, id);
+    (void)snprintf(topic, sizeof topic, "run.%s.%s.%s", run, task, type);
+    const sy__event e = {.id = id, .run = run, .task = task, .extension = sy__db_known(db)->host_extension, .type = type,
+                         .topic = topic, .payload = "{\"attempt\":1}", .context = "{}", .occurred_ms = 1795352400123};
+    (void)must(sy__db_put_event(db, level, &e), "event");
+}
+
+static void
+put_task(sy__db *db, sy__durability level, sy__id_source *source, const char *run, const char *parent, int n)
+{
+    static const char sql[] =
+        "INSERT INTO task (id, conductor_id, extension_id, melody_id, task_type, task_payload, task_status,"
+        " execution_context, created_at, dispatched_at, completed_at, orchestra_kit_id, pipeline_orchestration_id, key,"
+        " parent_task_id, operation, extension_version_id, outcome, attempts, output, cost_ms) VALUES (?1, ?2, ?3, NULL,"
+        " 'extension_activation', ?4, 'completed', '{}', ?5, ?5, ?5, ?6, ?7, ?8, ?9, 'host.each', ?10, 'ok', 1, ?11, 0)"
+        " ON CONFLICT (id) DO UPDATE SET task_status = excluded.task_status, completed_at = excluded.completed_at";
+    const sy__db_ids *ids = sy__db_known(db);
+    char id[SY__ID_BYTES], key[32], payload[32];
+    sy__id_next(source, id);
+    (void)snprintf(key, sizeof key, "fan/%d", n);
+    (void)snprintf(payload, sizeof payload, "{\"n\":%d}", n);
+    const sy__param p[] = {text(id), text(ids->conductor), text(ids->host_extension), text(payload), text(AT),
+                           text(ids->orchestra_kit), text(run), text(key), parent ? text(parent) : (sy__param){0},
+                           text(ids->host_version), text("{\"ok\":true}")};
+    (void)must(sy__db_put(db, level, sy__db_statement(db, sql), run, p, 11, NULL), "task");
+    put_event(db, level, source, run, id, "task_started");
+    put_event(db, level, source, run, id, "task.completed");
+}
+
+static int64_t
+count(sy__db *db, const char *sql)
+{
+    sqlite3 *conn = sy__db_reader(db, NULL);
+    sqlite3_stmt *s = NULL;
+    int64_t n = -1;
+    if (sqlite3_prepare_v2(conn, sql, -1, &s, NULL) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW)
+        n = sqlite3_column_int64(s, 0);
+    (void)sqlite3_finalize(s);
+    sy__db_reader_release(db, conn);
+    return n;
+}
+
+static void
+measure(sy__db *db, sy__durability level, const char *name, int number, int tasks)
+{
+    sy__id_source source;
+    char run[SY__ID_BYTES];
+    sy__id_source_init(&source, &sy__clock_system);
+    sy__id_next(&source, run);
+    put_run(db, run, number);
+    (void)must(sy__db_wait(db, sy__db_now(db), true, NULL), "wait");
+    int64_t from = now_ns(CLOCK_MONOTONIC), cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID), own = now_ns(CLOCK_THREAD_CPUTIME_ID);
+    for (int n = 0; n < tasks; n += BATCH) {
+        while (sy__db_full(db)) (void)must(sy__db_wait(db, sy__db_now(db), false, NULL), "wait");
+        sy__db_begin(db);
+        for (int i = n; i < n + BATCH && i < tasks; i++) put_task(db, level, &source, run, NULL, i);
+        sy__db_end(db);
+    }
+    own = now_ns(CLOCK_THREAD_CPUTIME_ID) - own;
+    (void)must(sy__db_wait(db, sy__db_now(db), level == SY__LEVEL_FULL, NULL), "wait");
+    double s = (double)(now_ns(CLOCK_MONOTONIC) - from) / 1e9;
+    cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    (void)printf("{\"bench\":\"db\",\"level\":\"%s\",\"tasks\":%d,\"seconds\":%.3f,\"tasks_per_s\":%.0f,\"us_per_task\":%.2f,"
+                 "\"writer_cpu_us\":%.2f,\"put_us\":%.2f,\"tasks_stored\":%lld,\"events_stored\":%lld}\n",
+                 name, tasks, s, tasks / s, s * 1e6 / tasks, (double)(cpu - own) / 1e3 / tasks, (double)own / 1e3 / tasks,
+                 (long long)count(db, "SELECT count(*) FROM task"), (long long)count(db, "SELECT count(*) FROM event"));
+}
+
+static void
+measure_put(sy__db *db, int changes)
+{
+    int s = sy__db_statement(db, "UPDATE pin SET created_at = ?3 WHERE content_hash = ?1 AND created_at = ?2");
+    const sy__param p[] = {text("sha256:none"), text(AT), text(AT)};
+    sy__db_begin(db);
+    int64_t from = now_ns(CLOCK_MONOTONIC);
+    for (int i = 0; i < changes; i++) (void)must(sy__db_put(db, SY__LEVEL_PROCESS, s, NULL, p, 3, NULL), "put");
+    double ns = (double)(now_ns(CLOCK_MONOTONIC) - from) / changes;
+    sy__db_end(db);
+    (void)must(sy__db_wait(db, sy__db_now(db), false, NULL), "wait");
+    (void)printf("{\"bench\":\"db\",\"put_ns\":%.0f}\n", ns);
+}
+
+int
+main(int argc, char **argv)
+{
+    char dir[256], path[300];
+    int tasks = argc > 1 ? atoi(argv[1]) : TASKS;
+    const char *base = getenv("TMPDIR");
+    sy__db *db = NULL;
+    sy__error err = {0};
+    (void)snprintf(dir, sizeof dir, "%s/symphony-bench-XXXXXX", base && *base ? base : "/tmp");
+    if (!mkdtemp(dir)) return 1;
+    (void)snprintf(path, sizeof path, "%s/.symphony", dir);
+    const sy__db_options o = {.alloc = &sy__alloc_default, .clock = &sy__clock_system, .dir = path};
+    int64_t from = now_ns(CLOCK_MONOTONIC);
+    (void)must(sy__db_open(&db, &o, &err), err.message);
+    (void)printf("{\"bench\":\"db\",\"create_ms\":%.2f}\n", (double)(now_ns(CLOCK_MONOTONIC) - from) / 1e6);
+    sy__db_close(db);
+    from = now_ns(CLOCK_MONOTONIC);
+    (void)must(sy__db_open(&db, &o, &err), err.message);
+    (void)printf("{\"bench\":\"db\",\"open_ms\":%.2f}\n", (double)(now_ns(CLOCK_MONOTONIC) - from) / 1e6);
+    (void)must(sy__db_identity(db, "01900000-0000-7000-8000-00000000000a", "bench", "", "{}", "bench", "{}", &err), err.message);
+    measure_put(db, 15000);
+    measure(db, SY__LEVEL_PROCESS, "process", 1, tasks);
+    measure(db, SY__LEVEL_FULL, "full", 2, tasks);
+    sy__db_close(db);
+    (void)nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return 0;
+}
