@@ -3,9 +3,10 @@
 --- in the source; lua/melody/load.lua cuts them out, and lua/melody/definition.lua judges names and options.
 local handle = require "melody.handle"
 local json = require "json"
+local native = require "melody.native"
 local values = require "melody.values"
 
-handle.own()
+native.own()
 
 local KEY = "^[a-z_][a-z0-9_]*$"
 local RESERVED = { params = true, tasks = true, it = true }
@@ -81,7 +82,7 @@ end
 
 --- Adds a task of any verb and gives its handle.
 local function add(m, key, task)
-  local chunk, line = handle.place()
+  local chunk, line = native.place()
   task.key, task.line = key, line
   if chunk ~= state[m].chunk then task.file = chunk end
   state[m].keys[key] = line or "?"
@@ -124,7 +125,7 @@ function verbs.param(m, name, options)
   if params[name] then fail(("the parameter `%s` is declared twice"):format(name)) end
   params[name] = values.plain(options ~= nil and need(options, "table", ("the options of `%s`"):format(name)) or {},
                               ("parameter `%s`"):format(name))
-  local _, line = handle.place()
+  local _, line = native.place()
   params[name].line = line
   return handle.new("param", { name })
 end
@@ -185,7 +186,7 @@ local function new(_, name)
     fail(("`%s` is no name of a melody: letters, digits, _ and -"):format(name))
   end
   local m = setmetatable({ format = 1, name = name, params = {}, tasks = json.array({}) }, meta)
-  state[m] = { keys = {}, chunk = handle.place() }
+  state[m] = { keys = {}, chunk = native.place() }
   return m
 end
 

@@ -30,8 +30,7 @@ M.stages = {
 ---@return string? message
 ---@return integer? line
 function M.compile(source)
-  local body = source:find("^%s*function%s*%(") and "return " .. source or "return (" .. source .. "\n)"
-  local chunk, message = load(body, "=when", "t", {})
+  local chunk, message = load("return " .. source, "=when", "t", {})
   if chunk then return true end
   local line, text = tostring(message):match("^when:(%d+): (.*)$")
   return nil, text or message, math.tointeger(line)

@@ -38,7 +38,19 @@ function M.predecessors(graph, key)
   return list
 end
 
---- One circle among the keys that never became ready, starting with the one written first.
+--- A circle, turned so that the key written first comes first.
+local function turn(graph, circle)
+  local place, first = {}, nil
+  for i, key in ipairs(circle) do place[key] = i end
+  for _, key in ipairs(graph.keys) do
+    first = first or place[key]
+  end
+  local out = {}
+  for i = 1, #circle do out[i] = circle[(first + i - 2) % #circle + 1] end
+  return out
+end
+
+--- One circle among the keys that never became ready; each waits for the one before it.
 local function circle_of(graph, waiting)
   local at, seen, path = nil, {}, {}
   for _, key in ipairs(graph.keys) do
@@ -52,7 +64,7 @@ local function circle_of(graph, waiting)
   end
   local circle = {}
   for i = #path, seen[at], -1 do circle[#circle + 1] = path[i] end
-  return circle
+  return turn(graph, circle)
 end
 
 --- Keys in an order in which they can run (Kahn; the earlier written first), or nil and a circle of keys, each of

@@ -1,35 +1,17 @@
 --- Handles: what `task`, `each` and `param` return. They stand for values that exist only when the melody runs.
 --- Runs inside a melody's isolate. Every field of a handle is a handle; every use as a value is an error.
+local native = require "melody.native"
+
 local M = {}
 
 local details = setmetatable({}, { __mode = "k" }) -- handle → {kind, path, edge, absent}
 local meta = { __metatable = "melody.handle" }
 
---- Chunks of the builder itself: an error never points into them.
-local own = {}
-
---- Registers the calling file as part of the builder. Call it once, at the top of each file.
-function M.own()
-  local _, position = pcall(error, "", 3)
-  own[tostring(position):match("^(.*):%d+: $") or ""] = true
-end
-
---- The place in the user's source that called into the builder: chunk name and line, nil when unknown.
----@return string? chunk
----@return integer? line
-function M.place()
-  for level = 2, 60 do
-    local _, position = pcall(error, "", level)
-    local chunk, line = tostring(position):match("^(.*):(%d+): $")
-    if chunk and not own[chunk] then return chunk, math.tointeger(line) end
-  end
-end
-
 --- Raises an error that points at the user's line; a second line of the message is its hint.
 ---@param message string
 ---@param hint? string
 function M.fail(message, hint)
-  local chunk, line = M.place()
+  local chunk, line = native.place()
   local where = chunk and ("%s:%d: "):format(chunk, line) or ""
   error(where .. message .. (hint and "\n" .. hint or ""), 0)
 end
@@ -61,12 +43,6 @@ function M.name(value)
   return (details[value].kind == "param" and "params." or "") .. table.concat(parts)
 end
 
---- Whether the code that reads a handle is a C function (ipairs, unpack, …), which has no line.
-local function read_by_library()
-  local _, position = pcall(error, "", 4)
-  return position == ""
-end
-
 local function misuse(what, hint)
   return function(a, b)
     local handle = details[a] and a or b
@@ -83,8 +59,8 @@ function meta.__index(handle, key)
     M.fail(("`%s` is indexed with a %s"):format(M.name(handle), M.details(key) and "handle" or kind),
            "use a field name or a position from 1")
   end
-  if kind == "number" and (key < 1 or read_by_library()) then
-    if key >= 1 then iterated(handle) end
+  if kind == "number" and native.called_by_library() then iterated(handle) end
+  if kind == "number" and key < 1 then
     M.fail(("`%s[%d]`: positions count from 1"):format(M.name(handle), key))
   end
   local d = details[handle]
@@ -110,6 +86,6 @@ for name in ("eq lt le"):gmatch("%a+") do
   meta["__" .. name] = misuse("compared", 'write it as a condition: when = "NAME == …"')
 end
 
-M.own()
+native.own()
 
 return M

@@ -45,10 +45,6 @@ local function explain(message)
   return message, nil
 end
 
-local function short(name)
-  return #name > 57 and name:sub(-20) or name
-end
-
 --- Which file a chunk name in a message stands for; Lua shortens long ones.
 local function file_of(chunk, sources)
   if sources[chunk] then return chunk end
@@ -184,7 +180,5 @@ function M.text(text, options)
   if options.file:find("%.json$") then return M.json(text, options) end
   return M.lua(text, options)
 end
-
-M.short = short
 
 return M

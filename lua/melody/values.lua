@@ -10,7 +10,7 @@ local MAX_DEPTH = 64
 local array_mark = getmetatable(json.array({}))
 local made = setmetatable({}, { __mode = "k" }) -- forms of docs/definition.md that this module made itself
 
-handle.own()
+native.own()
 
 local function reference(d)
   local form = { [d.kind == "param" and "$param" or "$ref"] = json.array(d.path) }
@@ -30,7 +30,7 @@ local function shape(value, what)
                   "references stand for values, never for keys")
     end
   end
-  if count == 0 then return rawequal(getmetatable(value), array_mark) and array_mark and "list" or "map" end
+  if count == 0 then return array_mark ~= nil and rawequal(getmetatable(value), array_mark) and "list" or "map" end
   if strings == count then return "map" end
   if strings == 0 and rawlen(value) == count then return "list" end
   handle.fail(what .. " is neither a list 1..n nor a map with names", "split it into two tables")
@@ -135,7 +135,7 @@ function M.callable(fn, what)
   if not info or info.first < 1 then
     handle.fail(what .. " is a function of the library, which cannot be stored", "wrap it: function(item) return … end")
   end
-  return { ["$function"] = { first = info.first, chunk = info.source, captures = captures(info, what) } }
+  return { ["$function"] = { first = info.first, chunk = info.chunk, captures = captures(info, what) } }
 end
 
 local PART = "^%s*([%a_][%w_]*)(.-)%s*$"

@@ -108,22 +108,11 @@ local function sha256(text)
   return hex
 end
 
-local function funcinfo(f)
-  local info, upvalues = debug.getinfo(f, "S"), {}
-  for i = 1, 255 do
-    local name, value = debug.getupvalue(f, i)
-    if not name then break end
-    upvalues[i] = { name = name, value = value }
-  end
-  return { first = info.linedefined, last = info.lastlinedefined, source = info.short_src, upvalues = upvalues }
-end
-
 --- The author's module `melody`, fresh, with what it is made of.
 local function builder()
   local made = {}
   local function require_part(name)
     if name == "json" then return json end
-    if name == "melody.native" then return { funcinfo = funcinfo } end
     if made[name] == nil then
       local path = name == "melody" and "lua/melody/builder.lua" or "lua/" .. name:gsub("%.", "/") .. ".lua"
       local env = setmetatable({ require = require_part }, { __index = _G })

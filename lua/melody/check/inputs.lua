@@ -43,9 +43,11 @@ local function listener(context, task, operation, prefix)
   end
   function on.unknown(path, closed, names)
     local last = tostring(path[#path])
+    local note = suggest.phrase(last, names)
+    if not closed and not note then return end -- an open schema takes more than it names
     context.report("unknown_field", task,
                    ("%s %s no input `%s`"):format(operation, closed and "has" or "declares", path_name(path)),
-                   { target = { path = place(path), part = last }, note = suggest.phrase(last, names), hint = show,
+                   { target = { path = place(path), part = last }, note = note, hint = show,
                      severity = closed and "error" or "warning" })
   end
   function on.reference(form, content)
@@ -110,7 +112,7 @@ local function check_each(context, task)
     return context.report("type_mismatch", task, ("the list of each is %s"):format(why), fields)
   end
   if plain ~= nil and not task.fn then check_literal_items(context, task, plain) end
-  check_items(context, task, plain == nil and schema and schema.items or nil)
+  check_items(context, task, plain == nil and type(schema) == "table" and schema.items or nil)
 end
 
 --- Adds the problems of this stage.
