@@ -40,7 +40,8 @@ local function choose(option, value)
   for _, choice in ipairs(option.choices) do
     if choice == value then return value end
   end
-  return problem.fail("usage", ("%s is one of %s, not `%s`"):format(spelled(option), table.concat(option.choices, ", "), value),
+  return problem.fail("usage", ("%s is one of %s, not `%s`"):format(spelled(option),
+    table.concat(option.choices, ", "), value),
     { hint = suggest.hint(value, option.choices) })
 end
 

@@ -1,6 +1,7 @@
 --- What a command has around it: options, where it stands, the streams, and the host when it needs one.
 local config = require "kit.config"
 local json = require "sy.json"
+local paths = require "kit.paths"
 local person = require "kit.person"
 local problem = require "kit.problem"
 local project = require "kit.project"
@@ -79,17 +80,28 @@ function Context:host(options)
   local place = self:place()
   local ok, why = project.prepare(place, not options or options.create ~= false)
   if not ok then return nil, why end
-  local core = require "sy.core"
-  local host, failure, code = core.open {
+  ok, why = person.prepare()
+  if not ok then return nil, why end
+  local host, failure, code = require("sy.core").open(self:opening(place))
+  if not host then return nil, problem.from(failure, code) end
+  place.exists = true
+  self.opened = host
+  return host
+end
+
+--- What the host is told when it is opened: where, and who opens it with which settings.
+function Context:opening(place)
+  local who, settings = person.who(place.dir), json.encode(self:settings():all())
+  return {
     project = place.dir,
     user_dir = person.data_dir(),
     stage_threads = self:setting "host.stage_threads",
+    user_name = who.name,
+    user_email = who.email,
+    project_name = paths.name(place.dir),
+    preferences = settings,
+    configuration = settings,
   }
-  if not host then return nil, problem.from(failure, code) end
-  self.opened = host
-  local told, bad = person.record(host, place, self:settings())
-  if not told then return nil, bad end
-  return host
 end
 
 --- Writes text for people to stdout (nothing with --json or --quiet).
@@ -99,7 +111,7 @@ function Context:say(text)
 end
 
 --- Writes what was asked for to stdout, also with --quiet.
-function Context:print(text)
+function Context.print(_, text)
   io.stdout:write(text, "\n")
 end
 
@@ -130,11 +142,11 @@ local COLORS = { error = "red", warning = "yellow", place = "bold", caret = "red
 
 --- A problem as text for people.
 function Context:render(why)
-  local style = self.error_style
+  local look = self.error_style
   return render_error.render(why, {
-    ascii = not style.utf8,
-    width = style.columns,
-    paint = function(what, text) return style:paint(COLORS[what], text) end,
+    ascii = not look.utf8,
+    width = look.columns,
+    paint = function(what, text) return look:paint(COLORS[what], text) end,
   })
 end
 

@@ -22,7 +22,9 @@ local function title(ctx, name, run, params)
   local words = {}
   for _, key in ipairs(params.order) do
     local value = params.values[key]
-    if type(value) == "string" and value ~= "" and #value < 40 then words[#words + 1] = ("%s %s"):format(key, text.clean(value)) end
+    if type(value) == "string" and value ~= "" and #value < 40 then
+      words[#words + 1] = ("%s %s"):format(key, text.clean(value))
+    end
   end
   words[#words + 1] = ("run #%d"):format(run.number)
   return ("%s  %s"):format(ctx.style:paint("bold", name), table.concat(words, " " .. ctx.style:letter "dot" .. " "))
@@ -91,21 +93,23 @@ local function say_all(ctx, lines)
 end
 
 --- What to type when a run has not simply ended well.
-local function next_step(ctx, doc)
+local function next_step(doc)
   local n = doc.number
   if doc.status == "completed" then return nil end
   if doc.status == "waiting" then
     for _, task in ipairs(doc.tasks) do
       local code = type(task.error) == "table" and task.error.code
       if code == "effect_uncertain" then
-        return ("`%s` may have taken effect before the crash: symphony resume %d --retry %s | --skip %s | --result %s=JSON")
+        return ("`%s` may have taken effect: symphony resume %d --retry %s | --skip %s | --result %s=JSON")
           :format(task.key, n, task.key, task.key, task.key)
       end
     end
     return ("run #%d waits   symphony show %d"):format(n, n)
   end
   if doc.status == "paused" then return ("run #%d is parked   symphony resume %d"):format(n, n) end
-  if doc.status == "failed" then return ("symphony logs %d --failed   shows why; symphony resume %d --retry TASK   tries again"):format(n, n) end
+  if doc.status == "failed" then
+    return ("symphony logs %d --failed   shows why; symphony resume %d --retry TASK   tries again"):format(n, n)
+  end
   return nil
 end
 
@@ -151,7 +155,7 @@ function M.conclude(ctx, host, row)
   local failure = doc.status == "failed" and failure_of(doc)
   if failure then ctx:complain(as_problem(failure)) end
   if doc.status == "cancelled" then ctx:note(("run #%d was cancelled"):format(doc.number)) end
-  local hint = next_step(ctx, doc)
+  local hint = next_step(doc)
   if hint then ctx:note(hint) end
   return code
 end
@@ -177,7 +181,8 @@ end
 ---@param host table
 function M.mention_interrupted(ctx, host)
   local rows = host:query([[
-SELECT id, number, owner_host FROM pipeline_orchestration WHERE status IN ('running', 'pending') ORDER BY number DESC LIMIT 20]], {})
+SELECT id, number, owner_host FROM pipeline_orchestration WHERE status IN ('running',
+  'pending') ORDER BY number DESC LIMIT 20]], {})
   for _, row in ipairs(rows) do
     if row.owner_host == json.null or row.owner_host == nil or not host:alive(row.owner_host) then
       ctx:note(("run #%d was interrupted   symphony resume %d"):format(row.number, row.number))

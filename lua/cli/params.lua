@@ -47,7 +47,8 @@ local function from_file(path)
   file:close()
   local value, failure = json.decode(text)
   if type(value) == "table" and #value == 0 then return value end
-  return problem.fail("usage", ("%s is not a JSON object: %s"):format(path, failure or "another value"), { file = path })
+  return problem.fail("usage", ("%s is not a JSON object: %s"):format(path, failure or "another value"),
+    { file = path })
 end
 
 --- The parameters as given: texts of -p by name, over the values of --params FILE.
@@ -80,7 +81,8 @@ function M.input(options, schema)
   for name in pairs(typed) do
     local value, ok = M.read(found[name], properties[name])
     if not ok then
-      return problem.fail("type_mismatch", ("`%s` is %s, not `%s`"):format(name, tostring(properties[name].type), found[name]))
+      return problem.fail("type_mismatch",
+        ("`%s` is %s, not `%s`"):format(name, tostring(properties[name].type), found[name]))
     end
     found[name] = value
   end

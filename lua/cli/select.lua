@@ -23,17 +23,22 @@ local function last_of(host, name)
   local row = first(host, "WHERE m.name = ?1 ORDER BY p.number DESC LIMIT 1", { name })
   if row then return row end
   local names = {}
-  for _, one in ipairs(host:query("SELECT DISTINCT name FROM melody ORDER BY name", {})) do names[#names + 1] = one.name end
+  for _, one in ipairs(host:query("SELECT DISTINCT name FROM melody ORDER BY name", {})) do
+    names[#names + 1] = one.name
+  end
   return no_run(("no run of a melody `%s`"):format(name), suggest.hint(name, names))
 end
 
 local function by_ending(host, text)
   local word = text:lower()
-  local row, other = first(host, "WHERE p.id = ?1 LIMIT 1", { word })
+  local row = first(host, "WHERE p.id = ?1 LIMIT 1", { word })
   if row then return row end
+  local other
   if #word < MIN_ENDING or not word:match("^[%x%-]+$") then return no_run(("there is no run `%s`"):format(text)) end
   row, other = first(host, "WHERE substr(p.id, -?2) = ?1 LIMIT 2", { word, #word })
-  if other then return problem.fail("usage", ("several runs end in `%s`"):format(text), { hint = "give more of the id" }) end
+  if other then
+    return problem.fail("usage", ("several runs end in `%s`"):format(text), { hint = "give more of the id" })
+  end
   return row or no_run(("there is no run `%s`"):format(text))
 end
 
@@ -44,7 +49,8 @@ end
 ---@return table?, Problem?
 function M.run(host, text, where)
   if text == nil or text == "last" then
-    local row = first(host, ("WHERE %s ORDER BY p.number DESC LIMIT 1"):format(text == nil and where and where.sql or "true"))
+    local row = first(host, ("WHERE %s ORDER BY p.number DESC LIMIT 1"):format(text == nil and where and where.sql
+      or "true"))
     if row then return row end
     return no_run(text == nil and where and ("there is no run %s"):format(where.what) or "there is no run yet",
       "symphony run hello   makes one")
@@ -64,7 +70,8 @@ end
 ---@param glob string
 ---@return string
 function M.pattern(glob)
-  local out = glob:gsub("[%^%$%(%)%%%.%[%]%+%-]", "%%%0"):gsub("%*%*", "\0"):gsub("%*", "[^/]*"):gsub("%?", "[^/]"):gsub("%z", ".*")
+  local out = glob:gsub("[%^%$%(%)%%%.%[%]%+%-]", "%%%0"):gsub("%*%*", "\0"):gsub("%*", "[^/]*"):gsub("%?",
+    "[^/]"):gsub("%z", ".*")
   return "^" .. out .. "$"
 end
 

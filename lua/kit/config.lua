@@ -34,7 +34,8 @@ function M.variable(key)
 end
 
 local function refuse(setting, value, from, why)
-  return problem.fail(from.code or "usage", ("%s is %s, not `%s` (%s)"):format(setting.key, why, tostring(value), from.text),
+  return problem.fail(from.code or "usage",
+    ("%s is %s, not `%s` (%s)"):format(setting.key, why, tostring(value), from.text),
     { file = from.file, line = from.line })
 end
 
@@ -150,7 +151,9 @@ function Config:why(key)
   if value ~= nil then list[#list + 1] = { from = "environment", value = value, variable = M.variable(key) } end
   for _, source in ipairs(self.files) do
     local found = source.found[key]
-    if found then list[#list + 1] = { from = source.name, value = found.value, file = source.file, line = found.line } end
+    if found then
+      list[#list + 1] = { from = source.name, value = found.value, file = source.file, line = found.line }
+    end
   end
   list[#list + 1] = { from = "default", value = setting.default }
   return list

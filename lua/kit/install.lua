@@ -11,7 +11,8 @@ INSERT INTO extension (id, orchestra_kit_id, manifest, capabilities, extension_t
                        extension_version_id)
 SELECT ?1, orchestra_kit.id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM orchestra_kit WHERE true
 ON CONFLICT (id) DO UPDATE SET manifest = excluded.manifest, capabilities = excluded.capabilities,
-  source = excluded.source, path = excluded.path, extension_version_id = excluded.extension_version_id, removed_at = NULL]]
+  source = excluded.source, path = excluded.path, extension_version_id = excluded.extension_version_id,
+    removed_at = NULL]]
 
 local ADD_VERSION = [[
 INSERT INTO extension_version (id, extension_id, version, code_hash, manifest, installed_at)
@@ -79,14 +80,16 @@ end
 local function write_rows(host, entry, row)
   local manifest, now = entry.manifest, host:now()
   if row and row.extension_type ~= manifest.extension.type then
-    return problem.fail("manifest_invalid", ("%s was of type %s; a name keeps its type"):format(entry.name, row.extension_type),
+    return problem.fail("manifest_invalid",
+      ("%s was of type %s; a name keeps its type"):format(entry.name, row.extension_type),
       { file = entry.file, hint = "give it another name" })
   end
   local id = row and row.id or host:new_id()
   local version_id = row and not is_null(row.version_id) and row.version_id or host:new_id()
   local text = json.encode(manifest)
   local steps = {
-    { UPSERT_EXTENSION, { id, text, object(manifest.capabilities), manifest.extension.type, now, entry.name, entry.origin,
+    { UPSERT_EXTENSION, { id, text, object(manifest.capabilities), manifest.extension.type, now, entry.name,
+      entry.origin,
       entry.dir or json.null, version_id } },
     { UPSERT_KIND[manifest.extension.type], kind_row(manifest, id) },
     { ADD_VERSION, { version_id, id, manifest.extension.version, entry.code_hash, text, now } },

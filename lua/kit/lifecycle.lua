@@ -55,7 +55,8 @@ UPDATE extension SET lifecycle_state = coalesce((
   SELECT o.lifecycle_state FROM extension_session o JOIN session s ON s.id = o.session_id
   WHERE o.extension_id = extension.id AND o.session_id <> ?1 AND s.ended_at IS NULL
   ORDER BY o.updated_at DESC LIMIT 1), 'installed')
-WHERE id IN (SELECT extension_id FROM extension_session WHERE session_id = ?1) AND lifecycle_state <> 'error']], { host:id() })
+WHERE id IN (SELECT extension_id FROM extension_session WHERE session_id = ?1) AND lifecycle_state <> 'error']],
+  { host:id() })
   if not ok then return nil, problem.from(failure, code) end
   return true
 end

@@ -8,7 +8,8 @@ local units = require "kit.units"
 local M = {}
 
 local KINDS = { "instrument", "operator", "motif" }
-local SECTIONS = { "extension", "operator", "instrument", "motif", "operation", "capabilities", "dependencies", "player", "contributes" }
+local SECTIONS = { "extension", "operator", "instrument", "motif", "operation", "capabilities", "dependencies",
+  "player", "contributes" }
 
 local function sorted_keys(map)
   local names = {}
@@ -33,7 +34,8 @@ end
 
 local function add(check, path, message, hint)
   local line = path and line_of(check, path)
-  check.problems[#check.problems + 1] = problem.new("manifest_invalid", message, { file = check.file, line = line, hint = hint })
+  check.problems[#check.problems + 1] = problem.new("manifest_invalid", message,
+    { file = check.file, line = line, hint = hint })
 end
 
 local function quoted(value)
@@ -42,11 +44,13 @@ end
 
 local READERS = {
   string = function(value) return type(value) == "string" and value, "a text" end,
-  integer = function(value) return math.type(value) == "integer" and value >= 0 and value, "a whole number, 0 or more" end,
+  integer = function(value) return math.type(value) == "integer" and value >= 0 and value,
+    "a whole number, 0 or more" end,
   number = function(value) return math.type(value) and value >= 0 and value, "a number, 0 or more" end,
   boolean = function(value) return type(value) == "boolean" and { value }, "true or false" end,
   table = function(value) return type(value) == "table" and value, "a table" end,
-  schema = function(value) return type(value) == "table" and not (is_list(value) and next(value)) and value, "a table that is a JSON Schema" end,
+  schema = function(value) return type(value) == "table" and not (is_list(value) and next(value)) and value,
+    "a table that is a JSON Schema" end,
   size = function(value) return units.bytes(value) and value, 'a size such as "64MiB"' end,
   duration = function(value) return units.milliseconds(value) and value, 'a duration such as "30s"' end,
   strings = function(value)
@@ -63,7 +67,8 @@ local function narrow(check, path, rule, text)
     for _, choice in ipairs(rule.choices) do
       if choice == text then return end
     end
-    add(check, path, ("%s is one of %s, not %s"):format(path, table.concat(rule.choices, ", "), quoted(text)), suggest.hint(text, rule.choices))
+    add(check, path, ("%s is one of %s, not %s"):format(path, table.concat(rule.choices, ", "), quoted(text)),
+      suggest.hint(text, rule.choices))
   elseif rule.pattern and not text:match(rule.pattern) then
     add(check, path, ("%s is %s, not %s"):format(path, rule.shape, quoted(text)))
   elseif rule.version and not semver.parse(text) then
@@ -79,7 +84,9 @@ local function read_value(check, path, rule, value)
     add(check, path, ("%s is %s, not %s"):format(path, wanted, quoted(value)))
     return nil
   end
-  for _, text in ipairs(rule.type == "strings" and read or { rule.type == "string" and read or nil }) do narrow(check, path, rule, text) end
+  for _, text in ipairs(rule.type == "strings" and read or { rule.type == "string" and read or nil }) do
+    narrow(check, path, rule, text)
+  end
   if rule.type == "boolean" then return read[1] end
   return read
 end
@@ -164,7 +171,8 @@ local function contributes(check, value, known)
         out[kind][i] = section(check, ("%s[%d]"):format(path, i), rules, item)
         local name = out[kind][i].operation
         if name and not known[name] then
-          add(check, ("%s[%d].operation"):format(path, i), ("it has no operation `%s`"):format(name), suggest.hint(name, sorted_keys(known)))
+          add(check, ("%s[%d].operation"):format(path, i), ("it has no operation `%s`"):format(name),
+            suggest.hint(name, sorted_keys(known)))
         end
       end
     end
@@ -221,7 +229,8 @@ function M.read(text, file)
   local value, lines, line = toml.decode(text)
   if not value then
     local why = problem.from(lines)
-    return nil, { problem.new("manifest_invalid", why.message, { file = file, line = why.where.line or (math.type(line) and line) }) }
+    return nil, { problem.new("manifest_invalid", why.message,
+      { file = file, line = why.where.line or (math.type(line) and line) }) }
   end
   return M.check(value, lines, file)
 end

@@ -49,7 +49,8 @@ end
 local function from_file(path, shown, name, origin)
   local text, message = paths.read(path)
   if not text then
-    return problem.fail(paths.kind(path) and "io_error" or "not_found", ("the melody cannot be read: %s"):format(message))
+    return problem.fail(paths.kind(path) and "io_error" or "not_found",
+      ("the melody cannot be read: %s"):format(message))
   end
   return { name = name, origin = origin, file = shown, path = path, text = text }
 end
@@ -109,7 +110,9 @@ end
 ---@return MelodyFile?, Problem?
 function M.find(place, typed, options)
   options = options or {}
-  if typed:find("/", 1, true) or typed:match("%.lua$") or typed:match("%.json$") then return by_path(place, typed, options) end
+  if typed:find("/", 1, true) or typed:match("%.lua$") or typed:match("%.json$") then
+    return by_path(place, typed, options)
+  end
   if not typed:match("^[%w_%-]+$") then return none(place, typed) end
   local own = paths.join(project_dir(place), typed .. ".lua")
   local is_own = paths.kind(own) == "file"

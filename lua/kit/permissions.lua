@@ -48,7 +48,8 @@ end
 ---@param capabilities table
 ---@return string
 function M.limits(capabilities)
-  return ("%s of memory, %s of computing, %s in all"):format(capabilities.memory, capabilities.cpu, capabilities.timeout)
+  return ("%s of memory, %s of computing, %s in all"):format(capabilities.memory, capabilities.cpu,
+    capabilities.timeout)
 end
 
 return M

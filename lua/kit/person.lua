@@ -52,7 +52,8 @@ end
 ---@param project_dir? string its git configuration wins
 ---@return { name: string, email: string }
 function M.who(project_dir)
-  local files = { "/etc/gitconfig", paths.join(os.getenv "XDG_CONFIG_HOME" or paths.join(home(), ".config"), "git/config"),
+  local files = { "/etc/gitconfig", paths.join(os.getenv "XDG_CONFIG_HOME" or paths.join(home(), ".config"),
+    "git/config"),
     paths.join(home(), ".gitconfig") }
   if project_dir then files[#files + 1] = paths.join(project_dir, ".git/config") end
   local found = {}

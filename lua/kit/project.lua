@@ -1,15 +1,10 @@
 --- The project's folder: found, made, and refused when its .symphony is someone else's.
 local paths = require "kit.paths"
-local person = require "kit.person"
 local problem = require "kit.problem"
 local system = require "sy.system"
 local trust = require "kit.trust"
 
 local M = {}
-
-local PRIVATE = tonumber("700", 8)
-local IGNORE = "*\n!config.toml\n"
-local PARTS = { "artifacts", "out", "inbox", "hosts", "backup" }
 
 ---@class Place
 ---@field dir string real path of the project's folder
@@ -36,7 +31,9 @@ end
 function M.find(typed)
   local start, message, code = system.realpath(typed or ".")
   if not start then return problem.fail(code, "the project's folder: " .. message) end
-  if paths.kind(start) ~= "dir" then return problem.fail("usage", ("--project names a folder, not %s"):format(typed)) end
+  if paths.kind(start) ~= "dir" then
+    return problem.fail("usage", ("--project names a folder, not %s"):format(typed))
+  end
   local dir = typed and start or search(start)
   local state_dir = paths.join(dir, ".symphony")
   return {
@@ -59,39 +56,23 @@ function M.check(place)
   end
   local uid = system.user().uid
   if st.uid ~= uid then
-    return problem.fail("not_trusted", ("%s was made by another user (uid %d, you are %d)"):format(place.state_dir, st.uid, uid),
+    return problem.fail("not_trusted", ("%s was made by another user (uid %d, you are %d)"):format(place.state_dir,
+      st.uid, uid),
       { hint = "remove it, or copy the project to a folder of yours" })
   end
   return true
 end
 
-local function write_ignore(place)
-  local file = paths.join(place.state_dir, ".gitignore")
-  if system.stat(file, false) then return true end
-  local ok, message, code = system.write_file(file, IGNORE)
-  if not ok then return problem.fail(code, message) end
-  return true
-end
-
---- Makes .symphony ready for a host.
+--- Whether a host may be opened here; the host itself makes .symphony.
 ---@param place Place
 ---@param create boolean false: `not_found` when there is none yet
 ---@return boolean?, Problem?
 function M.prepare(place, create)
   local ok, why = M.check(place)
   if not ok then return nil, why end
-  if not place.exists and not create then
-    return problem.fail("not_found", ("nothing has run in %s yet"):format(place.dir), { hint = "symphony run hello   is a first run" })
-  end
-  for _, part in ipairs(place.exists and {} or PARTS) do
-    local made, message, code = system.mkdirs(paths.join(place.state_dir, part), PRIVATE)
-    if not made then
-      return problem.fail(code, "the project's state cannot be kept: " .. message,
-        { hint = "Symphony keeps what it does in .symphony/; make the folder writable, or use --project DIR" })
-    end
-  end
-  place.exists = true
-  return person.prepare() and write_ignore(place)
+  if place.exists or create then return true end
+  return problem.fail("not_found", ("nothing has run in %s yet"):format(place.dir),
+    { hint = "symphony run hello   is a first run" })
 end
 
 --- Whether the folder already had something of Symphony's that could run.

@@ -38,7 +38,8 @@ local function bundled()
   for _, file in ipairs(require("sy.core").embedded(BUNDLED)) do
     local prefix = file.path:match("^(.*/)Symphony%.toml$")
     if prefix then
-      add(found, { name = peek_name(file.data) or paths.name(prefix), origin = "bundled", prefix = prefix, file = file.path, text = file.data })
+      add(found, { name = peek_name(file.data) or paths.name(prefix), origin = "bundled", prefix = prefix,
+        file = file.path, text = file.data })
     end
   end
   return found
@@ -50,7 +51,8 @@ local function add_folder(found, dir, origin, shown)
   if not st or st.kind ~= "file" then return false end
   local text = paths.read(file)
   if not text then return false end
-  add(found, { name = peek_name(text) or paths.name(dir), origin = origin, dir = dir, file = shown .. "/Symphony.toml", text = text })
+  add(found, { name = peek_name(text) or paths.name(dir), origin = origin, dir = dir,
+    file = shown .. "/Symphony.toml", text = text })
   return true
 end
 
@@ -78,7 +80,8 @@ function M.new(place, options)
     if place and place.trusted then
       self.layers[#self.layers + 1] = folders(paths.join(place.dir, "extensions"), "project", "extensions")
     end
-    self.layers[#self.layers + 1] = folders(paths.join(person.data_dir(), "extensions"), "user", paths.join(person.data_dir(), "extensions"))
+    self.layers[#self.layers + 1] = folders(paths.join(person.data_dir(), "extensions"), "user",
+      paths.join(person.data_dir(), "extensions"))
   end
   self.layers[#self.layers + 1] = bundled()
   return self
@@ -117,7 +120,8 @@ function M.load(entry)
     if not name:match("%.lua$") or name:match("^spec/") then files[name] = nil end
   end
   if next(read.operation) and not files[read.extension.entry] then
-    return nil, { problem.new("manifest_invalid", ("its entry %s is not there"):format(read.extension.entry), { file = entry.file }) }
+    return nil, { problem.new("manifest_invalid", ("its entry %s is not there"):format(read.extension.entry),
+      { file = entry.file }) }
   end
   entry.manifest, entry.sources = read, files
   entry.code_hash = sources.hash(files, entry.text)
@@ -179,7 +183,8 @@ function Registry:operation(name)
   local declared = entry.manifest.operation[operation]
   if declared then return { extension = entry, name = operation, declared = declared } end
   local names = operation_names(entry)
-  return unknown(name, suggest.hint(operation, names) or ("symphony ext show %s   lists its operations"):format(extension))
+  return unknown(name, suggest.hint(operation, names)
+    or ("symphony ext show %s   lists its operations"):format(extension))
 end
 
 --- The names of an extension's operations, sorted.

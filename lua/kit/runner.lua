@@ -23,7 +23,9 @@ local function operation_names(found)
   local names = {}
   for _, entry in ipairs(found:all()) do
     local loaded = registry.load(entry)
-    for _, name in ipairs(loaded and registry.operation_names(loaded) or {}) do names[#names + 1] = entry.name .. "." .. name end
+    for _, name in ipairs(loaded and registry.operation_names(loaded) or {}) do
+      names[#names + 1] = entry.name .. "." .. name
+    end
   end
   return names
 end
@@ -110,7 +112,8 @@ function M.bind(definition, given, typed)
 end
 
 local STORE = [[
-INSERT INTO melody (id, conductor_id, project_id, name, definition, creation_source, created_at, hash, source, updated_at)
+INSERT INTO melody (id, conductor_id, project_id, name, definition, creation_source, created_at, hash, source,
+  updated_at)
 SELECT ?1, c.id, p.id, ?2, ?3, 'user_created', ?4, ?5, ?6, ?4 FROM conductor c, project p WHERE true
 ON CONFLICT (project_id, name) DO UPDATE SET definition = excluded.definition, hash = excluded.hash,
   source = excluded.source, updated_at = excluded.updated_at, removed_at = NULL]]
@@ -136,7 +139,9 @@ end
 ---@return Problem?
 function M.store(host, definition, hash, source)
   local row = host:query(KNOWN, { definition.name, hash })[1]
-  if row and row.hash == hash and row.version == hash and row.source == source and is_null(row.removed_at) then return row.id end
+  if row and row.hash == hash and row.version == hash and row.source == source and is_null(row.removed_at) then
+    return row.id
+  end
   local text, now = definition_of.encode(definition), host:now()
   local id = row and row.id or host:new_id()
   local ok, failure, code = host:write(STORE, { id, definition.name, text, now, hash, source })

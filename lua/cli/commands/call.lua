@@ -16,7 +16,8 @@ local function input_of(words, declared)
   end
   local value, failure = json.decode(words[2])
   if value == nil then
-    return problem.fail("usage", "the input is not JSON: " .. tostring(failure), { hint = [[symphony call file.read '{"path":"README.md"}']] })
+    return problem.fail("usage", "the input is not JSON: " .. tostring(failure),
+      { hint = [[symphony call file.read '{"path":"README.md"}']] })
   end
   return value
 end
@@ -36,7 +37,8 @@ return {
   summary = "run one operation",
   usage = USAGE,
   options = {
-    { name = "param", short = "p", argument = "KEY=VALUE", repeated = true, doc = "a field of the input, read by its declared type" },
+    { name = "param", short = "p", argument = "KEY=VALUE", repeated = true,
+      doc = "a field of the input, read by its declared type" },
     { name = "params", argument = "FILE", doc = "the input as a JSON object" },
   },
   example = "symphony call file.read -p path=README.md",

@@ -91,7 +91,8 @@ return {
     local since, pattern = math.tointeger(tonumber(words.options.since) or 0.5), words.options.topic
     if not since or since < 0 then return problem.fail("usage", "--since is a sequence number, 0 or more") end
     if pattern and not valid(pattern) then
-      return problem.fail("usage", ("`%s` is no pattern of topics"):format(pattern), { hint = "such as run.*.*.task_started or run.>" })
+      return problem.fail("usage", ("`%s` is no pattern of topics"):format(pattern),
+        { hint = "such as run.*.*.task_started or run.>" })
     end
     local host, closed = ctx:host { create = words.options.follow or false }
     if not host then return nil, closed end

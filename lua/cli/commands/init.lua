@@ -61,16 +61,14 @@ return {
     if not place then return nil, bad end
     ctx.place_found = place
     local had = project.had(place.dir)
-    ok, why = project.prepare(place, true)
-    if not ok then return nil, why end
-    local made = make_starter(place)
-    if made == nil then return nil, problem.new("io_error", "the starter melody cannot be written") end
+    local host, failed = ctx:host()
+    if not host then return nil, failed end
+    local made, unwritten = make_starter(place)
+    if made == nil then return nil, unwritten end
     if not had then
       ok, why = trust.grant(place.dir)
       if ok == nil then return nil, why end
     end
-    local host, failed = ctx:host()
-    if not host then return nil, failed end
     tell(ctx, place, made, trust.trusted(place.dir), had)
     return exit.DONE
   end,

@@ -33,7 +33,9 @@ end
 local function said(row)
   local payload = json.decode(row.event_payload)
   if type(payload) ~= "table" then return "" end
-  if type(payload.error) == "table" then return ("%s: %s"):format(payload.error.code or "error", payload.error.message or "") end
+  if type(payload.error) == "table" then
+    return ("%s: %s"):format(payload.error.code or "error", payload.error.message or "")
+  end
   if type(payload.message) == "string" then
     return (type(payload.code) == "string" and payload.code .. ": " or "") .. payload.message
   end

@@ -25,7 +25,9 @@ local function choice(options)
     local task, text = options.result:match("^([^=]+)=(.*)$")
     local value, failure = nil, "it is TASK=JSON"
     if task then value, failure = json.decode(text) end
-    if value == nil then return problem.fail("usage", "--result: " .. tostring(failure), { hint = "--result upload='{\"ok\":true}'" }) end
+    if value == nil then
+      return problem.fail("usage", "--result: " .. tostring(failure), { hint = "--result upload='{\"ok\":true}'" })
+    end
     chosen.result = { task = task, value = value }
   end
   return chosen
@@ -58,11 +60,13 @@ return {
     end
     if alive and row.owner_host ~= host:id() then
       return problem.fail("run_owned", ("run #%d is being run by another process"):format(row.number),
-        { hint = ("symphony show %d   shows how far it is; symphony cancel %d   ends it"):format(row.number, row.number) })
+        { hint = ("symphony show %d   shows how far it is; symphony cancel %d   ends it"):format(row.number,
+          row.number) })
     end
     local run, failure = runner.resume(host, ctx:place(), row, chosen)
     if not run then return nil, failure end
     local params = json.decode(row.params)
-    return follow.run(ctx, host, { run = row.id, number = row.number }, { name = document.name(row), params = params, ops = run.ops })
+    return follow.run(ctx, host, { run = row.id, number = row.number },
+      { name = document.name(row), params = params, ops = run.ops })
   end,
 }

@@ -10,7 +10,8 @@ local project = require "kit.project"
 local runner = require "kit.runner"
 local text = require "cli.output.text"
 
-local USAGE = "run MELODY [-p key=value]... [--params FILE] [--durability full|process|none] [--dry-run] [--detach] [--parallel N] [--mode manual]"
+local USAGE = "run MELODY [-p key=value]... [--params FILE] [--durability full|process|none] "
+  .. "[--dry-run] [--detach] [--parallel N] [--mode manual]"
 
 --- Shows what is wrong with a melody; the exit code when nothing may run.
 local function refused(ctx, problems)
@@ -48,7 +49,9 @@ end
 --- In the parent: what the child reported.
 local function told(ctx, report)
   local value = json.decode(report)
-  if type(value) ~= "table" then return nil, problem.new("internal", "the background process ended before it had started the run") end
+  if type(value) ~= "table" then
+    return nil, problem.new("internal", "the background process ended before it had started the run")
+  end
   if value.error then
     local err = value.error
     local where = type(err.where) == "table" and err.where or {}
@@ -59,7 +62,8 @@ local function told(ctx, report)
   if ctx.json then
     ctx:document(value)
   else
-    ctx:say(("%s  run #%d goes on in the background   symphony show %d"):format(value.melody or "run", value.number, value.number))
+    ctx:say(("%s  run #%d goes on in the background   symphony show %d"):format(value.melody or "run", value.number,
+      value.number))
   end
   return exit.DONE
 end
@@ -119,9 +123,11 @@ return {
   summary = "run a melody",
   usage = USAGE,
   options = {
-    { name = "param", short = "p", argument = "KEY=VALUE", repeated = true, doc = "a parameter, read by the type the melody declares" },
+    { name = "param", short = "p", argument = "KEY=VALUE", repeated = true,
+      doc = "a parameter, read by the type the melody declares" },
     { name = "params", argument = "FILE", doc = "parameters as a JSON object; -p wins over it" },
-    { name = "durability", argument = "LEVEL", choices = { "full", "process", "none" }, doc = "what a crash may lose: full, process or none" },
+    { name = "durability", argument = "LEVEL", choices = { "full", "process", "none" },
+      doc = "what a crash may lose: full, process or none" },
     { name = "dry-run", doc = "check, show the order and what it may touch, run nothing" },
     { name = "detach", doc = "return once the run is committed; it goes on in the background" },
     { name = "parallel", argument = "N", doc = "tasks at the same time" },

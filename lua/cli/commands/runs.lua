@@ -15,7 +15,8 @@ SELECT p.*, m.name AS melody_name FROM pipeline_orchestration p LEFT JOIN melody
 ORDER BY p.number DESC LIMIT ?1]], { limit })
 end
 
-local STATES = { completed = "ok", failed = "fail", cancelled = "skip", waiting = "wait", paused = "wait", running = "run", pending = "pending" }
+local STATES = { completed = "ok", failed = "fail", cancelled = "skip", waiting = "wait", paused = "wait",
+  running = "run", pending = "pending" }
 
 local function table_of(ctx, list)
   local rows = {}

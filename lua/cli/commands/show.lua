@@ -13,11 +13,13 @@ local text = require "cli.output.text"
 
 local function head(ctx, doc)
   local state = doc.interrupted and "interrupted" or doc.status
-  ctx:print(("%s  run #%d %s %s"):format(ctx.style:paint("bold", doc.melody), doc.number, ctx.style:letter "dot", state))
+  ctx:print(("%s  run #%d %s %s"):format(ctx.style:paint("bold", doc.melody), doc.number, ctx.style:letter "dot",
+    state))
   local rows = { { "id", doc.run }, { "durability", doc.durability } }
   if doc.started_at ~= json.null then rows[#rows + 1] = { "started", doc.started_at } end
   if doc.completed_at ~= json.null then rows[#rows + 1] = { "ended", doc.completed_at } end
-  rows[#rows + 1] = { "cost", ("%s, %d tokens, %.4f usd"):format(text.duration(doc.cost.ms), doc.cost.tokens, doc.cost.usd) }
+  rows[#rows + 1] = { "cost", ("%s, %d tokens, %.4f usd"):format(text.duration(doc.cost.ms), doc.cost.tokens,
+    doc.cost.usd) }
   for _, line in ipairs(text.table(rows, { indent = "  " })) do ctx:print(line) end
 end
 
@@ -33,7 +35,9 @@ end
 
 local function artifacts(ctx, doc)
   local rows = {}
-  for i, item in ipairs(doc.artifacts) do rows[i] = { item.task, item.type, text.size(item.size), item.hash:sub(1, 19) } end
+  for i, item in ipairs(doc.artifacts) do
+    rows[i] = { item.task, item.type, text.size(item.size), item.hash:sub(1, 19) }
+  end
   for _, line in ipairs(text.table(rows, { indent = "  " })) do ctx:print(line) end
 end
 

@@ -21,7 +21,8 @@ Board.__index = Board
 ---@return Board
 function M.new(host, run, style, template)
   local row = host:query("SELECT task_dag, execution_sequence FROM pipeline_orchestration WHERE id = ?1", { run })[1]
-  local self = setmetatable({ host = host, run = run, style = style, template = template, lines = {}, by_key = {} }, Board)
+  local self = setmetatable({ host = host, run = run, style = style, template = template, lines = {}, by_key = {} },
+    Board)
   for _, task in ipairs(document.ordered(json.decode(row.task_dag), json.decode(row.execution_sequence) or {})) do
     local line = { key = task.key, verb = task.verb, operation = task.operation, state = "pending", text = "" }
     self.lines[#self.lines + 1] = line
@@ -150,7 +151,8 @@ function Board:render(line)
   return head .. text.pad(said, TEXT_WIDTH) .. text.pad(time, TIME_WIDTH, true)
 end
 
-local ASCII = { ["−"] = "-", ["–"] = "-", ["—"] = "-", ["→"] = "->", ["·"] = "|", ["…"] = "...", ["“"] = '"', ["”"] = '"', ["’"] = "'" }
+local ASCII = { ["−"] = "-", ["–"] = "-", ["—"] = "-", ["→"] = "->", ["·"] = "|", ["…"] = "...", ["“"] = '"',
+  ["”"] = '"', ["’"] = "'" }
 
 --- Text for a terminal whose letters are ASCII.
 ---@param said string

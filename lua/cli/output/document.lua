@@ -176,7 +176,8 @@ local function artifacts(host, run)
   for _, row in ipairs(host:query([[
 SELECT a.id, a.content_hash, a.artifact_type, a.size, t.key FROM artifact a JOIN task t ON t.id = a.task_id
 WHERE a.pipeline_orchestration_id = ?1 ORDER BY a.created_at, a.id]], { run.id })) do
-    list[#list + 1] = { id = row.id, hash = row.content_hash, type = row.artifact_type, task = row.key, size = row.size }
+    list[#list + 1] = { id = row.id, hash = row.content_hash, type = row.artifact_type, task = row.key,
+      size = row.size }
   end
   return list
 end

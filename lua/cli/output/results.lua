@@ -11,7 +11,8 @@ local M = {}
 local MAX_PLACES = 20
 local MAX_TEXT_LINES = 40
 
-local EXTENSIONS = { markdown = "md", html = "html", json = "json", text = "txt", csv = "csv", svg = "svg", patch = "patch" }
+local EXTENSIONS = { markdown = "md", html = "html", json = "json", text = "txt", csv = "csv", svg = "svg",
+  patch = "patch" }
 
 local function is_artifact(value)
   return type(value) == "table" and type(value["$artifact"]) == "string"
@@ -44,7 +45,8 @@ end
 function M.artifacts(outputs)
   local list = {}
   local function take(reference, output, field)
-    list[#list + 1] = { reference = reference, output = output, field = field, name = M.file_name(reference, output, field) }
+    list[#list + 1] = { reference = reference, output = output, field = field,
+      name = M.file_name(reference, output, field) }
   end
   for _, output in ipairs(sorted(outputs)) do
     local value = outputs[output]
@@ -95,7 +97,9 @@ local function add_places(lines, list, style)
     if i > MAX_PLACES then break end
     rows[i] = place_line(item)
   end
-  for _, line in ipairs(text.table(rows)) do lines[#lines + 1] = text.cut(line, style.columns, style:letter "ellipsis") end
+  for _, line in ipairs(text.table(rows)) do
+    lines[#lines + 1] = text.cut(line, style.columns, style:letter "ellipsis")
+  end
   if #list > MAX_PLACES then lines[#lines + 1] = ("and %d more"):format(#list - MAX_PLACES) end
 end
 
@@ -106,7 +110,8 @@ local function add_text(lines, name, value, style)
     if count <= MAX_TEXT_LINES then all[#all + 1] = text.clean(line) end
   end
   if count == 1 then
-    lines[#lines + 1] = ("%s  %s"):format(name, text.cut(all[1], math.max(20, style.columns - #name - 2), style:letter "ellipsis"))
+    lines[#lines + 1] = ("%s  %s"):format(name,
+      text.cut(all[1], math.max(20, style.columns - #name - 2), style:letter "ellipsis"))
     return
   end
   lines[#lines + 1] = name

@@ -13,7 +13,8 @@ local SIGNS = {
   pending = { "·", ".", "dim" },
 }
 
-local LETTERS = { arrow = { "→", "->" }, dot = { "·", "|" }, full = { "█", "#" }, empty = { "░", "." }, ellipsis = { "…", "..." } }
+local LETTERS = { arrow = { "→", "->" }, dot = { "·", "|" }, full = { "█", "#" }, empty = { "░", "." },
+  ellipsis = { "…", "..." } }
 
 ---@class Style
 ---@field color boolean

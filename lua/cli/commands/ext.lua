@@ -1,0 +1,217 @@
+--- ext: the extensions there are, what they offer and what they may do.
+local args = require "cli.args"
+local exit = require "cli.exit"
+local json = require "sy.json"
+local manifest = require "kit.manifest"
+local paths = require "kit.paths"
+local permissions = require "kit.permissions"
+local problem = require "kit.problem"
+local registry = require "kit.registry"
+local suggest = require "kit.suggest"
+local system = require "sy.system"
+local text = require "cli.output.text"
+
+local function or_null(value)
+  if value == nil then return json.null end
+  return value
+end
+
+local function state_of(ctx, name)
+  if not ctx.opened then return "installed" end
+  local row = ctx.opened:query("SELECT lifecycle_state FROM extension WHERE name = ?1 AND removed_at IS NULL",
+    { name })[1]
+  return row and row.lifecycle_state or "installed"
+end
+
+local function open_quietly(ctx)
+  if ctx:place().exists then return ctx:host { create = false } end
+  return true
+end
+
+local function ls(ctx, words)
+  local ok, why = args.count(words, 0, 0, "ext ls")
+  if not ok then return nil, why end
+  local opened, closed = open_quietly(ctx)
+  if not opened then return nil, closed end
+  local list, rows = json.array {}, {}
+  for i, entry in ipairs(registry.new(ctx:place()):all()) do
+    local loaded, problems = registry.load(entry)
+    local about = loaded and entry.manifest.extension
+    list[i] = {
+      name = entry.name,
+      type = or_null(about and about.type),
+      version = or_null(about and about.version),
+      origin = entry.origin,
+      state = loaded and state_of(ctx, entry.name) or "error",
+      description = or_null(about and about.description),
+      operations = json.array(loaded and registry.operation_names(entry) or {}),
+    }
+    rows[i] = { entry.name, about and about.version or "", entry.origin, list[i].state,
+      about and about.description or problems[1].message }
+  end
+  if ctx.json then
+    ctx:document { extensions = list }
+    return exit.DONE
+  end
+  for _, line in ipairs(text.table(rows)) do
+    ctx:print(text.cut(line, ctx.style.columns, ctx.style:letter "ellipsis"))
+  end
+  return exit.DONE
+end
+
+local function operation_document(name, operation)
+  return {
+    name = name, doc = or_null(operation.doc), effects = operation.effects, idempotent = operation.idempotent,
+    cache = operation.cache, input = or_null(operation.input), output = or_null(operation.output),
+  }
+end
+
+local function schema_rows(schema)
+  local rows, required, names = {}, {}, {}
+  for _, name in ipairs(schema and schema.required or {}) do required[name] = true end
+  for name in pairs(schema and schema.properties or {}) do names[#names + 1] = name end
+  table.sort(names)
+  for i, name in ipairs(names) do
+    local property = schema.properties[name]
+    local kind = type(property) == "table" and property.type or nil
+    if type(kind) == "table" then kind = table.concat(kind, " or ") end
+    rows[i] = { name, kind or "any", required[name] and "required" or "",
+      type(property) == "table" and property.description or "" }
+  end
+  return rows
+end
+
+local function print_schema(ctx, title, schema)
+  local rows = schema_rows(schema)
+  if #rows == 0 then return end
+  ctx:print(title)
+  for _, line in ipairs(text.table(rows, { indent = "  " })) do ctx:print(line) end
+end
+
+local function show_operation(ctx, entry, name)
+  local operation = entry.manifest.operation[name]
+  if not operation then
+    local names = registry.operation_names(entry)
+    return problem.fail("not_found", ("%s has no operation `%s`"):format(entry.name, name),
+      { hint = suggest.hint(name, names) or "it has: " .. table.concat(names, ", ") })
+  end
+  if ctx.json then
+    local document = operation_document(name, operation)
+    document.extension = entry.name
+    ctx:document(document)
+    return exit.DONE
+  end
+  ctx:print(("%s.%s  %s"):format(entry.name, name, operation.doc))
+  ctx:print(("effects: %s%s"):format(operation.effects, operation.idempotent and ", safe to repeat" or ""))
+  print_schema(ctx, "Input", operation.input)
+  print_schema(ctx, "Output", operation.output)
+  return exit.DONE
+end
+
+local function show_extension(ctx, entry)
+  local about, names = entry.manifest.extension, registry.operation_names(entry)
+  if ctx.json then
+    local operations = json.array {}
+    for i, name in ipairs(names) do operations[i] = operation_document(name, entry.manifest.operation[name]) end
+    ctx:document {
+      name = entry.name, version = about.version, type = about.type, category = about.category,
+      description = about.description, license = about.license, origin = entry.origin, path = or_null(entry.dir),
+      state = state_of(ctx, entry.name), code_hash = entry.code_hash, capabilities = entry.manifest.capabilities,
+      operations = operations,
+    }
+    return exit.DONE
+  end
+  ctx:print(("%s %s  %s"):format(ctx.style:paint("bold", entry.name), about.version, about.description))
+  ctx:print(("%s, %s%s"):format(about.type, entry.origin, about.license ~= "" and ", " .. about.license or ""))
+  ctx:print("Operations")
+  local rows = {}
+  for i, name in ipairs(names) do rows[i] = { entry.name .. "." .. name, entry.manifest.operation[name].doc } end
+  for _, line in ipairs(text.table(rows, { indent = "  " })) do ctx:print(line) end
+  ctx:print("It")
+  for _, sentence in ipairs(permissions.words(entry.manifest.capabilities)) do ctx:print("  " .. sentence) end
+  ctx:print("A call gets " .. permissions.limits(entry.manifest.capabilities))
+  return exit.DONE
+end
+
+local function show(ctx, words)
+  local ok, why = args.count(words, 1, 1, "ext show NAME[.OP]")
+  if not ok then return nil, why end
+  local opened, closed = open_quietly(ctx)
+  if not opened then return nil, closed end
+  local name, operation = words[1]:match("^([^%.]+)%.?(.*)$")
+  local entry, none = registry.new(ctx:place()):extension(name or words[1])
+  if not entry then return nil, none end
+  if operation ~= "" then return show_operation(ctx, entry, operation) end
+  return show_extension(ctx, entry)
+end
+
+--- The manifest that a name or path means, as text and name for messages.
+local function manifest_text(ctx, typed)
+  local path = paths.kind(typed) == "dir" and paths.join(typed, "Symphony.toml") or typed
+  if paths.kind(path) == "file" then
+    local bytes, message = paths.read(path)
+    if not bytes then return problem.fail("io_error", message) end
+    return bytes, path
+  end
+  for _, entry in ipairs(registry.new(ctx:place()):all()) do
+    if entry.name == typed then return entry.text, entry.file end
+  end
+  return problem.fail("not_found", ("there is no extension and no file `%s`"):format(typed),
+    { hint = "symphony ext ls   lists them" })
+end
+
+--- Compiles the schemas of a manifest: problems name the operation.
+local function check_schemas(made, file, problems)
+  local schema = require "sy.schema"
+  for name, operation in pairs(made.operation) do
+    for _, part in ipairs { "input", "output" } do
+      local ok, failure = true, nil
+      if operation[part] then ok, failure = schema.compile(operation[part]) end
+      if not ok then
+        local why = problem.from(failure, "manifest_invalid")
+        problems[#problems + 1] = problem.new("manifest_invalid",
+          ("operation.%s.%s: %s"):format(name, part, why.message), { file = file })
+      end
+    end
+  end
+end
+
+local function check(ctx, words)
+  local ok, why = args.count(words, 1, 1, "ext check NAME|FOLDER|FILE")
+  if not ok then return nil, why end
+  local bytes, file = manifest_text(ctx, words[1])
+  if not bytes then return nil, file end
+  local made, problems = manifest.read(bytes, file)
+  problems = problems or {}
+  if made then check_schemas(made, file, problems) end
+  local dir = paths.kind(file) == "file" and paths.parent(file)
+  if made and dir and next(made.operation) and not system.stat(paths.join(dir, made.extension.entry)) then
+    problems[#problems + 1] = problem.new("manifest_invalid",
+      ("its entry %s is not there"):format(made.extension.entry), { file = file })
+  end
+  if ctx.json then
+    local list = json.array {}
+    for i, one in ipairs(problems) do list[i] = require("cli.context").error_document(one) end
+    ctx:document { extension = made and made.extension.name or json.null, ok = #problems == 0, problems = list }
+  else
+    ctx:complain_all(problems)
+    if #problems == 0 then ctx:say(("%s is fine: %s"):format(made.extension.name, file)) end
+  end
+  return #problems == 0 and exit.DONE or exit.USAGE
+end
+
+return {
+  name = "ext",
+  summary = "extensions: what there is, what they offer, what they may do",
+  usage = "ext ls|show|check",
+  example = "symphony ext show git.diff",
+  subcommands = {
+    { name = "ls", summary = "the extensions there are", usage = "ext ls", options = {}, example = "symphony ext ls",
+      run = ls },
+    { name = "show", summary = "an extension, or one of its operations", usage = "ext show NAME[.OP]", options = {},
+      example = "symphony ext show git.diff", run = show },
+    { name = "check", summary = "look for mistakes in a Symphony.toml", usage = "ext check NAME|FOLDER|FILE",
+      options = {},
+      example = "symphony ext check extensions/mine", run = check },
+  },
+}
