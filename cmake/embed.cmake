@@ -30,6 +30,8 @@ sy_embed_files(${SYMPHONY_GENERATED}/embed_files.c FILES ${embedded})
 # The migrations: {"core/db/migrations/0001_….sql", "SQL", size}, rows to be included in an initialiser.
 file(GLOB migrations CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} core/db/migrations/*.sql)
 sy_embed_files(${SYMPHONY_GENERATED}/db/migrations_list.h ROWS FILES ${migrations})
+file(GLOB migrations CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} core/db/user/*.sql)
+sy_embed_files(${SYMPHONY_GENERATED}/db/user_list.h ROWS FILES ${migrations})
 
 # One line SY__MODULE(name) for each luaopen_sy_name that core/bind defines; see core/bind/modules.h.
 file(GLOB bindings CONFIGURE_DEPENDS core/bind/*.c)
@@ -38,4 +40,5 @@ add_custom_command(OUTPUT ${SYMPHONY_GENERATED}/bind/modules_list.h
           -P ${PROJECT_SOURCE_DIR}/cmake/modules.cmake
   DEPENDS ${bindings} cmake/modules.cmake VERBATIM)
 add_custom_target(sy_generated
-  DEPENDS ${SYMPHONY_GENERATED}/bind/modules_list.h ${SYMPHONY_GENERATED}/db/migrations_list.h)
+  DEPENDS ${SYMPHONY_GENERATED}/bind/modules_list.h ${SYMPHONY_GENERATED}/db/migrations_list.h
+          ${SYMPHONY_GENERATED}/db/user_list.h)

@@ -15,13 +15,13 @@ foreach(room ${rooms})
   get_target_property(linked ${room} LINK_LIBRARIES)
   list(APPEND libraries ${linked})
 endforeach()
-list(FILTER libraries INCLUDE REGEX "::") # the system's, not the rooms
+list(FILTER libraries EXCLUDE REGEX "^sy_")
 list(REMOVE_DUPLICATES libraries)
 
 # One archive with every room, for programs that link it in.
 add_library(symphony_static STATIC ${objects})
 set_target_properties(symphony_static PROPERTIES OUTPUT_NAME symphony LINKER_LANGUAGE CXX)
-target_link_libraries(symphony_static PUBLIC sy_flags ${libraries} m)
+target_link_libraries(symphony_static PUBLIC sy_flags ${libraries})
 target_include_directories(symphony_static PUBLIC ${SYMPHONY_GENERATED})
 
 # The program: one file, everything in it but Debian's own libraries.
@@ -36,7 +36,7 @@ if(NOT SYMPHONY_SANITIZE)
   set_target_properties(symphony_shared PROPERTIES OUTPUT_NAME symphony EXPORT_NAME symphony LINKER_LANGUAGE CXX
     VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
     LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/symphony.map)
-  target_link_libraries(symphony_shared PRIVATE sy_flags ${libraries} m)
+  target_link_libraries(symphony_shared PRIVATE sy_flags ${libraries})
   target_link_options(symphony_shared PRIVATE -Wl,--as-needed -Wl,-z,defs
     -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/symphony.map)
   target_include_directories(symphony_shared INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
