@@ -151,7 +151,7 @@ end
 local function todo(line)
   for _, word in ipairs {"TODO", "FIXME", "XXX", "HACK"} do
     local from, to = line:find("%f[%w_]" .. word .. "%f[^%w_]")
-    if from then
+    if from and not line:sub(from - 1, from - 1):find "[\"'`]" and not line:sub(to + 1, to + 1):find "[\"'`]" then
       local rest = line:sub(to + 1):gsub("^%s*%b()", ""):gsub("^[%s:%-]+", ""):gsub("%s*[%*#%-]*[/>]*%s*$", "")
       return from, word .. (rest ~= "" and " " .. trimmed(rest, MAX_TEXT_BYTES) or "")
     end
