@@ -42,6 +42,7 @@ if(NOT SYMPHONY_SANITIZE)
   target_include_directories(symphony_shared INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 
   string(JOIN " " SYMPHONY_PC_REQUIRES ${SYMPHONY_PACKAGES})
+  file(RELATIVE_PATH SYMPHONY_PC_UP /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix) # the file may be moved
   configure_file(cmake/symphony.pc.in ${PROJECT_BINARY_DIR}/symphony.pc @ONLY)
   set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/symphony)
   configure_package_config_file(cmake/symphonyConfig.cmake.in ${PROJECT_BINARY_DIR}/symphonyConfig.cmake
