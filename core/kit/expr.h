@@ -12,6 +12,8 @@ typedef struct sy__expr sy__expr;
 
 int sy__expr_new(sy__expr **out, const sy__alloc *a, const sy__clock *clock, sy__log *log);
 void sy__expr_free(sy__expr *e);
+/* The pure modules that expressions see, as globals and through require; borrowed. Before the first evaluation. */
+void sy__expr_modules(sy__expr *e, const sy__isolate_module *modules, sy__module_fn module, void *module_ud);
 
 /* A name seen as a global. */
 typedef struct sy__binding {

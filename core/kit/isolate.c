@@ -149,6 +149,8 @@ end_slice(sy__isolate *iso, int status, sy__error *err)
 static int
 refuse_unless_idle(const sy__isolate *iso, sy__error *err)
 {
+    int asked = atomic_load(&iso->limits.request);
+    if (asked) return sy__error_set(err, asked, "%s: %s", iso->options.name, sy_strerror(asked));
     if (iso->state == SY__IDLE && !iso->limits.why) return SY_OK;
     if (iso->state == SY__RUNNING || iso->state == SY__PARKED)
         return sy__error_set(err, SY_EUSAGE, "%s runs another call", iso->options.name);
@@ -169,6 +171,7 @@ sy__isolate_run(sy__isolate *iso, lua_CFunction body, void *ud, int64_t cpu_ms, 
     int rc = refuse_unless_idle(iso, err);
     if (rc) return rc;
     sy__limits_begin(&iso->limits, (cpu_ms > 0 ? cpu_ms : DEFAULT_CPU_MS) * 1000000, 0);
+    iso->run_ud = ud;
     lua_pushcfunction(iso->co, body);
     lua_pushlightuserdata(iso->co, ud);
     return end_slice(iso, run_slice(iso, 1), err);

@@ -2,7 +2,7 @@
  * isolate_error.c: from an error object to code, message, file and line.
  *
  * The object is read by raw access in a protected call: no metamethod of it runs. Lua puts "file:line: " before
- * the text of an error; it is taken off when one of the coroutine's frames, or a syntax error, vouches for it.
+ * the text of an error; it is taken off when one of the coroutine's frames, or the look of the name, vouches for it.
  * Without it, the innermost frame of Lua code is the place.
  */
 #include "kit/isolate_impl.h"
@@ -15,7 +15,6 @@
 typedef struct reading {
     sy__isolate *iso;
     sy__error *err;
-    bool syntax;
 } reading;
 
 static const char *
@@ -52,9 +51,11 @@ split_place(const char *text, size_t *name_len, int *line, const char **rest)
     return false;
 }
 
+/* A syntax error has no frame of its own: the name itself must do. */
 static bool
-looks_like_chunk(const char *name, size_t len)
+looks_like_chunk(const sy__isolate *iso, const char *name, size_t len)
 {
+    if (iso->options.profile == SY__PROFILE_EXPR && len == 4 && memcmp(name, "expr", 4) == 0) return true;
     return (len > 4 && memcmp(name + len - 4, ".lua", 4) == 0) || (len > 8 && memcmp(name, "[string ", 8) == 0);
 }
 
@@ -74,7 +75,7 @@ read_text(const reading *r, const char *text)
     lua_Debug at;
     if (!split_place(text, &len, &line, &rest)) len = 0;
     bool frame = len && find_frame(r->iso->co, text, len, &at);
-    if (frame || (len && (r->syntax || looks_like_chunk(text, len)))) {
+    if (frame || (len && looks_like_chunk(r->iso, text, len))) {
         (void)sy__error_set(r->err, r->err->code, "%s", rest);
         if (frame) set_place(r->err, chunk_path(&at), strlen(chunk_path(&at)), line);
         else set_place(r->err, text, len, line);
@@ -153,7 +154,7 @@ sy__isolate_explain(sy__isolate *iso, int status, sy__error *err)
     if (iso->limits.why) return explain_poison(iso, err);
     (void)sy__error_set(err, code_of(iso), "failed");
     if (status == LUA_YIELD) return sy__error_set(err, err->code, "yielded outside of a coroutine");
-    reading r = {.iso = iso, .err = err, .syntax = status == LUA_ERRSYNTAX};
+    reading r = {.iso = iso, .err = err};
     lua_State *L = iso->main;
     lua_pushcfunction(L, read_body);
     lua_xmove(iso->co, L, 1);

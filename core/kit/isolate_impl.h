@@ -36,6 +36,7 @@ struct sy__isolate {
     sy__limits limits;
     sy__isolate_state state;
     sy__call *call;              /* the one that runs or waits */
+    void *run_ud;                /* what sy__isolate_run was given */
     sy__resumer *chain;
     const char *stack_base;      /* of the C stack, when the call was entered */
     bool waiting;                /* a host function yields: coroutine.resume hands it outwards */

@@ -82,6 +82,16 @@ forbid_in_melodies(lua_State *L, const char *prefix)
     lua_setmetatable(L, -2);
 }
 
+/* Expressions give the same answer each time, and reach nothing that outlives them. */
+static void
+remove_fields(lua_State *L, const char *const *names)
+{
+    for (; *names; names++) {
+        lua_pushnil(L);
+        lua_setfield(L, -2, *names);
+    }
+}
+
 /* Values that the state shares are closed to the extension's getmetatable. */
 static void
 close_shared_metatables(lua_State *L, int strings)
@@ -105,6 +115,7 @@ void
 sy__safe_open(lua_State *L, sy__isolate *iso)
 {
     bool melody = iso->options.profile == SY__PROFILE_MELODY;
+    bool expression = iso->options.profile == SY__PROFILE_EXPR;
     sy__safe_open_base(L, iso);
     lua_pushglobaltable(L);
     int globals = lua_gettop(L);
@@ -118,11 +129,15 @@ sy__safe_open(lua_State *L, sy__isolate *iso)
     sy__safe_open_utf8(L, iso);
     lua_setfield(L, globals, "utf8");
     open_math(L);
+    if (expression) remove_fields(L, (const char *const[]){"random", "randomseed", NULL});
     lua_setfield(L, globals, "math");
-    open_os(L);
-    if (melody) forbid_in_melodies(L, "os.");
-    lua_setfield(L, globals, "os");
+    if (!expression) {
+        open_os(L);
+        if (melody) forbid_in_melodies(L, "os.");
+        lua_setfield(L, globals, "os");
+    }
     sy__safe_open_require(L, iso);
+    if (expression) remove_fields(L, (const char *const[]){"load", "collectgarbage", "_G", NULL});
     if (melody) {
         sy__safe_open_debug(L);
         lua_setfield(L, globals, "debug");

@@ -162,7 +162,8 @@ b_require(lua_State *L)
         return luaL_error(L, "'%s' is no module name: words joined by dots, never a path", name);
     lua_settop(L, 1);
     (void)lua_rawgetp(L, LUA_REGISTRYINDEX, &iso->options.module);
-    sy__safe_require(L, iso, name, 2, 0);
+    bool own_globals = lua_rawgetp(L, LUA_REGISTRYINDEX, &iso->run_ud) == LUA_TTABLE; /* expressions */
+    sy__safe_require(L, iso, name, 2, own_globals ? 3 : 0);
     return 1;
 }
 
