@@ -1,0 +1,23 @@
+/* stdlib.c: what is pure exists everywhere; what touches the world, in extensions only. */
+#include "bind/stdlib.h"
+
+#include "bind/process.h"
+
+enum {
+    EXTENSION = 1u << SY__PROFILE_EXTENSION,
+    PURE = EXTENSION | 1u << SY__PROFILE_MELODY | 1u << SY__PROFILE_EXPR,
+};
+
+const sy__isolate_module sy__stdlib_modules[] = {
+    {"fs", sy__open_fs, EXTENSION},
+    {"hash", sy__open_hash, PURE},
+    {"json", sy__open_json, PURE},
+    {"log", sy__open_log, EXTENSION},
+    {"process", sy__open_process, EXTENSION},
+    {"re", sy__open_re, PURE},
+    {"schema", sy__open_schema, PURE},
+    {"text", sy__open_text, PURE},
+    {"time", sy__open_time, EXTENSION},
+    {"toml", sy__open_toml, PURE},
+    {NULL, NULL, 0},
+};
