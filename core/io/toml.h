@@ -2,12 +2,12 @@
 #ifndef SY_IO_TOML_H
 #define SY_IO_TOML_H
 
-#include "base/error.h"
-#include "base/value.h"
-
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+#include "base/error.h"
+#include "base/value.h"
 
 enum { SY__TOML_MAX_BYTES = 1 << 20, SY__TOML_MAX_DOTS = 16 /* in one key */ };
 
