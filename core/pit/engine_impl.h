@@ -280,6 +280,8 @@ void sy__engine_tick(sy__stage *s);
 /* ---- record.c: rows and events ---- */
 int sy__statements_new(sy__engine *e, sy__error *err);
 void sy__record_task(sy__stage *s, sy__task *t);
+/* Only the error of a task whose row is there already: it waits for a person. */
+void sy__record_uncertain(sy__stage *s, sy__task *t);
 void sy__record_event(sy__stage *s, sy__task *t, const char *type, const char *payload);
 void sy__record_run(sy__stage *s, sy__run *r);
 void sy__record_run_event(sy__stage *s, sy__run *r, const char *type, const char *payload);

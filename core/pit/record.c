@@ -101,7 +101,8 @@ sy__statements_new(sy__engine *e, sy__error *err)
     st->event_artifact = sy__db_statement(e->o.db, SQL_EVENT_ARTIFACT);
     st->pit_artifact = sy__db_statement(e->o.db, SQL_PIT_ARTIFACT);
     st->handled = sy__db_statement(e->o.db, "UPDATE control SET handled_at=?2 WHERE id=?1");
-    return st->handled < 0 ? sy__error_set(err, SY_ENOMEM, "no memory for the statements") : SY_OK;
+    st->uncertain = sy__db_statement(e->o.db, "UPDATE task SET error=?2 WHERE id=?1");
+    return st->uncertain < 0 ? sy__error_set(err, SY_ENOMEM, "no memory for the statements") : SY_OK;
 }
 
 /* ---- parameters ---- */
@@ -271,6 +272,15 @@ sy__record_task(sy__stage *s, sy__task *t)
         stamp(t->started_ms, started),
     };
     check_put(r, sy__db_put(s->engine->o.db, r->level, st->task, r->id, p, sizeof p / sizeof *p, &t->slot));
+}
+
+void
+sy__record_uncertain(sy__stage *s, sy__task *t)
+{
+    sy__buf_reset(&s->text2);
+    sy__error_json(t->error, &s->text2);
+    sy__param p[] = {text(t->id), text(sy__buf_cstr(&s->text2))};
+    check_put(t->run, sy__db_put(s->engine->o.db, t->run->level, s->engine->statements->uncertain, t->run->id, p, 2, NULL));
 }
 
 /* ---- events ---- */

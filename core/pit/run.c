@@ -138,15 +138,31 @@ sy__run_submit(sy__engine *e, sy__stage *s, sy__job *list)
     if (ready) sy__stages_wake(e, ready);
 }
 
+/* A task of uncertain effect: its row says so, its branch waits. run.lock held. */
+static void
+wait_for_person(sy__stage *s, sy__run *r, sy__task *t)
+{
+    r->waiting++;
+    if (!t->error) t->error = sy__malloc(r->engine->alloc, sizeof *t->error);
+    if (!t->error) return;
+    (void)sy__error_set(t->error, SY_EUNCERTAIN, "`%s` was being done when its process ended; whether it took effect is not known",
+                        t->spec->targets[0].name);
+    sy__error_hint(t->error, "symphony resume %lld --retry %s | --skip %s | --result %s=JSON", (long long)r->number, t->spec->key,
+                   t->spec->key, t->spec->key);
+    sy__error_where(t->error, NULL, t->spec->line, t->spec->key);
+    t->status = SY__TASK_EXECUTING;
+    if (r->level != SY__LEVEL_NONE) sy__record_uncertain(s, t);
+}
+
 /* Takes out of `ready` what waits for a person, and what a person has decided. run.lock held. */
 static void
-set_aside(sy__run *r, sy__nodes *ready, sy__nodes *decided)
+set_aside(sy__stage *s, sy__run *r, sy__nodes *ready, sy__nodes *decided)
 {
     size_t kept = 0;
     for (size_t i = 0; i < ready->count; i++) {
-        const sy__task *t = &r->tasks[ready->at[i]];
+        sy__task *t = &r->tasks[ready->at[i]];
         if (t->uncertain)
-            r->waiting++;
+            wait_for_person(s, r, t);
         else if (t->decided)
             (void)sy__nodes_add(decided, ready->at[i]);
         else
@@ -172,7 +188,7 @@ launch(sy__stage *s, void *ud)
     }
     for (uint32_t i = 0; i < r->resumable.count; i++)
         if (!r->tasks[r->resumable.at[i]].ended) (void)sy__nodes_add(&ready, r->resumable.at[i]);
-    set_aside(r, &ready, &decided);
+    set_aside(s, r, &ready, &decided);
     sy__job *list = atomic_load(&r->stopping) ? NULL : jobs_of(r, &ready);
     r->active += decided.count;
     sy__run_settle(s, r);

@@ -1,0 +1,46 @@
+/* core.h: what the files behind `sy.core` share: the host as a Lua object. Caller's thread. */
+#ifndef SY_BIND_CORE_H
+#define SY_BIND_CORE_H
+
+#include "bind/support.h"
+#include "host/project.h"
+
+#define SY__HOST_MT "symphony.host"
+
+/* A Lua function that follows events. */
+typedef struct sy__lua_follow {
+    int id;
+    int ref; /* of the function, in the registry */
+    struct sy__lua_host *host;
+    struct sy__lua_follow *next;
+} sy__lua_follow;
+
+typedef struct sy__lua_host {
+    sy__project *project; /* NULL: closed */
+    lua_State *L;         /* the main state: handlers run in it */
+    sy__lua_follow *follows;
+} sy__lua_host;
+
+/* The open host at `index`; raises when it is closed. */
+sy__lua_host *sy__lua_host_check(lua_State *L, int index);
+/* Pushes nil, error table, code name; returns 3. */
+int sy__core_fail(lua_State *L, const sy__error *err);
+
+/* core_data.c */
+int sy__core_query(lua_State *L);
+int sy__core_transaction(lua_State *L);
+int sy__core_write(lua_State *L);
+int sy__core_artifact_get(lua_State *L);
+int sy__core_artifact_put(lua_State *L);
+int sy__core_artifact_verify(lua_State *L);
+int sy__core_collect(lua_State *L);
+int sy__core_pin(lua_State *L);
+/* core_run.c */
+int sy__core_start(lua_State *L);
+int sy__core_resume(lua_State *L);
+int sy__core_cancel(lua_State *L);
+int sy__core_pause(lua_State *L);
+int sy__core_run_state(lua_State *L);
+int sy__core_running(lua_State *L);
+
+#endif
