@@ -13,7 +13,8 @@
 
 enum {
     WAIT_STEP_MS = 100,            /* one wait for a busy database or for space */
-    CHECKPOINT_FRAMES = 4096,      /* 16 MiB of pages: copy them into the database */
+    CHECKPOINT_FRAMES = 4096,      /* 16 MiB of pages: copy them into the database when nothing else waits */
+    BUSY_FRAMES = 8192,            /* 32 MiB: also when something does */
     TRUNCATE_FRAMES = 16384,       /* 64 MiB: insist */
     CHECKPOINT_STEP_FRAMES = 1024, /* after a reader kept a checkpoint from ending */
 };
@@ -329,11 +330,11 @@ sy__writer_errand(sy__db *db, sy__errand *e, sy__error *fatal)
 /* ---- the log's length ---- */
 
 int
-sy__writer_checkpoint(sy__db *db, sy__error *err)
+sy__writer_checkpoint(sy__db *db, bool busy, sy__error *err)
 {
     sy__writer *w = &db->writer;
     int frames = 0, moved = 0;
-    if (w->wal_frames < w->checkpoint_at) return SY_OK;
+    if (w->wal_frames < w->checkpoint_at || (busy && w->wal_frames < BUSY_FRAMES)) return SY_OK;
     int mode = w->wal_frames >= TRUNCATE_FRAMES ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
     int rc = sqlite3_wal_checkpoint_v2(w->conn, "main", mode, &frames, &moved);
     bool all = rc == SQLITE_OK && frames == moved;

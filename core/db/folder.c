@@ -75,8 +75,8 @@ type_of(const char *path, char *type, size_t bytes)
     (void)fclose(f);
 }
 
-static int
-refuse_remote(const char *dir, sy__error *err)
+int
+sy__folder_check(const char *dir, sy__error *err)
 {
     struct statfs fs;
     char type[64] = "";
@@ -124,7 +124,7 @@ sy__folder_make(const char *dir, sy__error *err)
     static const char *const parts[] = {"artifacts", "out", "inbox", "hosts", "backup"};
     char path[PATH_MAX];
     int code = make_dir(dir, err);
-    if (code == SY_OK) code = refuse_remote(dir, err);
+    if (code == SY_OK) code = sy__folder_check(dir, err);
     if (code == SY_OK) code = write_ignore(dir, err);
     for (size_t i = 0; i < sizeof parts / sizeof *parts && code == SY_OK; i++) {
         int n = snprintf(path, sizeof path, "%s/%s", dir, parts[i]);

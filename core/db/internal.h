@@ -51,8 +51,11 @@ void sy__writer_stop(sy__db *db);
 int sy__writer_commit(sy__db *db, sy__group *g, sy__error *err);
 /* Makes all that was committed durable. Writer thread. */
 int sy__writer_sync(sy__db *db, sy__error *err);
+/* One errand in a transaction of its own; its status. *fatal is set when nothing can be written any more. */
 int sy__writer_errand(sy__db *db, sy__errand *e, sy__error *fatal);
-int sy__writer_checkpoint(sy__db *db, sy__error *err);
+/* Keeps the log short; `busy`: more is queued, so only when it is long. Writer thread. */
+int sy__writer_checkpoint(sy__db *db, bool busy, sy__error *err);
+/* Settings and statements of the connection, which it takes over also on failure; finalize closes it. */
 int sy__writer_prepare(sy__db *db, sqlite3 *conn, sy__error *err);
 void sy__writer_finalize(sy__db *db);
 

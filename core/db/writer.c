@@ -184,8 +184,12 @@ run_errands(sy__db *db)
 static void
 keep_log_short(sy__db *db)
 {
+    sy__queue *q = &db->queue;
     sy__error err = {0};
-    if (db->writer.conn && sy__writer_checkpoint(db, &err)) fail(db, &err);
+    (void)pthread_mutex_lock(&q->lock);
+    bool busy = q->open->count > 0;
+    (void)pthread_mutex_unlock(&q->lock);
+    if (db->writer.conn && sy__writer_checkpoint(db, busy, &err)) fail(db, &err);
 }
 
 static void *
