@@ -1,6 +1,6 @@
 /*
  * db.c: opening and closing, in this order: the folder, the schema's lock, the database (made or migrated),
- * this host's lock file, its session row, the writer. Closing goes back the same way.
+ * this host's lock file, the writer, its session row. Closing goes back the same way.
  */
 #include "db/internal.h"
 
@@ -89,9 +89,13 @@ open_all(sy__db *db, const char *dir, sy__error *err)
     int code = name_files(db, dir, err);
     if (code == SY_OK) code = sy__folder_make(dir, err);
     if (code == SY_OK) code = open_lock(db, err);
-    if (code == SY_OK) code = sy__host_enter(&db->host_fd, dir, db->host_id, err);
     if (code == SY_OK) code = open_database(db, &conn, err);
-    if (code == SY_OK) code = sy__writer_start(db, conn, err);
+    if (code == SY_OK) code = sy__host_enter(&db->host_fd, dir, db->host_id, err);
+    if (code) {
+        (void)sqlite3_close(conn);
+        return code;
+    }
+    code = sy__writer_start(db, conn, err);
     if (code == SY_OK)
         code = put_session(db, "INSERT INTO session (id, started_at, pid, version) VALUES (?1, ?2, ?3, ?4)", 4);
     return code;

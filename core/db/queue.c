@@ -278,7 +278,7 @@ static void
 copy_params(sy__param *to, const sy__param *params, int count)
 {
     char *bytes = (char *)(to + count);
-    memcpy(to, params, (size_t)count * sizeof *params);
+    if (count > 0) memcpy(to, params, (size_t)count * sizeof *params);
     for (int i = 0; i < count; i++) {
         if (!has_bytes(&to[i])) continue;
         if (to[i].len) memcpy(bytes, to[i].p, to[i].len);

@@ -2,6 +2,8 @@
 #include "fixture.h"
 
 #include "db/folder.h"
+#include "db/locks.h"
+#include "db/migrate.h"
 #include "db/userdb.h"
 
 #include <fcntl.h>
@@ -94,6 +96,51 @@ migrates_from_every_earlier_version(void)
         sy__db_close(db);
         fixture_remove(dir);
     }
+}
+
+static int
+open_set(sqlite3 **conn, const char *dir, int lock, const sy__migration *list, int count, sy__error *err)
+{
+    char file[300];
+    const sy__schema_set set = {.migrations = list, .count = count, .application_id = 77, .dir = dir, .lock_fd = lock,
+                                .clock = &sy__clock_system};
+    (void)snprintf(file, sizeof file, "%s/some.db", dir);
+    return sy__migrate_open(conn, file, &set, err);
+}
+
+/* With migrations of its own: the copy has the old rows, and a migration that fails changes nothing. */
+static void
+copies_before_it_migrates(void)
+{
+    static const sy__migration list[] = {
+        {"1", "CREATE TABLE a (x INTEGER PRIMARY KEY); INSERT INTO a VALUES (41)", 0},
+        {"2", "UPDATE a SET x = 42", 0},
+        {"3", "UPDATE a SET x = 43; CREATE TABLE b (x REFERENCES a (x)); INSERT INTO b VALUES (7)", 0},
+    };
+    char dir[256], command[700];
+    sqlite3 *conn = NULL;
+    sy__error err = {0};
+    int lock = -1;
+    fixture_dir(dir);
+    (void)snprintf(command, sizeof command, "%s/lock", dir);
+    CHECK_INT(sy__lock_open(&lock, command, &err), SY_OK);
+    (void)snprintf(command, sizeof command, "%s/backup", dir);
+    CHECK_INT(mkdir(command, 0700), 0);
+    CHECK_INT(open_set(&conn, dir, lock, list, 1, &err), SY_OK);
+    (void)sqlite3_close(conn);
+    CHECK_INT(open_set(&conn, dir, lock, list, 2, &err), SY_OK);
+    (void)sqlite3_close(conn);
+    (void)snprintf(command, sizeof command, "test \"$(sqlite3 %s/backup/schema-1-*.db 'SELECT x FROM a')\" = 41", dir);
+    CHECK_INT(system(command), 0);
+    CHECK_INT(open_set(&conn, dir, lock, list, 3, &err), SY_EDAMAGED);
+    CHECK(strstr(err.message, "rows of b") != NULL);
+    CHECK_INT(open_set(&conn, dir, lock, list, 2, &err), SY_OK);
+    CHECK_INT(sqlite3_exec(conn, "INSERT INTO a SELECT 42 WHERE NOT EXISTS (SELECT 1 FROM a WHERE x = 43)", NULL, NULL, NULL),
+              SQLITE_CONSTRAINT_PRIMARYKEY); /* 42 is still there */
+    CHECK_INT(sqlite3_exec(conn, "SELECT * FROM b", NULL, NULL, NULL), SQLITE_ERROR);
+    (void)sqlite3_close(conn);
+    (void)close(lock);
+    fixture_remove(dir);
 }
 
 static void
@@ -372,6 +419,7 @@ main(void)
 {
     the_schema_is_the_committed_one();
     migrates_from_every_earlier_version();
+    copies_before_it_migrates();
     makes_the_folder();
     leaves_a_newer_database_alone();
     says_what_is_damaged();
