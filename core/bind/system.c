@@ -2,10 +2,11 @@
  * system.c: the trusted Lua module `sy.system`: what the command line asks of the machine itself.
  *
  * The person (user), paths as the kernel sees them (cwd, realpath, stat, list, mkdirs, write_file), and what the
- * machine offers (disk, kernel, lua_release, monotonic_ms). Only trusted Lua gets this module; extensions reach files
- * through capabilities (fs.c). Expected failures are `nil, message, code`.
+ * machine offers (disk, kernel, lua_release, monotonic_ms); version is the program's own. Only trusted Lua gets this
+ * module; extensions reach files through capabilities (fs.c). Expected failures are `nil, message, code`.
  */
 #include "bind/modules.h"
+#include "symphony.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -297,5 +298,6 @@ luaopen_sy_system(lua_State *L)
     };
     luaL_newlib(L, functions);
     set_text(L, "lua_release", LUA_RELEASE);
+    set_text(L, "version", sy_version());
     return 1;
 }

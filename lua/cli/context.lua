@@ -1,7 +1,6 @@
 --- What a command has around it: options, where it stands, the streams, and the host when it needs one.
 local config = require "kit.config"
 local json = require "sy.json"
-local paths = require "kit.paths"
 local person = require "kit.person"
 local problem = require "kit.problem"
 local project = require "kit.project"
@@ -82,26 +81,17 @@ function Context:host(options)
   if not ok then return nil, why end
   ok, why = person.prepare()
   if not ok then return nil, why end
-  local host, failure, code = require("sy.core").open(self:opening(place))
-  if not host then return nil, problem.from(failure, code) end
-  place.exists = true
-  self.opened = host
-  return host
-end
-
---- What the host is told when it is opened: where, and who opens it with which settings.
-function Context:opening(place)
-  local who, settings = person.who(place.dir), json.encode(self:settings():all())
-  return {
+  local host, failure, code = require("sy.core").open {
     project = place.dir,
     user_dir = person.data_dir(),
     stage_threads = self:setting "host.stage_threads",
-    user_name = who.name,
-    user_email = who.email,
-    project_name = paths.name(place.dir),
-    preferences = settings,
-    configuration = settings,
   }
+  if not host then return nil, problem.from(failure, code) end
+  place.exists = true
+  self.opened = host
+  local told, bad = person.record(host, place, self:settings())
+  if not told then return nil, bad end
+  return host
 end
 
 --- Writes text for people to stdout (nothing with --json or --quiet).

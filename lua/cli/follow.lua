@@ -40,11 +40,7 @@ end
 local function watcher(ctx, host, run, options)
   if ctx.json or ctx.quiet then return nil end
   local _, rows = term.size(1)
-  local function template(operation)
-    local found = options.ops and options.ops(operation)
-    return found and found.summary or nil
-  end
-  return Progress.new(Board.new(host, run.run, ctx.style, template), {
+  return Progress.new(Board.new(host, run.run, ctx.style), {
     live = ctx.terminal.stdout,
     style = ctx.style,
     rows = rows,
@@ -68,8 +64,11 @@ local function park(host, run)
 end
 
 --- Steps the host until the run has ended or a signal came.
+---@param host table
+---@param run { run: string }
+---@param watch? Progress
 ---@return string? signal
-local function wait(host, run, watch)
+function M.wait(host, run, watch)
   local subscription = watch and host:on_event("run." .. run.run .. ".>", function(event) watch:event(event) end)
   local signal
   while true do
@@ -113,14 +112,6 @@ local function next_step(doc)
   return nil
 end
 
-local function failure_of(doc)
-  if type(doc.error) == "table" and doc.error ~= json.null then return doc.error end
-  for _, task in ipairs(doc.tasks) do
-    if task.status == "failed" and task.error ~= json.null then return task.error end
-  end
-  return nil
-end
-
 local function plain(value)
   if value == json.null then return nil end
   return value
@@ -130,6 +121,17 @@ local function as_problem(err)
   local where = err.where or {}
   return problem.new(plain(err.code) or "internal", plain(err.message) or "it failed",
     { file = plain(where.file), line = plain(where.line), task = plain(where.task), hint = plain(err.hint) })
+end
+
+--- Why a run failed: its own error, else that of its first failed task.
+---@param doc table a run document
+---@return Problem?
+function M.failure(doc)
+  if doc.error ~= json.null then return as_problem(doc.error) end
+  for _, task in ipairs(doc.tasks) do
+    if task.status == "failed" and task.error ~= json.null then return as_problem(task.error) end
+  end
+  return nil
 end
 
 --- Shows an ended (or parked) run. Returns its exit code.
@@ -152,8 +154,8 @@ function M.conclude(ctx, host, row)
     ctx:say(results.footer(written or {}, doc.number, ctx.style))
     return code
   end
-  local failure = doc.status == "failed" and failure_of(doc)
-  if failure then ctx:complain(as_problem(failure)) end
+  local failure = doc.status == "failed" and M.failure(doc)
+  if failure then ctx:complain(failure) end
   if doc.status == "cancelled" then ctx:note(("run #%d was cancelled"):format(doc.number)) end
   local hint = next_step(doc)
   if hint then ctx:note(hint) end
@@ -164,12 +166,12 @@ end
 ---@param ctx Context
 ---@param host table
 ---@param run { run: string, number: integer }
----@param options { name: string, params: table?, ops: function? }
+---@param options { name: string, params: table? }
 ---@return integer? exit code
 ---@return Problem?
 function M.run(ctx, host, run, options)
   term.take_signal()
-  local signal = wait(host, run, watcher(ctx, host, run, options))
+  local signal = M.wait(host, run, watcher(ctx, host, run, options))
   local row, why = select.run(host, run.run)
   if not row then return nil, why end
   local code = M.conclude(ctx, host, row)

@@ -58,8 +58,8 @@ end
 function M.collect(options)
   local found, typed = {}, {}
   if options.params then
-    local values, why = from_file(options.params)
-    if not values then return nil, nil, why end
+    local values, unread = from_file(options.params)
+    if not values then return nil, nil, unread end
     for name, value in pairs(values) do found[name] = value end
   end
   for _, pair in ipairs(options.param or {}) do

@@ -54,12 +54,6 @@ local function kind_row(manifest, id)
   return { id, object(manifest.motif.ui_components), object(manifest.motif.theme_integration) }
 end
 
-local function write(host, sql, params)
-  local ok, failure, code = host:write(sql, params)
-  if not ok then return nil, problem.from(failure, code) end
-  return true
-end
-
 --- The row of an extension with the version in use, or nil.
 local function known(host, entry)
   return host:query([[
@@ -94,10 +88,8 @@ local function write_rows(host, entry, row)
     { UPSERT_KIND[manifest.extension.type], kind_row(manifest, id) },
     { ADD_VERSION, { version_id, id, manifest.extension.version, entry.code_hash, text, now } },
   }
-  for _, step in ipairs(steps) do
-    local ok, why = write(host, step[1], step[2])
-    if not ok then return nil, why end
-  end
+  local ok, failure, code = host:transaction(steps)
+  if not ok then return nil, problem.from(failure, code) end
   return { id = id, version_id = version_id }
 end
 

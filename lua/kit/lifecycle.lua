@@ -40,8 +40,10 @@ local SHOW = [[UPDATE extension SET lifecycle_state = ?2 WHERE id = ?1 AND lifec
 ---@return boolean?, Problem?
 function M.set(host, extension_id, state, why)
   local text = why and json.encode { code = why.code, message = why.message } or json.null
-  local ok, failure, code = host:write(SET, { extension_id, host:id(), state, text, host:now() })
-  if ok then ok, failure, code = host:write(SHOW, { extension_id, state }) end
+  local ok, failure, code = host:transaction {
+    { SET, { extension_id, host:id(), state, text, host:now() } },
+    { SHOW, { extension_id, state } },
+  }
   if not ok then return nil, problem.from(failure, code) end
   return true
 end

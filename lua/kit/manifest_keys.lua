@@ -51,7 +51,6 @@ return {
     cache = { type = "boolean", default = false, doc = "A pure function of its input and of what it read." },
     reads = { type = "strings", default = {}, doc = "What its child processes read: globs, or \"$input.paths\"." },
     estimate = { type = "table", default = {}, doc = "What a call may cost: usd, tokens." },
-    summary = { type = "string", doc = "What its line says when done, such as \"{#files} files +{stat.added}\"." },
     input = { type = "schema", doc = "JSON Schema of its input." },
     output = { type = "schema", doc = "JSON Schema of its output." },
   },

@@ -1,4 +1,5 @@
 --- The person at this machine: folders, name, and the rows that stand for them.
+local json = require "sy.json"
 local paths = require "kit.paths"
 local problem = require "kit.problem"
 local system = require "sy.system"
@@ -70,6 +71,35 @@ function M.prepare()
   local ok, why, code = system.mkdirs(M.data_dir(), tonumber("700", 8))
   if not ok then return problem.fail(code, "the person's folder cannot be made: " .. why) end
   return true
+end
+
+--- Tells the host who opened it and with which settings; it keeps the rows USER and PROJECT.
+---@param host table
+---@param place Place
+---@param settings Config
+---@return boolean?, Problem?
+function M.record(host, place, settings)
+  local who, effective = M.who(place.dir), json.encode(settings:all())
+  local ok, failure, code = host:identity {
+    user_dir = M.data_dir(),
+    name = who.name,
+    email = who.email,
+    preferences = effective,
+    project = paths.name(place.dir),
+    configuration = effective,
+  }
+  if not ok then return nil, problem.from(failure, code) end
+  return true
+end
+
+--- Every project this person has used, the one opened last first.
+---@return { id: string, name: string, path: string, created_at: string, opened_at: string }[]?
+---@return Problem?
+function M.projects()
+  if not system.stat(paths.join(M.data_dir(), "user.db")) then return {} end
+  local list, failure, code = require("sy.core").projects(M.data_dir())
+  if not list then return nil, problem.from(failure, code) end
+  return list
 end
 
 return M

@@ -46,7 +46,6 @@ function M.operations(found)
       output = operation.declared.output,
       effects = operation.declared.effects,
       capabilities = operation.extension.manifest.capabilities,
-      summary = operation.declared.summary,
     }
     return known[name]
   end
@@ -144,8 +143,10 @@ function M.store(host, definition, hash, source)
   end
   local text, now = definition_of.encode(definition), host:now()
   local id = row and row.id or host:new_id()
-  local ok, failure, code = host:write(STORE, { id, definition.name, text, now, hash, source })
-  if ok then ok, failure, code = host:write(STORE_VERSION, { definition.name, hash, text, now }) end
+  local ok, failure, code = host:transaction {
+    { STORE, { id, definition.name, text, now, hash, source } },
+    { STORE_VERSION, { definition.name, hash, text, now } },
+  }
   if not ok then return nil, problem.from(failure, code) end
   return host:query("SELECT id FROM melody WHERE name = ?1", { definition.name })[1].id
 end
@@ -200,7 +201,6 @@ function M.resume(host, place, row, options)
     accept_code = options.accept_code,
   }
   if not run then return nil, problem.from(failure, code) end
-  run.ops = M.operations(found)
   return run
 end
 

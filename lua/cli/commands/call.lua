@@ -1,11 +1,14 @@
 --- call: one operation, with the permissions and schema checks it always has.
 local args = require "cli.args"
+local document = require "cli.output.document"
 local exit = require "cli.exit"
+local follow = require "cli.follow"
 local install = require "kit.install"
 local json = require "sy.json"
 local params = require "cli.params"
 local problem = require "kit.problem"
 local registry = require "kit.registry"
+local select = require "cli.select"
 
 local USAGE = "call EXT.OP [JSON | -p key=value...]"
 
@@ -32,6 +35,38 @@ local function show(ctx, output)
   end
 end
 
+--- A run of one task, followed to its end.
+local function one_task(ctx, host, operation, extension, input)
+  local key = operation:match("([^%.]+)$")
+  local run, failure, code = host:start {
+    definition = json.encode {
+      format = 1,
+      name = "call",
+      tasks = json.array { { key = key, verb = "task", operation = operation, extension = extension,
+        input = { ["$literal"] = input } } },
+      outputs = { [key] = { ["$ref"] = json.array { key } } },
+    },
+    durability = ctx:setting "run.durability",
+    mode = "manual",
+    options = { operation = operation },
+    params = {},
+  }
+  if not run then return nil, problem.from(failure, code) end
+  follow.wait(host, run)
+  return select.run(host, run.run)
+end
+
+local function conclude(ctx, host, row)
+  if row.status ~= "completed" then
+    local failure = follow.failure(document.run(host, row))
+    if failure then return nil, failure end
+    return document.exit_code(row.status, false)
+  end
+  local _, output = next(json.decode(row.outputs))
+  show(ctx, document.shown(host, output))
+  return exit.DONE
+end
+
 return {
   name = "call",
   summary = "run one operation",
@@ -54,9 +89,8 @@ return {
     if not host then return nil, closed end
     local ids, refused = install.one(host, operation.extension)
     if not ids then return nil, refused end
-    local output, failure, code = host:call { operation = words[1], input = input }
-    if output == nil and failure ~= nil then return nil, problem.from(failure, code) end
-    show(ctx, output)
-    return exit.DONE
+    local row, failed = one_task(ctx, host, words[1], operation.extension.name, input)
+    if not row then return nil, failed end
+    return conclude(ctx, host, row)
   end,
 }

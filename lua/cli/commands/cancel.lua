@@ -20,6 +20,22 @@ local function settle(host, row)
   return row
 end
 
+local ASK = [[
+INSERT INTO control (id, pipeline_orchestration_id, command, session_id, created_at) VALUES (?1, ?2, 'cancel', ?3, ?4)]]
+
+--- Cancels a run: a living owner is asked, a run without one is taken over.
+local function ask(host, row)
+  local owner = row.owner_host
+  local ok, failure, code
+  if not select.null(owner) and owner ~= host:id() and host:alive(owner) then
+    ok, failure, code = host:write(ASK, { host:new_id(), row.id, host:id(), host:now() })
+  else
+    ok, failure, code = host:resume { run = row.id, cancel = true }
+  end
+  if not ok then return nil, problem.from(failure, code) end
+  return true
+end
+
 return {
   name = "cancel",
   summary = "end a run",
@@ -35,8 +51,8 @@ return {
     if not row then return nil, none end
     local was = row.status
     if not ENDED[was] then
-      local done, failure, code = host:cancel(row.id)
-      if not done then return nil, problem.from(failure, code) end
+      local done, failed = ask(host, row)
+      if not done then return nil, failed end
       row = settle(host, row)
     end
     if ctx.json then

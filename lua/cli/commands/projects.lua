@@ -16,13 +16,14 @@ return {
   run = function(ctx, words)
     local ok, why = args.count(words, 0, 0, "projects")
     if not ok then return nil, why end
-    local found, bad = person.projects(ctx)
+    local found, bad = person.projects()
     if not found then return nil, bad end
     local list, rows = json.array {}, {}
     for i, project in ipairs(found) do
       local there = paths.kind(paths.join(project.path, ".symphony")) == "dir"
       list[i] = {
         id = project.id, name = project.name, path = project.path, created_at = project.created_at,
+        opened_at = project.opened_at,
         exists = there, trusted = trust.trusted(project.path),
       }
       rows[i] = { project.name, project.path, there and (list[i].trusted and "trusted" or "") or "gone" }

@@ -63,10 +63,10 @@ return {
         { hint = ("symphony show %d   shows how far it is; symphony cancel %d   ends it"):format(row.number,
           row.number) })
     end
-    local run, failure = runner.resume(host, ctx:place(), row, chosen)
-    if not run then return nil, failure end
+    local going, failure = runner.resume(host, ctx:place(), row, chosen)
+    if not going then return nil, failure end
     local params = json.decode(row.params)
     return follow.run(ctx, host, { run = row.id, number = row.number },
-      { name = document.name(row), params = params, ops = run.ops })
+      { name = document.name(row), params = params })
   end,
 }

@@ -115,7 +115,7 @@ local function run(ctx, words)
   local host, started, failure = start(ctx, prepared, bound)
   if not started then return nil, failure end
   follow.mention_interrupted(ctx, host)
-  return follow.run(ctx, host, started, { name = prepared.definition.name, params = bound, ops = prepared.ops })
+  return follow.run(ctx, host, started, { name = prepared.definition.name, params = bound })
 end
 
 return {

@@ -5,9 +5,7 @@ local document = require "cli.output.document"
 local exit = require "cli.exit"
 local follow = require "cli.follow"
 local json = require "sy.json"
-local registry = require "kit.registry"
 local results = require "cli.output.results"
-local runner = require "kit.runner"
 local select = require "cli.select"
 local text = require "cli.output.text"
 
@@ -24,11 +22,7 @@ local function head(ctx, doc)
 end
 
 local function tasks(ctx, host, row)
-  local ops = runner.operations(registry.new(ctx:place()))
-  local lines = board.new(host, row.id, ctx.style, function(operation)
-    local found = ops(operation)
-    return found and found.summary or nil
-  end)
+  local lines = board.new(host, row.id, ctx.style)
   lines:refresh()
   for _, line in ipairs(lines.lines) do ctx:print(lines:render(line)) end
 end

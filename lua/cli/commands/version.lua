@@ -1,6 +1,7 @@
 --- version: of the program and what it was built with.
 local args = require "cli.args"
 local exit = require "cli.exit"
+local system = require "sy.system"
 
 return {
   name = "version",
@@ -11,11 +12,10 @@ return {
   run = function(ctx, words)
     local ok, why = args.count(words, 0, 0, "version")
     if not ok then return nil, why end
-    local version = require("sy.core").version()
     if ctx.json then
-      ctx:document { version = version, lua = require("sy.system").lua_release }
+      ctx:document { version = system.version, lua = system.lua_release }
     else
-      ctx:print("symphony " .. version)
+      ctx:print("symphony " .. system.version)
     end
     return exit.DONE
   end,

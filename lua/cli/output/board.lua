@@ -1,7 +1,6 @@
 --- The tasks of one run as lines: what is known of each, in the order in which the melody runs them.
 local document = require "cli.output.document"
 local json = require "sy.json"
-local summary = require "cli.output.summary"
 local text = require "cli.output.text"
 
 local M = {}
@@ -17,11 +16,10 @@ Board.__index = Board
 ---@param host table
 ---@param run string id
 ---@param style Style
----@param template fun(operation: string): string? the summary template of an operation
 ---@return Board
-function M.new(host, run, style, template)
+function M.new(host, run, style)
   local row = host:query("SELECT task_dag, execution_sequence FROM pipeline_orchestration WHERE id = ?1", { run })[1]
-  local self = setmetatable({ host = host, run = run, style = style, template = template, lines = {}, by_key = {} },
+  local self = setmetatable({ host = host, run = run, style = style, lines = {}, by_key = {} },
     Board)
   for _, task in ipairs(document.ordered(json.decode(row.task_dag), json.decode(row.execution_sequence) or {})) do
     local line = { key = task.key, verb = task.verb, operation = task.operation, state = "pending", text = "" }
@@ -75,10 +73,11 @@ local function finished_state(row)
   return "ok"
 end
 
-function Board:finished_text(line, row)
+function Board:finished_text(row)
   if row.outcome == "skipped" then return "skipped: " .. error_text(row, "its condition does not hold") end
   if row.task_status == "failed" then return error_text(row, row.outcome or "failed") end
-  local said = summary.of(output_of(self.host, row), self.template(line.operation or row.operation))
+  local output = output_of(self.host, row)
+  local said = type(output) == "table" and type(output.summary) == "string" and output.summary or ""
   if row.outcome == "cached" then return said == "" and "cached" or said .. " (cached)" end
   return said
 end
@@ -91,7 +90,7 @@ function Board:update_line(line, row)
   if row.task_status == "completed" or row.task_status == "failed" then
     line.done = true
     line.state = finished_state(row)
-    line.text = self:finished_text(line, row)
+    line.text = self:finished_text(row)
     if counts and line.state == "ok" then
       if line.text == "" then line.text = children_text(counts) end
       if counts.failed + counts.skipped > 0 then line.state = "warn" end

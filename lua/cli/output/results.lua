@@ -86,6 +86,7 @@ end
 local function place_line(item)
   if type(item) ~= "table" or type(item.path) ~= "string" then return nil end
   local said = item.message or item.text
+  if item.kind and not item.message and type(said) == "string" then said = ("%s: %s"):format(item.kind, said) end
   if type(said) ~= "string" then return nil end
   local where = item.path .. (math.type(item.line) and (":%d"):format(math.tointeger(item.line) or 0) or "")
   return { text.clean(where), text.clean(said) }
@@ -119,8 +120,18 @@ local function add_text(lines, name, value, style)
   if count > MAX_TEXT_LINES then lines[#lines + 1] = ("  and %d more lines"):format(count - MAX_TEXT_LINES) end
 end
 
-local function is_places(value)
-  return type(value) == "table" and #value > 0 and place_line(value[1]) ~= nil
+--- A list of {path, line, message}, or of things that each have such `findings`, as one list; nil: it is neither.
+local function places_of(value)
+  if type(value) ~= "table" or #value == 0 then return nil end
+  local list, any = {}, false
+  for _, item in ipairs(value) do
+    local nested = type(item) == "table" and item.findings
+    any = any or type(nested) == "table" or place_line(item) ~= nil
+    for _, one in ipairs(type(nested) == "table" and nested or { item }) do
+      if place_line(one) then list[#list + 1] = one end
+    end
+  end
+  return any and list or nil
 end
 
 local function has_artifact(value)
@@ -133,8 +144,9 @@ end
 
 local function add_output(lines, name, value, style)
   if value == json.null or has_artifact(value) then return end
-  if is_places(value) then
-    add_places(lines, value, style)
+  local places = places_of(value)
+  if places then
+    add_places(lines, places, style)
   elseif type(value) == "string" then
     if value ~= "" then add_text(lines, name, value, style) end
   elseif type(value) == "table" and type(value.text) == "string" then

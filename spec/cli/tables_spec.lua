@@ -1,0 +1,56 @@
+local command = require "cli.command"
+local core = require "sy.core"
+local error_help = require "cli.error_help"
+local gen_docs = require "cli.gen_docs"
+local support = require "support"
+
+describe("the error codes", function()
+  it("are those of the C core, with the same exit codes, each explained", function()
+    local known = {}
+    for _, entry in ipairs(error_help) do
+      assert.is_nil(known[entry.code], entry.code)
+      known[entry.code] = entry
+      assert.is_true(#entry.meaning > 10 and #entry.example > 5 and #entry.action > 10, entry.code)
+    end
+    local count = 0
+    for _, row in ipairs(core.errors()) do
+      local entry = known[row.code]
+      assert.is_table(entry, row.code)
+      assert.equal(row.exit, entry.exit, row.code)
+      assert.equal(row.sentence, entry.meaning, row.code)
+      count = count + 1
+    end
+    assert.equal(count, #error_help)
+  end)
+end)
+
+describe("the commands", function()
+  local function each(fn)
+    for _, entry in ipairs(command.all()) do
+      for _, one in ipairs(entry.subcommands or { entry }) do fn(one, entry) end
+    end
+  end
+
+  it("each have a summary, a usage that names them, an example and a way to run", function()
+    each(function(one, entry)
+      assert.matches("%a", one.summary)
+      assert.matches(entry.name, one.usage, 1, true)
+      assert.matches("^symphony ", one.example)
+      assert.is_function(one.run)
+    end)
+  end)
+
+  it("explain each option", function()
+    each(function(one)
+      for _, option in ipairs(one.options) do assert.is_true(#option.doc > 5, one.name .. " --" .. option.name) end
+    end)
+  end)
+end)
+
+describe("docs/guide/cli.md", function()
+  it("is what the tables say", function()
+    local path = support.root .. "/docs/guide/cli.md"
+    if os.getenv "SYMPHONY_UPDATE" then support.write_file(path, gen_docs.text()) end
+    assert.equal(gen_docs.text(), support.read_file(path))
+  end)
+end)
