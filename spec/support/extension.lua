@@ -23,4 +23,35 @@ function M.loader(folder, library)
   return load
 end
 
+--- The library modules that the bundled operators use, bound to a folder as an isolate's are to its project.
+---@param dir string
+---@return table<string, table>
+function M.library(dir)
+  local fs, process = require "sy.fs", require "sy.process"
+  local bound = {}
+  for _, name in ipairs {"stat", "read", "list", "write", "mkdir", "remove"} do
+    bound[name] = function (path, ...) return fs[name](dir .. "/" .. path, ...) end
+  end
+  function bound.rename(from, to) return fs.rename(dir .. "/" .. from, dir .. "/" .. to) end
+  local function run(options)
+    options.cwd = dir .. "/" .. (options.cwd or "")
+    return process.run(options)
+  end
+  return {
+    fs = bound, process = {run = run, which = process.which}, json = require "sy.json", re = require "sy.re",
+  }
+end
+
+--- A ctx for operations called by specs: what it was given is in `artifacts` and `steps`.
+---@return table
+function M.ctx()
+  local ctx = {artifacts = {}, steps = 0}
+  function ctx.progress() ctx.steps = ctx.steps + 1 end
+  function ctx.artifact(kind, bytes, metadata)
+    ctx.artifacts[#ctx.artifacts + 1] = {type = kind, bytes = bytes, metadata = metadata}
+    return {["$artifact"] = "sha256:" .. #ctx.artifacts, size = #bytes}
+  end
+  return ctx
+end
+
 return M

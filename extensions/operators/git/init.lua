@@ -90,7 +90,7 @@ end
 function M.blame(input)
   local here, message, code = repo.here()
   if not here then return nil, message, code end
-  local words = {"blame", "--line-porcelain"}
+  local words = {"blame", "--line-porcelain", "--no-textconv"}
   if input.from or input.to then
     words[#words + 1] = ("-L%d,%s"):format(input.from or 1, input.to and tostring(input.to) or "")
   end

@@ -107,7 +107,8 @@ local function marks(out, m)
   for _, mark in ipairs(m.marks) do
     local kind = MARKS[mark.kind]
     add(out,
-      '<li><span class="chip {level}">{label}</span><div><div class="what">{text}</div><div class="place">{path}:{line}</div>', {
+      '<li><span class="chip {level}">{label}</span><div><div class="what">{text}</div>'
+        .. '<div class="place">{path}:{line}</div>', {
       level = kind[1], label = kind[2], text = mark.text, path = mark.path, line = mark.line,
     })
     if mark.excerpt and mark.excerpt ~= "" then add(out, "<pre>{excerpt}</pre>", mark) end

@@ -1,0 +1,92 @@
+local extension = require "extension"
+local support = require "support"
+
+local load = extension.loader "extensions/operators/file"
+
+local function file_of(dir)
+  return extension.loader("extensions/operators/file", extension.library(dir)) "init"
+end
+
+local function paths(out)
+  local list = {}
+  for _, file in ipairs(out.files) do list[#list + 1] = file.path end
+  return list
+end
+
+describe("a glob", function ()
+  local glob = load "glob"
+
+  it("is written out of its braces", function ()
+    local list = glob.expand "a{b,c{d,e}}f"
+    table.sort(list)
+    assert.same({"abf", "acdf", "acef"}, list)
+    assert.is_nil(glob.expand(("{a,b}"):rep(20)))
+  end)
+
+  it("matches names as a shell does", function ()
+    local function matches(pattern, name) return glob.matches(glob.parts(pattern)[1], name) end
+    assert.is_true(matches("*.c", "a.c"))
+    assert.is_false(matches("*.c", "a.cc"))
+    assert.is_false(matches("*.c", ".a.c"))
+    assert.is_true(matches(".*", ".a"))
+    assert.is_true(matches("[a-c]?", "bx"))
+    assert.is_false(matches("[!a-c]?", "bx"))
+    assert.is_true(matches("a+(%)", "a+(%)"))
+  end)
+end)
+
+describe("the file operator", function ()
+  local dir, file
+
+  before_each(function ()
+    dir = support.tmpdir()
+    file = file_of(dir)
+  end)
+
+  it("reads, writes and makes folders", function ()
+    assert.equal("not_found", select(3, file.read {path = "x"}))
+    assert.equal("invalid_value", select(3, file.read {path = "."}))
+    assert.same({"a/b/x", 3}, {assert(file.write {path = "a/b/x", content = "\xFF\0y"}).path, 3})
+    assert.same({content = "\xFF\0y", size = 3, summary = "3 bytes"}, file.read {path = "a/b/x"})
+  end)
+
+  it("lists and globs by name", function ()
+    for _, path in ipairs {"b.c", "a.c", "sub/c.c", "sub/deep/d.h", ".hidden.c"} do file.write {path = path,
+      content = "x"} end
+    assert.same({".hidden.c", "a.c", "b.c", "sub"}, paths(file.list {}))
+    assert.same({"sub/c.c", "sub/deep"}, paths(file.list {path = "sub/"}))
+    assert.same({"a.c", "b.c"}, paths(file.glob {pattern = "*.c"}))
+    assert.same({"a.c", "b.c", "sub/c.c", "sub/deep/d.h"}, paths(file.glob {pattern = "**/*.{c,h}"}))
+    assert.same({"sub/c.c", "sub/deep/d.h"}, paths(file.glob {pattern = "sub/**"}))
+    assert.same({".hidden.c"}, paths(file.glob {pattern = ".*.c"}))
+  end)
+
+  it("says what is there", function ()
+    assert.is_false(file.stat({path = "x"}).exists)
+    file.write {path = "x", content = "abc"}
+    local s = file.stat {path = "x"}
+    assert.same({true, "file", 3}, {s.exists, s.type, s.size})
+    assert.truthy(s.modified_at:match "^%d%d%d%d%-%d%d%-%d%dT")
+  end)
+
+  it("copies and moves, and replaces only when told", function ()
+    file.write {path = "x", content = "1"}
+    file.write {path = "y", content = "2"}
+    assert.equal("invalid_value", select(3, file.copy {from = "x", to = "y"}))
+    assert.equal("invalid_value", select(3, file.move {from = "x", to = "y"}))
+    assert(file.copy {from = "x", to = "y", overwrite = true})
+    assert.equal("1", file.read({path = "y"}).content)
+    assert(file.move {from = "y", to = "n/z"})
+    assert.is_false(file.stat({path = "y"}).exists)
+    assert.equal("1", file.read({path = "n/z"}).content)
+    assert.equal("not_found", select(3, file.move {from = "gone", to = "q"}))
+  end)
+
+  it("removes, a full folder only when told, and twice without error", function ()
+    file.write {path = "d/e/x", content = "1"}
+    assert.equal("invalid_value", select(3, file.remove {path = "d"}))
+    assert.equal("invalid_value", select(3, file.remove {path = "."}))
+    assert.equal(3, assert(file.remove {path = "d", recursive = true}).removed)
+    assert.equal(0, assert(file.remove {path = "d", recursive = true}).removed)
+  end)
+end)

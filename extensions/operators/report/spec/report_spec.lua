@@ -1,0 +1,71 @@
+local extension = require "extension"
+local load = extension.loader "extensions/operators/report"
+local html, markdown, model = load "html", load "markdown", load "model"
+
+local EVIL = "<script>alert(1)</script>\"'&`|\xFF\0]("
+
+local function full(text)
+  return {
+    title = text, base = text, scope = "range", note = text, diff = text, notes = text .. "\n- " .. text .. "\n# "
+      .. text,
+    files = {{path = text, status = text, added = 3, removed = 1}, {path = "b", status = "added", binary = true}},
+    marks = {{path = text, line = 1, kind = "secret", text = text, excerpt = text}},
+    checks = {{findings = {{path = text, line = 2, tool = text, message = text, severity = "error", rule = text}},
+      tools = {text},
+               skipped = {{tool = text, reason = text}}}},
+  }
+end
+
+describe("a report", function ()
+  it("lets nothing from outside become markup", function ()
+    local page = html.render(model.read(full(EVIL)))
+    assert.falsy(page:find("<script", 1, true))
+    assert.falsy(page:find("\xFF", 1, true))
+    assert.falsy(page:find("\0", 1, true))
+    assert.truthy(utf8.len(page))
+    local text = markdown.render(model.read(full(EVIL)))
+    assert.falsy(text:gsub("`[^\n]*`", ""):find "[^\\]<script")
+  end)
+
+  it("loads nothing and runs nothing", function ()
+    local page = html.render(model.read(full "x"))
+    assert.truthy(page:find("default-src 'none'", 1, true))
+    for _, word in ipairs {"http://", "https://", "src=", "@import", "url("} do assert.falsy(page:find(word, 1,
+      true)) end
+  end)
+
+  it("shows every part that it was given, and only those", function ()
+    local page = html.render(model.read(full "thing"))
+    for _, head in ipairs {"Marks", "Lint", "Files", "What changed"} do assert.truthy(page:find("<h2>" .. head, 1,
+      true)) end
+    local bare = html.render(model.read {title = "t"})
+    for _, head in ipairs {"Marks", "Lint", "Files", "What changed"} do assert.falsy(bare:find("<h2>" .. head, 1,
+      true)) end
+    assert.truthy(bare:find("nothing stands out", 1, true))
+  end)
+
+  it("takes matches of search.grep and null for a check that failed", function ()
+    local null = io.stdout -- any value that is no table
+    local m = model.read {title = "t", marks = {{path = "a", line = 3, column = 1, text = "x"}}, checks = {null,
+      {findings = {}}}, notes = null}
+    assert.same({"1 file not checked", "1 match"}, {model.verdicts(m)[2].text, model.verdicts(m)[1].text})
+    assert.truthy(markdown.render(m):find("- `a:3` x", 1, true))
+  end)
+
+  it("puts the gravest first", function ()
+    local m = model.read {
+      title = "t", marks = {{path = "a", line = 1, kind = "todo", text = "TODO"}, {path = "z", line = 1,
+        kind = "secret", text = "s"}},
+    }
+    assert.same({"secret", "todo"}, {m.marks[1].kind, m.marks[2].kind})
+    assert.same({"1 likely secret", "1 TODO"}, {model.verdicts(m)[1].text, model.verdicts(m)[2].text})
+  end)
+
+  it("is two artifacts and a line", function ()
+    local ctx = extension.ctx()
+    local out = load "init".write({title = "Review of x", marks = {}}, ctx)
+    assert.same({"report.md", "report.html"}, {ctx.artifacts[1].metadata.name, ctx.artifacts[2].metadata.name})
+    assert.same({"sha256:1", "sha256:2", "nothing stands out"}, {out.markdown["$artifact"], out.html["$artifact"],
+      out.summary})
+  end)
+end)
