@@ -60,8 +60,10 @@ sy__writer_prepare(sy__db *db, sqlite3 *conn, sy__error *err)
         {&w->epoch, "SELECT owner_epoch FROM pipeline_orchestration WHERE id = ?1"},
         {&w->last_seq, "SELECT max(seq) FROM event"},
     };
-    int code = sy__sql_exec(conn, "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;"
-                                  "PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY", err);
+    int code = sy__sql_exec(conn,
+                            "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;"
+                            "PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY",
+                            err);
     (void)sqlite3_busy_timeout(conn, WAIT_STEP_MS);
     (void)sqlite3_wal_hook(conn, on_wal, w);
     for (size_t i = 0; i < sizeof all / sizeof *all && code == SY_OK; i++) {

@@ -40,8 +40,13 @@ open_lock(sy__db *db, sy__error *err)
 static int
 open_database(sy__db *db, sqlite3 **conn, sy__error *err)
 {
-    const sy__schema_set set = {.migrations = migrations, .count = MIGRATIONS, .application_id = APPLICATION_ID,
-                                .seed = sy__seed, .seed_ud = db, .dir = db->dir, .lock_fd = db->schema_fd,
+    const sy__schema_set set = {.migrations = migrations,
+                                .count = MIGRATIONS,
+                                .application_id = APPLICATION_ID,
+                                .seed = sy__seed,
+                                .seed_ud = db,
+                                .dir = db->dir,
+                                .lock_fd = db->schema_fd,
                                 .clock = db->clock};
     int code = sy__migrate_open(conn, db->file, &set, err);
     if (code) return code;

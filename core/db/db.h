@@ -139,6 +139,7 @@ void sy__db_reader_release(sy__db *db, sqlite3 *conn);
 /* Changes whenever another connection of any process committed (PRAGMA data_version). */
 int64_t sy__db_data_version(sy__db *db);
 /* An sy__replay_fn (router.h) over the event table; ud is the sy__db. */
-int sy__db_replay(void *db, const char *pattern, int64_t after, int max, void (*each)(void *ud, const sy__event *e), void *ud);
+int sy__db_replay(void *db, const char *pattern, int64_t after, int max, void (*each)(void *ud, const sy__event *e),
+                  void *ud);
 
 #endif

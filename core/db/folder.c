@@ -23,16 +23,16 @@ static const struct {
     unsigned long magic;
     const char *name;
 } remote_magic[] = {
-    {0x6969, "NFS"},       {0x517B, "SMB"},        {0xFF534D42, "CIFS"},   {0xFE534D42, "SMB2"}, {0x01021997, "9p"},
-    {0x5346414F, "AFS"},   {0x6B414653, "AFS"},    {0x00C36400, "Ceph"},   {0x73757245, "Coda"}, {0x0BD00BD0, "Lustre"},
-    {0x7461636F, "OCFS2"}, {0x01161970, "GFS2"},   {0x47504653, "GPFS"},   {0xAAD7AAEA, "PanFS"}, {0x564C, "NCP"},
+    {0x6969, "NFS"},       {0x517B, "SMB"},      {0xFF534D42, "CIFS"}, {0xFE534D42, "SMB2"},  {0x01021997, "9p"},
+    {0x5346414F, "AFS"},   {0x6B414653, "AFS"},  {0x00C36400, "Ceph"}, {0x73757245, "Coda"},  {0x0BD00BD0, "Lustre"},
+    {0x7461636F, "OCFS2"}, {0x01161970, "GFS2"}, {0x47504653, "GPFS"}, {0xAAD7AAEA, "PanFS"}, {0x564C, "NCP"},
 };
 
 /* File systems in user space that reach another machine; the others (overlays, NTFS, encryption) are local. */
-static const char *const remote_fuse[] = {"fuse.sshfs",     "fuse.rclone",    "fuse.s3fs",      "fuse.glusterfs",
-                                          "fuse.gvfsd-fuse", "fuse.davfs",    "fuse.davfs2",    "fuse.curlftpfs",
-                                          "fuse.gcsfuse",   "fuse.goofys",    "fuse.ceph-fuse", "fuse.juicefs",
-                                          "fuse.beegfs",    "fuse.moosefs",   "fuse.mfs",       "fuse.seaweedfs"};
+static const char *const remote_fuse[] = {"fuse.sshfs",      "fuse.rclone",  "fuse.s3fs",      "fuse.glusterfs",
+                                          "fuse.gvfsd-fuse", "fuse.davfs",   "fuse.davfs2",    "fuse.curlftpfs",
+                                          "fuse.gcsfuse",    "fuse.goofys",  "fuse.ceph-fuse", "fuse.juicefs",
+                                          "fuse.beegfs",     "fuse.moosefs", "fuse.mfs",       "fuse.seaweedfs"};
 
 const char *
 sy__folder_remote(unsigned long magic, const char *type)

@@ -16,16 +16,19 @@ static int
 write_user(sqlite3 *conn, const identity *i, sy__error *err)
 {
     const char *texts[] = {i->user_id, i->name, i->email, i->preferences, i->now};
-    return sy__sql_texts(conn, "INSERT INTO user (id, name, email, preferences, created_at) VALUES (?1, ?2, ?3, ?4, ?5)"
-                               " ON CONFLICT (id) DO UPDATE SET name = ?2, email = ?3, preferences = ?4"
-                               " WHERE (name, email, preferences) IS NOT (?2, ?3, ?4)", texts, 5, err);
+    return sy__sql_texts(conn,
+                         "INSERT INTO user (id, name, email, preferences, created_at) VALUES (?1, ?2, ?3, ?4, ?5)"
+                         " ON CONFLICT (id) DO UPDATE SET name = ?2, email = ?3, preferences = ?4"
+                         " WHERE (name, email, preferences) IS NOT (?2, ?3, ?4)",
+                         texts, 5, err);
 }
 
 /* A database has one project; the first opening gives it its id and its owner. */
 static int
 write_project(sqlite3 *conn, identity *i, sy__error *err)
 {
-    int code = sy__sql_text(conn, "SELECT id FROM project ORDER BY id LIMIT 1", NULL, 0, i->project_id, SY__ID_BYTES, err);
+    int code =
+        sy__sql_text(conn, "SELECT id FROM project ORDER BY id LIMIT 1", NULL, 0, i->project_id, SY__ID_BYTES, err);
     if (code) return code;
     if (!i->project_id[0]) {
         sy__id_source ids;
@@ -33,9 +36,11 @@ write_project(sqlite3 *conn, identity *i, sy__error *err)
         sy__id_next(&ids, i->project_id);
     }
     const char *texts[] = {i->project_id, i->user_id, i->project_name, i->configuration, i->now};
-    return sy__sql_texts(conn, "INSERT INTO project (id, user_id, name, configuration, created_at)"
-                               " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE SET name = ?3, configuration = ?4"
-                               " WHERE (name, configuration) IS NOT (?3, ?4)", texts, 5, err);
+    return sy__sql_texts(conn,
+                         "INSERT INTO project (id, user_id, name, configuration, created_at)"
+                         " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE SET name = ?3, configuration = ?4"
+                         " WHERE (name, configuration) IS NOT (?3, ?4)",
+                         texts, 5, err);
 }
 
 static int
@@ -49,8 +54,13 @@ int
 sy__db_identity(sy__db *db, const char *user_id, const char *name, const char *email, const char *preferences,
                 const char *project_name, const char *configuration, sy__error *err)
 {
-    identity i = {.db = db, .user_id = user_id, .name = name, .email = email, .preferences = preferences,
-                  .project_name = project_name, .configuration = configuration};
+    identity i = {.db = db,
+                  .user_id = user_id,
+                  .name = name,
+                  .email = email,
+                  .preferences = preferences,
+                  .project_name = project_name,
+                  .configuration = configuration};
     sy__stamp(sy__wall_ms(db->clock), i.now);
     int code = sy__db_exclusive(db, write_both, &i, err);
     if (code) return code;

@@ -11,10 +11,10 @@ typedef struct sy__writer {
     sqlite3 *conn; /* NULL after a sticky failure */
     sqlite3_stmt *statements[SY__STATEMENTS_MAX];
     sqlite3_stmt *begin, *commit, *rollback, *epoch, *last_seq;
-    bool fsyncs;        /* synchronous = FULL is set */
-    uint64_t attempt;   /* counts transactions begun */
-    int wal_frames;     /* in the log after the last commit */
-    int checkpoint_at;  /* frames at which to try the next checkpoint */
+    bool fsyncs;       /* synchronous = FULL is set */
+    uint64_t attempt;  /* counts transactions begun */
+    int wal_frames;    /* in the log after the last commit */
+    int checkpoint_at; /* frames at which to try the next checkpoint */
 } sy__writer;
 
 enum { SY__READERS_KEPT = 8 };

@@ -82,8 +82,8 @@ sy__host_enter(int *fd, const char *dir, const char *id, sy__error *err)
     int rc = sy__lock_open(fd, temporary, err);
     if (rc) return rc;
     int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-    bool done = sy__lock_try(*fd, SY__LOCK_EXCLUSIVE) == SY_OK && write(*fd, pid, (size_t)n) == n
-                && rename(temporary, path) == 0;
+    bool done = sy__lock_try(*fd, SY__LOCK_EXCLUSIVE) == SY_OK && write(*fd, pid, (size_t)n) == n &&
+                rename(temporary, path) == 0;
     if (done) return SY_OK;
     rc = sy__error_errno(err, errno, "cannot write %s", path);
     (void)unlink(temporary);

@@ -92,8 +92,8 @@ sy__queue_init(sy__queue *q, const sy__alloc *a, sy__error *err)
     q->open = &q->groups[0];
     q->open->id = 1;
     sy__map_init(&q->runs, a);
-    if (pthread_mutex_init(&q->lock, NULL) == 0 && pthread_cond_init(&q->work, NULL) == 0
-        && pthread_cond_init(&q->swept, NULL) == 0)
+    if (pthread_mutex_init(&q->lock, NULL) == 0 && pthread_cond_init(&q->work, NULL) == 0 &&
+        pthread_cond_init(&q->swept, NULL) == 0)
         return SY_OK;
     return sy__error_set(err, SY_ENOMEM, "no memory for the writer's queue");
 }
@@ -413,8 +413,8 @@ sy__db_full(sy__db *db)
 {
     sy__queue *q = &db->queue;
     (void)pthread_mutex_lock(&q->lock);
-    bool full = q->stuck || q->failed || q->open->count + q->taken_count >= SY_MAX_QUEUE_CHANGES
-                || q->open->bytes + q->taken_bytes >= SY_MAX_QUEUE_BYTES;
+    bool full = q->stuck || q->failed || q->open->count + q->taken_count >= SY_MAX_QUEUE_CHANGES ||
+                q->open->bytes + q->taken_bytes >= SY_MAX_QUEUE_BYTES;
     (void)pthread_mutex_unlock(&q->lock);
     return full;
 }

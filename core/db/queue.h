@@ -22,8 +22,19 @@
 enum { SY__STATEMENT_EVENT = 0, SY__STATEMENTS_MAX = 512 };
 
 /* The parameters of an event's statement, in order. */
-enum { SY__EV_ID, SY__EV_TASK, SY__EV_EXTENSION, SY__EV_TYPE, SY__EV_PAYLOAD, SY__EV_CONTEXT, SY__EV_AT, SY__EV_SEQ,
-       SY__EV_TOPIC, SY__EV_RUN, SY__EV_COUNT };
+enum {
+    SY__EV_ID,
+    SY__EV_TASK,
+    SY__EV_EXTENSION,
+    SY__EV_TYPE,
+    SY__EV_PAYLOAD,
+    SY__EV_CONTEXT,
+    SY__EV_AT,
+    SY__EV_SEQ,
+    SY__EV_TOPIC,
+    SY__EV_RUN,
+    SY__EV_COUNT
+};
 
 /* A run that changes were put for. Lives until it was disowned and its last change was written. */
 typedef struct sy__run {

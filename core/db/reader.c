@@ -113,9 +113,16 @@ column(sqlite3_stmt *s, int at)
 static sy__event
 event_of(sqlite3_stmt *s)
 {
-    return (sy__event){.seq = sqlite3_column_int64(s, 0), .id = column(s, 1), .run = column(s, 2), .task = column(s, 3),
-                       .extension = column(s, 4), .type = column(s, 5), .topic = column(s, 6), .payload = column(s, 7),
-                       .context = column(s, 8), .occurred_ms = stamp_ms(column(s, 9))};
+    return (sy__event){.seq = sqlite3_column_int64(s, 0),
+                       .id = column(s, 1),
+                       .run = column(s, 2),
+                       .task = column(s, 3),
+                       .extension = column(s, 4),
+                       .type = column(s, 5),
+                       .topic = column(s, 6),
+                       .payload = column(s, 7),
+                       .context = column(s, 8),
+                       .occurred_ms = stamp_ms(column(s, 9))};
 }
 
 typedef struct scan {
@@ -147,7 +154,8 @@ scan_some(sqlite3_stmt *s, scan *c)
 }
 
 int
-sy__db_replay(void *ud, const char *pattern, int64_t after, int max, void (*each)(void *ud, const sy__event *e), void *each_ud)
+sy__db_replay(void *ud, const char *pattern, int64_t after, int max, void (*each)(void *ud, const sy__event *e),
+              void *each_ud)
 {
     static const char sql[] =
         "SELECT seq, id, pipeline_orchestration_id, task_id, extension_id, event_type, topic, event_payload,"

@@ -19,16 +19,17 @@ static const char KIT[] =
     " task_queue) VALUES (?1, ?2, '{\"max_isolates\":1000}', '{\"installed\":[]}', '{\"default\":\"deny\"}',"
     " '{\"isolates\":0}', '{\"depth\":0,\"oldest\":[]}')";
 
-#define HOST_OPERATIONS                                                                                       \
-    "{\"run\":{\"doc\":\"A run of a melody.\"},\"each\":{\"doc\":\"One task for each item of a list.\"},"       \
-    "\"loop\":{\"doc\":\"A task again and again, until a condition holds.\"},"                                 \
-    "\"ask\":{\"doc\":\"A question to a person.\"},\"sub\":{\"doc\":\"Another melody as a task.\"},"            \
-    "\"kit\":{\"doc\":\"Loading, installing, updating and checking extensions.\"},"                            \
-    "\"pool\":{\"doc\":\"Pre-warming, leases and budget grants.\"},"                                           \
+#define HOST_OPERATIONS                                                                                   \
+    "{\"run\":{\"doc\":\"A run of a melody.\"},\"each\":{\"doc\":\"One task for each item of a list.\"}," \
+    "\"loop\":{\"doc\":\"A task again and again, until a condition holds.\"},"                            \
+    "\"ask\":{\"doc\":\"A question to a person.\"},\"sub\":{\"doc\":\"Another melody as a task.\"},"      \
+    "\"kit\":{\"doc\":\"Loading, installing, updating and checking extensions.\"},"                       \
+    "\"pool\":{\"doc\":\"Pre-warming, leases and budget grants.\"},"                                      \
     "\"artifacts\":{\"doc\":\"Collecting, verifying and exporting artifacts.\"}}"
 
 static const char EXTENSION[] =
-    "INSERT INTO extension (id, orchestra_kit_id, manifest, capabilities, extension_type, lifecycle_state, installed_at,"
+    "INSERT INTO extension (id, orchestra_kit_id, manifest, capabilities, extension_type, lifecycle_state, "
+    "installed_at,"
     " name, source) SELECT ?1, id, '{\"extension\":{\"name\":\"host\",\"type\":\"operator\",\"category\":\"engine\","
     "\"description\":\"What Symphony does itself.\"},\"operation\":" HOST_OPERATIONS "}', '{\"all\":true}', 'operator',"
     " 'activated', ?2, 'host', 'bundled' FROM orchestra_kit";
@@ -37,7 +38,8 @@ static const char OPERATOR[] =
     "INSERT INTO operator (extension_id, operator_type, input_schema, output_schema) VALUES (?1, 'host',"
     " '{\"run\":{\"type\":\"object\"},\"each\":{\"type\":\"array\"},\"loop\":{},\"ask\":{\"type\":\"object\"},"
     "\"sub\":{\"type\":\"object\"}}',"
-    " '{\"run\":{\"type\":\"object\"},\"each\":{\"type\":\"array\"},\"loop\":{},\"ask\":{},\"sub\":{\"type\":\"object\"}}')";
+    " '{\"run\":{\"type\":\"object\"},\"each\":{\"type\":\"array\"},\"loop\":{},\"ask\":{},\"sub\":{\"type\":"
+    "\"object\"}}')";
 
 static const char HOST_ID[] = "SELECT id FROM extension WHERE name = 'host'";
 
@@ -77,12 +79,16 @@ add_version(sy__db *db, sqlite3 *conn, sy__error *err)
     const char *texts[] = {id, db->ids.host_extension, sy_version(), now};
     int code = sy__sql_exec(conn, "BEGIN IMMEDIATE", err);
     if (code) return code;
-    code = sy__sql_texts(conn, "INSERT INTO extension_version (id, extension_id, version, code_hash, manifest, installed_at)"
-                               " SELECT ?1, id, ?3, 'builtin', manifest, ?4 FROM extension WHERE id = ?2"
-                               " ON CONFLICT DO NOTHING", texts, 4, err);
+    code = sy__sql_texts(conn,
+                         "INSERT INTO extension_version (id, extension_id, version, code_hash, manifest, installed_at)"
+                         " SELECT ?1, id, ?3, 'builtin', manifest, ?4 FROM extension WHERE id = ?2"
+                         " ON CONFLICT DO NOTHING",
+                         texts, 4, err);
     if (code == SY_OK)
-        code = sy__sql_texts(conn, "UPDATE extension SET extension_version_id = (SELECT v.id FROM extension_version v"
-                                   " WHERE v.extension_id = ?1 AND v.version = ?2) WHERE id = ?1", texts + 1, 2, err);
+        code = sy__sql_texts(conn,
+                             "UPDATE extension SET extension_version_id = (SELECT v.id FROM extension_version v"
+                             " WHERE v.extension_id = ?1 AND v.version = ?2) WHERE id = ?1",
+                             texts + 1, 2, err);
     if (code == SY_OK) code = sy__sql_texts(conn, "UPDATE orchestra_kit SET version = ?1", texts + 2, 1, err);
     if (code == SY_OK) code = sy__sql_exec(conn, "COMMIT", err);
     if (code && !sqlite3_get_autocommit(conn)) (void)sy__sql_exec(conn, "ROLLBACK", NULL);

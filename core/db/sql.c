@@ -80,7 +80,8 @@ static int
 first(sqlite3 *conn, const char *sql, const char *const *texts, int count, sqlite3_stmt **stmt, sy__error *err)
 {
     int rc = sqlite3_prepare_v2(conn, sql, -1, stmt, NULL);
-    for (int i = 0; i < count && rc == SQLITE_OK; i++) rc = sqlite3_bind_text(*stmt, i + 1, texts[i], -1, SQLITE_STATIC);
+    for (int i = 0; i < count && rc == SQLITE_OK; i++)
+        rc = sqlite3_bind_text(*stmt, i + 1, texts[i], -1, SQLITE_STATIC);
     if (rc == SQLITE_OK) rc = sqlite3_step(*stmt);
     if (rc == SQLITE_ROW || rc == SQLITE_DONE) return rc;
     int code = sy__sql_error(err, conn, rc, "a statement failed");
@@ -111,7 +112,8 @@ sy__sql_int(sqlite3 *conn, const char *sql, int64_t fallback, int64_t *out, sy__
 }
 
 int
-sy__sql_text(sqlite3 *conn, const char *sql, const char *const *texts, int count, char *out, size_t bytes, sy__error *err)
+sy__sql_text(sqlite3 *conn, const char *sql, const char *const *texts, int count, char *out, size_t bytes,
+             sy__error *err)
 {
     sqlite3_stmt *stmt = NULL;
     out[0] = '\0';

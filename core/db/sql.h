@@ -19,6 +19,7 @@ int sy__sql_texts(sqlite3 *conn, const char *sql, const char *const *texts, int 
 /* The first column of the first row; `fallback` when there is no row or it is null. */
 int sy__sql_int(sqlite3 *conn, const char *sql, int64_t fallback, int64_t *out, sy__error *err);
 /* The same as text into out[bytes], cut; "" when there is none. */
-int sy__sql_text(sqlite3 *conn, const char *sql, const char *const *texts, int count, char *out, size_t bytes, sy__error *err);
+int sy__sql_text(sqlite3 *conn, const char *sql, const char *const *texts, int count, char *out, size_t bytes,
+                 sy__error *err);
 
 #endif

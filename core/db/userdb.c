@@ -45,15 +45,20 @@ open_files(sy__userdb *u, const char *dir, sy__error *err)
 {
     char file[PATH_MAX], lock[PATH_MAX], backup[PATH_MAX];
     make_parents(dir);
-    if (snprintf(file, sizeof file, "%s/user.db", dir) >= PATH_MAX || snprintf(lock, sizeof lock, "%s/user.lock", dir) >= PATH_MAX
-        || snprintf(backup, sizeof backup, "%s/backup", dir) >= PATH_MAX)
+    if (snprintf(file, sizeof file, "%s/user.db", dir) >= PATH_MAX ||
+        snprintf(lock, sizeof lock, "%s/user.lock", dir) >= PATH_MAX ||
+        snprintf(backup, sizeof backup, "%s/backup", dir) >= PATH_MAX)
         return sy__error_set(err, SY_EIO, "the path is too long: %s", dir);
     int code = sy__folder_check(dir, err);
     if (code == SY_OK) code = sy__lock_open(&u->lock_fd, lock, err);
     if (code) return code;
     (void)mkdir(backup, 0700);
-    const sy__schema_set set = {.migrations = migrations, .count = sizeof migrations / sizeof *migrations,
-                                .application_id = APPLICATION_ID, .dir = dir, .lock_fd = u->lock_fd, .clock = u->clock};
+    const sy__schema_set set = {.migrations = migrations,
+                                .count = sizeof migrations / sizeof *migrations,
+                                .application_id = APPLICATION_ID,
+                                .dir = dir,
+                                .lock_fd = u->lock_fd,
+                                .clock = u->clock};
     code = sy__migrate_open(&u->conn, file, &set, err);
     if (code == SY_OK) (void)sqlite3_busy_timeout(u->conn, BUSY_MS);
     return code;
@@ -99,7 +104,8 @@ sy__userdb_person(sy__userdb *u, const char *name, const char *email, const char
     int code = sy__sql_texts(u->conn,
                              "INSERT INTO user (id, name, email, preferences, created_at) VALUES (?1, ?2, ?3, ?4, ?5)"
                              " ON CONFLICT (singleton) DO UPDATE SET name = ?2, email = ?3, preferences = ?4"
-                             " WHERE (name, email, preferences) IS NOT (?2, ?3, ?4)", texts, 5, err);
+                             " WHERE (name, email, preferences) IS NOT (?2, ?3, ?4)",
+                             texts, 5, err);
     return code ? code : sy__sql_text(u->conn, "SELECT id FROM user", NULL, 0, id, SY__ID_BYTES, err);
 }
 
@@ -110,10 +116,12 @@ sy__userdb_project(sy__userdb *u, const char *project_id, const char *path, cons
     char now[SY__STAMP_BYTES];
     sy__stamp(sy__wall_ms(u->clock), now);
     const char *texts[] = {project_id, path, name, configuration, now};
-    return sy__sql_texts(u->conn,
-                         "INSERT INTO project (id, user_id, name, configuration, created_at, path, opened_at)"
-                         " SELECT ?1, id, ?3, ?4, ?5, ?2, ?5 FROM user WHERE true ON CONFLICT (id) DO UPDATE SET name = ?3,"
-                         " configuration = ?4, path = ?2, opened_at = ?5", texts, 5, err);
+    return sy__sql_texts(
+        u->conn,
+        "INSERT INTO project (id, user_id, name, configuration, created_at, path, opened_at)"
+        " SELECT ?1, id, ?3, ?4, ?5, ?2, ?5 FROM user WHERE true ON CONFLICT (id) DO UPDATE SET name = ?3,"
+        " configuration = ?4, path = ?2, opened_at = ?5",
+        texts, 5, err);
 }
 
 int

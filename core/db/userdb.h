@@ -26,8 +26,8 @@ void sy__userdb_close(sy__userdb *u);
  * Makes the person's row the first time and refreshes it afterwards; `id` is the same for ever. `preferences`
  * is JSON: the effective settings.
  */
-int sy__userdb_person(sy__userdb *u, const char *name, const char *email, const char *preferences, char id[SY__ID_BYTES],
-                      sy__error *err);
+int sy__userdb_person(sy__userdb *u, const char *name, const char *email, const char *preferences,
+                      char id[SY__ID_BYTES], sy__error *err);
 /* Lists or refreshes a project (sy__db_known's id) with the folder it was opened in. After sy__userdb_person. */
 int sy__userdb_project(sy__userdb *u, const char *project_id, const char *path, const char *name,
                        const char *configuration, sy__error *err);

@@ -96,10 +96,16 @@ publish(sy__db *db, const sy__group *g)
         const sy__change *c = &g->changes[i];
         const sy__param *p = c->params;
         if (c->statement != SY__STATEMENT_EVENT || p[SY__EV_SEQ].i == 0) continue;
-        const sy__event e = {.seq = p[SY__EV_SEQ].i, .id = p[SY__EV_ID].p, .run = p[SY__EV_RUN].p,
-                             .task = p[SY__EV_TASK].p, .extension = p[SY__EV_EXTENSION].p, .type = p[SY__EV_TYPE].p,
-                             .topic = p[SY__EV_TOPIC].p, .payload = p[SY__EV_PAYLOAD].p,
-                             .context = p[SY__EV_CONTEXT].p, .occurred_ms = c->occurred_ms};
+        const sy__event e = {.seq = p[SY__EV_SEQ].i,
+                             .id = p[SY__EV_ID].p,
+                             .run = p[SY__EV_RUN].p,
+                             .task = p[SY__EV_TASK].p,
+                             .extension = p[SY__EV_EXTENSION].p,
+                             .type = p[SY__EV_TYPE].p,
+                             .topic = p[SY__EV_TOPIC].p,
+                             .payload = p[SY__EV_PAYLOAD].p,
+                             .context = p[SY__EV_CONTEXT].p,
+                             .occurred_ms = c->occurred_ms};
         db->on_event(db->on_event_ud, &e);
     }
 }

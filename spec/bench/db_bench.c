@@ -47,11 +47,13 @@ static void
 put_run(sy__db *db, const char *run, int number)
 {
     const sy__db_ids *ids = sy__db_known(db);
-    int s = sy__db_statement(db, "INSERT INTO pipeline_orchestration (id, conductor_id, task_dag, execution_sequence,"
-                                 " orchestration_type, project_id, number, status, durability, owner_host, owner_epoch,"
-                                 " created_at) VALUES (?1, ?2, '{}', '[]', 'manual', ?3, ?4, 'running', 'full', ?5, 1, ?6)");
-    const sy__param p[] = {text(run), text(ids->conductor), text(ids->project), {.kind = SY__P_INT, .i = number},
-                           text(sy__db_host_id(db)), text(AT)};
+    int s = sy__db_statement(
+        db, "INSERT INTO pipeline_orchestration (id, conductor_id, task_dag, execution_sequence,"
+            " orchestration_type, project_id, number, status, durability, owner_host, owner_epoch,"
+            " created_at) VALUES (?1, ?2, '{}', '[]', 'manual', ?3, ?4, 'running', 'full', ?5, 1, ?6)");
+    const sy__param p[] = {
+        text(run), text(ids->conductor), text(ids->project), {.kind = SY__P_INT, .i = number}, text(sy__db_host_id(db)),
+        text(AT)};
     (void)must(sy__db_put(db, SY__LEVEL_FULL, s, run, p, 6, NULL), "run");
     (void)must(sy__db_run_own(db, run, 1), "own");
 }
@@ -62,8 +64,15 @@ put_event(sy__db *db, sy__durability level, sy__id_source *source, const char *r
     char id[SY__ID_BYTES], topic[160];
     sy__id_next(source, id);
     (void)snprintf(topic, sizeof topic, "run.%s.%s.%s", run, task, type);
-    const sy__event e = {.id = id, .run = run, .task = task, .extension = sy__db_known(db)->host_extension, .type = type,
-                         .topic = topic, .payload = "{\"attempt\":1}", .context = "{}", .occurred_ms = 1795352400123};
+    const sy__event e = {.id = id,
+                         .run = run,
+                         .task = task,
+                         .extension = sy__db_known(db)->host_extension,
+                         .type = type,
+                         .topic = topic,
+                         .payload = "{\"attempt\":1}",
+                         .context = "{}",
+                         .occurred_ms = 1795352400123};
     (void)must(sy__db_put_event(db, level, &e), "event");
 }
 
@@ -73,7 +82,8 @@ put_task(sy__db *db, sy__durability level, sy__id_source *source, const char *ru
     static const char sql[] =
         "INSERT INTO task (id, conductor_id, extension_id, melody_id, task_type, task_payload, task_status,"
         " execution_context, created_at, dispatched_at, completed_at, orchestra_kit_id, pipeline_orchestration_id, key,"
-        " parent_task_id, operation, extension_version_id, outcome, attempts, output, cost_ms) VALUES (?1, ?2, ?3, NULL,"
+        " parent_task_id, operation, extension_version_id, outcome, attempts, output, cost_ms) VALUES (?1, ?2, ?3, "
+        "NULL,"
         " 'extension_activation', ?4, 'completed', '{}', ?5, ?5, ?5, ?6, ?7, ?8, ?9, 'host.each', ?10, 'ok', 1, ?11, 0)"
         " ON CONFLICT (id) DO UPDATE SET task_status = excluded.task_status, completed_at = excluded.completed_at";
     const sy__db_ids *ids = sy__db_known(db);
@@ -81,9 +91,17 @@ put_task(sy__db *db, sy__durability level, sy__id_source *source, const char *ru
     sy__id_next(source, id);
     (void)snprintf(key, sizeof key, "fan/%d", n);
     (void)snprintf(payload, sizeof payload, "{\"n\":%d}", n);
-    const sy__param p[] = {text(id), text(ids->conductor), text(ids->host_extension), text(payload), text(AT),
-                           text(ids->orchestra_kit), text(run), text(key), parent ? text(parent) : (sy__param){0},
-                           text(ids->host_version), text("{\"ok\":true}")};
+    const sy__param p[] = {text(id),
+                           text(ids->conductor),
+                           text(ids->host_extension),
+                           text(payload),
+                           text(AT),
+                           text(ids->orchestra_kit),
+                           text(run),
+                           text(key),
+                           parent ? text(parent) : (sy__param){0},
+                           text(ids->host_version),
+                           text("{\"ok\":true}")};
     (void)must(sy__db_put(db, level, sy__db_statement(db, sql), run, p, 11, NULL), "task");
     put_event(db, level, source, run, id, "task_started");
     put_event(db, level, source, run, id, "task.completed");
@@ -111,7 +129,8 @@ measure(sy__db *db, sy__durability level, const char *name, int number, int task
     sy__id_next(&source, run);
     put_run(db, run, number);
     (void)must(sy__db_wait(db, sy__db_now(db), true, NULL), "wait");
-    int64_t from = now_ns(CLOCK_MONOTONIC), cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID), own = now_ns(CLOCK_THREAD_CPUTIME_ID);
+    int64_t from = now_ns(CLOCK_MONOTONIC), cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID),
+            own = now_ns(CLOCK_THREAD_CPUTIME_ID);
     for (int n = 0; n < tasks; n += BATCH) {
         while (sy__db_full(db)) (void)must(sy__db_wait(db, sy__db_now(db), false, NULL), "wait");
         sy__db_begin(db);
@@ -122,10 +141,11 @@ measure(sy__db *db, sy__durability level, const char *name, int number, int task
     (void)must(sy__db_wait(db, sy__db_now(db), level == SY__LEVEL_FULL, NULL), "wait");
     double s = (double)(now_ns(CLOCK_MONOTONIC) - from) / 1e9;
     cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
-    (void)printf("{\"bench\":\"db\",\"level\":\"%s\",\"tasks\":%d,\"seconds\":%.3f,\"tasks_per_s\":%.0f,\"us_per_task\":%.2f,"
-                 "\"writer_cpu_us\":%.2f,\"put_us\":%.2f,\"tasks_stored\":%lld,\"events_stored\":%lld}\n",
-                 name, tasks, s, tasks / s, s * 1e6 / tasks, (double)(cpu - own) / 1e3 / tasks, (double)own / 1e3 / tasks,
-                 (long long)count(db, "SELECT count(*) FROM task"), (long long)count(db, "SELECT count(*) FROM event"));
+    (void)printf(
+        "{\"bench\":\"db\",\"level\":\"%s\",\"tasks\":%d,\"seconds\":%.3f,\"tasks_per_s\":%.0f,\"us_per_task\":%.2f,"
+        "\"writer_cpu_us\":%.2f,\"put_us\":%.2f,\"tasks_stored\":%lld,\"events_stored\":%lld}\n",
+        name, tasks, s, tasks / s, s * 1e6 / tasks, (double)(cpu - own) / 1e3 / tasks, (double)own / 1e3 / tasks,
+        (long long)count(db, "SELECT count(*) FROM task"), (long long)count(db, "SELECT count(*) FROM event"));
 }
 
 static void
@@ -161,7 +181,8 @@ main(int argc, char **argv)
     from = now_ns(CLOCK_MONOTONIC);
     (void)must(sy__db_open(&db, &o, &err), err.message);
     (void)printf("{\"bench\":\"db\",\"open_ms\":%.2f}\n", (double)(now_ns(CLOCK_MONOTONIC) - from) / 1e6);
-    (void)must(sy__db_identity(db, "01900000-0000-7000-8000-00000000000a", "bench", "", "{}", "bench", "{}", &err), err.message);
+    (void)must(sy__db_identity(db, "01900000-0000-7000-8000-00000000000a", "bench", "", "{}", "bench", "{}", &err),
+               err.message);
     measure_put(db, 15000);
     measure(db, SY__LEVEL_PROCESS, "process", 1, tasks);
     measure(db, SY__LEVEL_FULL, "full", 2, tasks);

@@ -81,7 +81,7 @@ survives_kill(void)
 static sqlite3_vfs *real_vfs, broken_vfs;
 static const sqlite3_io_methods *real_methods[8];
 static sqlite3_io_methods broken_methods[8];
-static _Atomic int full_left;  /* writes that still fail with "disk full" */
+static _Atomic int full_left; /* writes that still fail with "disk full" */
 static _Atomic bool sync_fails;
 static _Atomic int syncs;
 

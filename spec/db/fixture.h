@@ -59,8 +59,13 @@ fixture_open(const char *dir, void (*on_event)(void *, const sy__event *), void 
     char path[300];
     sy__db *db = NULL;
     (void)snprintf(path, sizeof path, "%s/.symphony", dir);
-    const sy__db_options o = {.alloc = &sy__alloc_default, .clock = &sy__clock_system, .log = &fixture_log, .dir = path,
-                              .on_event = on_event, .on_event_ud = ud, .retry_ms = retry_ms};
+    const sy__db_options o = {.alloc = &sy__alloc_default,
+                              .clock = &sy__clock_system,
+                              .log = &fixture_log,
+                              .dir = path,
+                              .on_event = on_event,
+                              .on_event_ud = ud,
+                              .retry_ms = retry_ms};
     (void)sy__db_open(&db, &o, err);
     return db;
 }
@@ -101,14 +106,24 @@ fixture_task(sy__db *db, sy__durability level, const char *run, const char *id, 
 {
     const sy__db_ids *ids = sy__db_known(db);
     int s = sy__db_statement(
-        db, "INSERT INTO task (id, conductor_id, extension_id, melody_id, task_type, task_payload, task_status,"
-            " execution_context, created_at, dispatched_at, completed_at, orchestra_kit_id, pipeline_orchestration_id, key,"
-            " operation, extension_version_id, attempts, output) VALUES (?1, ?2, ?3, NULL, 'extension_activation', ?4, ?5,"
-            " '{}', ?6, ?6, ?6, ?7, ?8, ?9, 'host.each', ?10, 1, ?11) ON CONFLICT (id) DO UPDATE SET"
-            " task_status = ?5, dispatched_at = ?6, completed_at = ?6, attempts = 1, output = ?11");
+        db,
+        "INSERT INTO task (id, conductor_id, extension_id, melody_id, task_type, task_payload, task_status,"
+        " execution_context, created_at, dispatched_at, completed_at, orchestra_kit_id, pipeline_orchestration_id, key,"
+        " operation, extension_version_id, attempts, output) VALUES (?1, ?2, ?3, NULL, 'extension_activation', ?4, ?5,"
+        " '{}', ?6, ?6, ?6, ?7, ?8, ?9, 'host.each', ?10, 1, ?11) ON CONFLICT (id) DO UPDATE SET"
+        " task_status = ?5, dispatched_at = ?6, completed_at = ?6, attempts = 1, output = ?11");
     const char *at = "2026-11-22T13:00:00.000Z";
-    const sy__param p[] = {T(id), T(ids->conductor), T(ids->host_extension), T("{\"n\":1}"), T(status), T(at),
-                           T(ids->orchestra_kit), T(run), T(key), T(ids->host_version), T("{\"ok\":true}")};
+    const sy__param p[] = {T(id),
+                           T(ids->conductor),
+                           T(ids->host_extension),
+                           T("{\"n\":1}"),
+                           T(status),
+                           T(at),
+                           T(ids->orchestra_kit),
+                           T(run),
+                           T(key),
+                           T(ids->host_version),
+                           T("{\"ok\":true}")};
     return sy__db_put(db, level, s, run, p, 11, slot);
 }
 
@@ -117,8 +132,14 @@ fixture_event(sy__db *db, sy__durability level, const char *id, const char *run,
 {
     char topic[128];
     (void)snprintf(topic, sizeof topic, "run.%s.%s.task_started", run, task);
-    const sy__event e = {.id = id, .run = run, .task = task, .extension = sy__db_known(db)->host_extension,
-                         .type = "task_started", .topic = topic, .payload = payload, .context = "{}",
+    const sy__event e = {.id = id,
+                         .run = run,
+                         .task = task,
+                         .extension = sy__db_known(db)->host_extension,
+                         .type = "task_started",
+                         .topic = topic,
+                         .payload = payload,
+                         .context = "{}",
                          .occurred_ms = 1795352400123};
     return sy__db_put_event(db, level, &e);
 }
@@ -143,8 +164,8 @@ fixture_text(sy__db *db, const char *sql, char *out, size_t bytes)
     sqlite3 *conn = sy__db_reader(db, NULL);
     sqlite3_stmt *s = NULL;
     out[0] = '\0';
-    if (conn && sqlite3_prepare_v2(conn, sql, -1, &s, NULL) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW
-        && sqlite3_column_text(s, 0))
+    if (conn && sqlite3_prepare_v2(conn, sql, -1, &s, NULL) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW &&
+        sqlite3_column_text(s, 0))
         (void)snprintf(out, bytes, "%s", (const char *)sqlite3_column_text(s, 0));
     (void)sqlite3_finalize(s);
     sy__db_reader_release(db, conn);

@@ -18,7 +18,8 @@ schema_of(const char *file, sy__buf *out)
     sqlite3 *conn = NULL;
     sqlite3_stmt *s = NULL;
     CHECK_INT(sqlite3_open(file, &conn), SQLITE_OK);
-    CHECK_INT(sqlite3_prepare_v2(conn, "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type, name", -1, &s, NULL),
+    CHECK_INT(sqlite3_prepare_v2(conn, "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type, name", -1,
+                                 &s, NULL),
               SQLITE_OK);
     while (sqlite3_step(s) == SQLITE_ROW) sy__buf_addf(out, "%s;\n\n", (const char *)sqlite3_column_text(s, 0));
     (void)sqlite3_finalize(s);
@@ -102,7 +103,11 @@ static int
 open_set(sqlite3 **conn, const char *dir, int lock, const sy__migration *list, int count, sy__error *err)
 {
     char file[300];
-    const sy__schema_set set = {.migrations = list, .count = count, .application_id = 77, .dir = dir, .lock_fd = lock,
+    const sy__schema_set set = {.migrations = list,
+                                .count = count,
+                                .application_id = 77,
+                                .dir = dir,
+                                .lock_fd = lock,
                                 .clock = &sy__clock_system};
     (void)snprintf(file, sizeof file, "%s/some.db", dir);
     return sy__migrate_open(conn, file, &set, err);
@@ -135,8 +140,9 @@ copies_before_it_migrates(void)
     CHECK_INT(open_set(&conn, dir, lock, list, 3, &err), SY_EDAMAGED);
     CHECK(strstr(err.message, "rows of b") != NULL);
     CHECK_INT(open_set(&conn, dir, lock, list, 2, &err), SY_OK);
-    CHECK_INT(sqlite3_exec(conn, "INSERT INTO a SELECT 42 WHERE NOT EXISTS (SELECT 1 FROM a WHERE x = 43)", NULL, NULL, NULL),
-              SQLITE_CONSTRAINT_PRIMARYKEY); /* 42 is still there */
+    CHECK_INT(
+        sqlite3_exec(conn, "INSERT INTO a SELECT 42 WHERE NOT EXISTS (SELECT 1 FROM a WHERE x = 43)", NULL, NULL, NULL),
+        SQLITE_CONSTRAINT_PRIMARYKEY); /* 42 is still there */
     CHECK_INT(sqlite3_exec(conn, "SELECT * FROM b", NULL, NULL, NULL), SQLITE_ERROR);
     (void)sqlite3_close(conn);
     (void)close(lock);
@@ -160,8 +166,10 @@ makes_the_folder(void)
     CHECK_INT(st.st_mode & 0777, 0700);
     (void)snprintf(command, sizeof command, "cd %s && git init -q . && test -z \"$(git status --porcelain)\"", dir);
     CHECK_INT(system(command), 0);
-    (void)snprintf(command, sizeof command, "cd %s && touch .symphony/config.toml && test \"$(git status --porcelain -uall)\" = "
-                                            "'?? .symphony/config.toml'", dir);
+    (void)snprintf(command, sizeof command,
+                   "cd %s && touch .symphony/config.toml && test \"$(git status --porcelain -uall)\" = "
+                   "'?? .symphony/config.toml'",
+                   dir);
     CHECK_INT(system(command), 0);
     sy__db_close(db);
     fixture_remove(dir);
@@ -240,7 +248,8 @@ damage_in_the_middle_ends_writing(void)
     sqlite3 *conn = NULL;
     sqlite3_stmt *s = NULL;
     CHECK_INT(sqlite3_open(file, &conn), SQLITE_OK);
-    CHECK_INT(sqlite3_prepare_v2(conn, "SELECT rootpage FROM sqlite_schema WHERE name = 'task'", -1, &s, NULL), SQLITE_OK);
+    CHECK_INT(sqlite3_prepare_v2(conn, "SELECT rootpage FROM sqlite_schema WHERE name = 'task'", -1, &s, NULL),
+              SQLITE_OK);
     CHECK_INT(sqlite3_step(s), SQLITE_ROW);
     long page = (long)sqlite3_column_int64(s, 0);
     (void)sqlite3_finalize(s);
@@ -338,7 +347,8 @@ hosts_that_begin_at_once_share_one_database(void)
         (void)close(go[1]);
         if (read(go[0], &byte, 1) != 0) _exit(2);
         sy__db *db = fixture_open_with_project(dir, NULL, NULL, 0);
-        int bad = fixture_int(db, "SELECT count(*) FROM conductor") != 1 || fixture_int(db, "SELECT count(*) FROM project") != 1;
+        int bad = fixture_int(db, "SELECT count(*) FROM conductor") != 1 ||
+                  fixture_int(db, "SELECT count(*) FROM project") != 1;
         sy__db_close(db);
         _exit(bad);
     }
@@ -359,7 +369,8 @@ static void
 the_singletons_stay_single(void)
 {
     static const char *const wrong[] = {
-        "DELETE FROM conductor", "DELETE FROM orchestra_kit",
+        "DELETE FROM conductor",
+        "DELETE FROM orchestra_kit",
         "INSERT INTO conductor SELECT 'x', '{}', '{}', '{}', '{}', '{}', 1",
         "INSERT INTO conductor SELECT 'x', '{}', '{}', '{}', '{}', '{}', 2",
         "INSERT INTO orchestra_kit SELECT 'x', '1', '{}', '{}', '{}', '{}', '{}', 1",
@@ -374,7 +385,8 @@ the_singletons_stay_single(void)
     sqlite3 *conn = NULL;
     CHECK_INT(sqlite3_open(file, &conn), SQLITE_OK);
     CHECK_INT(sqlite3_exec(conn, "PRAGMA foreign_keys = 1", NULL, NULL, NULL), SQLITE_OK);
-    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) CHECK_INT(sqlite3_exec(conn, wrong[i], NULL, NULL, NULL), SQLITE_CONSTRAINT);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        CHECK_INT(sqlite3_exec(conn, wrong[i], NULL, NULL, NULL), SQLITE_CONSTRAINT);
     (void)sqlite3_close(conn);
     fixture_remove(dir);
 }

@@ -15,7 +15,8 @@ opens_twice_and_keeps_its_ids(void)
     CHECK(sy__id_valid(before.project));
     CHECK_INT(fixture_int(db, "SELECT count(*) FROM conductor"), 1);
     CHECK_INT(fixture_int(db, "SELECT count(*) FROM orchestra_kit"), 1);
-    CHECK_INT(fixture_int(db, "SELECT count(*) FROM operator JOIN extension ON id = extension_id WHERE name = 'host'"), 1);
+    CHECK_INT(fixture_int(db, "SELECT count(*) FROM operator JOIN extension ON id = extension_id WHERE name = 'host'"),
+              1);
     CHECK_INT(fixture_int(db, "SELECT count(*) FROM session WHERE ended_at IS NULL"), 1);
     sy__db_close(db);
     db = fixture_open_with_project(dir, NULL, NULL, 0);
