@@ -274,22 +274,6 @@ host_unregister(lua_State *L)
     return 0;
 }
 
-/* host:identity{user_id=, name=, email=, preferences=JSON, project=NAME, configuration=JSON} → true */
-static int
-host_identity(lua_State *L)
-{
-    sy__lua_host *h = sy__lua_host_check(L, 1);
-    sy__error err = {0};
-    luaL_checktype(L, 2, LUA_TTABLE);
-    const char *user = text_field(L, 2, "user_id", ""), *name = text_field(L, 2, "name", "");
-    const char *email = text_field(L, 2, "email", ""), *preferences = text_field(L, 2, "preferences", "{}");
-    const char *project = text_field(L, 2, "project", ""), *configuration = text_field(L, 2, "configuration", "{}");
-    int status = sy__db_identity(sy__project_db(h->project), user, name, email, preferences, project, configuration, &err);
-    if (status) return sy__core_fail(L, &err);
-    lua_pushboolean(L, 1);
-    return 1;
-}
-
 /* embedded(prefix) → array of {path=, data=} */
 static int
 core_embedded(lua_State *L)
@@ -340,7 +324,7 @@ static const luaL_Reg host_methods[] = {
     {"alive", host_alive},
     {"register", host_register},
     {"unregister", host_unregister},
-    {"identity", host_identity},
+    {"identity", sy__core_identity},
     {"query", sy__core_query},
     {"write", sy__core_write},
     {"transaction", sy__core_transaction},
@@ -364,6 +348,7 @@ static const luaL_Reg functions[] = {
     {"open", core_open},
     {"embedded", core_embedded},
     {"errors", core_errors},
+    {"projects", sy__core_projects},
     {NULL, NULL},
 };
 

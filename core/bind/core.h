@@ -43,4 +43,8 @@ int sy__core_pause(lua_State *L);
 int sy__core_run_state(lua_State *L);
 int sy__core_running(lua_State *L);
 
+/* core_person.c */
+int sy__core_identity(lua_State *L);
+int sy__core_projects(lua_State *L);
+
 #endif

@@ -1,8 +1,8 @@
 /*
  * arbiter.c: gates are counters with a queue; ready jobs lie in one queue for each priority.
  *
- * A job that waits hangs at exactly one gate. When that gate frees, the job tries all its gates again and
- * may move on to another gate's queue; it never holds a gate while it waits, so there is no deadlock.
+ * A job that waits hangs at exactly one gate and holds none, so there is no deadlock. A place that gets free
+ * puts the gate's first waiter in front of its ready queue, where it tries all its gates again.
  */
 #include "pit/arbiter.h"
 
@@ -64,47 +64,63 @@ append(sy__job **head, sy__job **tail, sy__job *job)
     *tail = job;
 }
 
+static int
+level_of(const sy__job *job)
+{
+    int p = job->priority;
+    if (p < SY__PRIORITY_MIN) p = SY__PRIORITY_MIN;
+    if (p > SY__PRIORITY_MAX) p = SY__PRIORITY_MAX;
+    return p - SY__PRIORITY_MIN;
+}
+
 static void
 make_ready(sy__arbiter *a, sy__job *job)
 {
-    int p = job->priority < SY__PRIORITY_MIN   ? SY__PRIORITY_MIN
-            : job->priority > SY__PRIORITY_MAX ? SY__PRIORITY_MAX
-                                               : job->priority;
-    int level = p - SY__PRIORITY_MIN;
+    int level = level_of(job);
     append(&a->ready[level].head, &a->ready[level].tail, job);
     a->levels |= 1u << level;
     a->ready_count++;
 }
 
-/* True when it became ready, false when it waits now. */
+static void
+make_ready_first(sy__arbiter *a, sy__job *job)
+{
+    int level = level_of(job);
+    job_queue *q = &a->ready[level];
+    job->next = q->head;
+    q->head = job;
+    if (!q->tail) q->tail = job;
+    a->levels |= 1u << level;
+    a->ready_count++;
+}
+
+/* True: it has passed. False: it waits at the gate that is full. */
 static bool
-place(sy__arbiter *a, sy__job *job)
+pass(sy__job *job)
 {
     sy__gate *full = enter(job);
-    if (full) {
-        job->waited_at = full;
-        append(&full->head, &full->tail, job);
-        return false;
-    }
-    make_ready(a, job);
-    return true;
+    if (!full) return true;
+    job->waited_at = full;
+    append(&full->head, &full->tail, job);
+    return false;
 }
 
 size_t
 sy__arbiter_submit(sy__arbiter *a, sy__job *list)
 {
-    size_t admitted = 0;
+    size_t count = 0;
     int64_t now = sy__mono_ns(a->clock);
     (void)pthread_mutex_lock(&a->lock);
     while (list) {
         sy__job *next = list->next;
         list->waited_at = NULL;
         list->queued_ns = now;
-        admitted += place(a, list);
+        make_ready(a, list);
+        count++;
         list = next;
     }
     (void)pthread_mutex_unlock(&a->lock);
-    return admitted;
+    return count;
 }
 
 bool
@@ -113,60 +129,61 @@ sy__arbiter_admit(sy__arbiter *a, sy__job *job)
     job->waited_at = NULL;
     job->queued_ns = sy__mono_ns(a->clock);
     (void)pthread_mutex_lock(&a->lock);
-    sy__gate *full = enter(job);
-    if (full) {
-        job->waited_at = full;
-        append(&full->head, &full->tail, job);
-    }
+    bool passed = pass(job);
     (void)pthread_mutex_unlock(&a->lock);
-    return !full;
+    return passed;
+}
+
+/* The first ready job, without asking its gates. The lock is held. */
+static sy__job *
+pop(sy__arbiter *a)
+{
+    if (!a->levels) return NULL;
+    int level = 31 - __builtin_clz(a->levels);
+    job_queue *q = &a->ready[level];
+    sy__job *job = q->head;
+    q->head = job->next;
+    if (!q->head) {
+        q->tail = NULL;
+        a->levels &= ~(1u << level);
+    }
+    a->ready_count--;
+    return job;
 }
 
 sy__job *
 sy__arbiter_take(sy__arbiter *a)
 {
     (void)pthread_mutex_lock(&a->lock);
-    sy__job *job = NULL;
-    if (a->levels) {
-        int level = 31 - __builtin_clz(a->levels);
-        job_queue *q = &a->ready[level];
-        job = q->head;
-        q->head = job->next;
-        if (!q->head) {
-            q->tail = NULL;
-            a->levels &= ~(1u << level);
-        }
-        a->ready_count--;
-    }
+    sy__job *job = pop(a);
+    while (job && !pass(job)) job = pop(a);
     (void)pthread_mutex_unlock(&a->lock);
     return job;
 }
 
-/* Lets those in that wait at `gate` while it has room; each tries all its gates anew. */
+/* Makes the first that waits at `gate` ready when there is room. */
 static size_t
-let_in(sy__arbiter *a, sy__gate *gate)
+let_one_in(sy__arbiter *a, sy__gate *gate)
 {
-    size_t admitted = 0;
-    while (gate->head && (gate->limit == 0 || gate->inside < gate->limit)) {
-        sy__job *job = gate->head;
-        gate->head = job->next;
-        if (!gate->head) gate->tail = NULL;
-        admitted += place(a, job);
-    }
-    return admitted;
+    sy__job *job = gate->head;
+    if (!job || (gate->limit > 0 && gate->inside >= gate->limit)) return 0;
+    gate->head = job->next;
+    if (!gate->head) gate->tail = NULL;
+    make_ready_first(a, job);
+    return 1;
 }
 
 size_t
 sy__arbiter_release(sy__arbiter *a, sy__job *job)
 {
-    size_t admitted = 0;
+    size_t ready = 0;
     (void)pthread_mutex_lock(&a->lock);
     for (int i = 0; i < SY__JOB_GATES; i++)
         if (job->gates[i]) job->gates[i]->inside--;
     for (int i = 0; i < SY__JOB_GATES; i++)
-        if (job->gates[i]) admitted += let_in(a, job->gates[i]);
+        if (job->gates[i]) ready += let_one_in(a, job->gates[i]);
     (void)pthread_mutex_unlock(&a->lock);
-    return admitted;
+    return ready;
 }
 
 /* Moves the matching jobs of one queue to `taken`; returns how many. */
@@ -201,12 +218,6 @@ sy__arbiter_withdraw(sy__arbiter *a, sy__gate *gates[], size_t gate_count, bool 
         a->ready_count -= filter(&q->head, &q->tail, match, ud, &ready);
         if (!q->head) a->levels &= ~(1u << i);
     }
-    for (sy__job *job = ready; job; job = job->next)
-        for (int i = 0; i < SY__JOB_GATES; i++)
-            if (job->gates[i]) job->gates[i]->inside--;
-    for (sy__job *job = ready; job; job = job->next)
-        for (int i = 0; i < SY__JOB_GATES; i++)
-            if (job->gates[i]) (void)let_in(a, job->gates[i]);
     (void)pthread_mutex_unlock(&a->lock);
     sy__job **end = &waiting;
     while (*end) end = &(*end)->next;

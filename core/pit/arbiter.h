@@ -1,10 +1,11 @@
 /*
  * arbiter.h: the arbitration engine: who goes first when something is scarce.
  *
- * A job asks to pass up to SY__JOB_GATES gates (the run's parallelism, an extension's, a key's, a map's). It
- * passes all of them at once or waits at the first that is full, so that a full gate never delays a job that
- * does not need it. Admitted jobs lie in one FIFO for each priority. Jobs and gates belong to the engine; the
- * links inside them to the arbiter. Any thread may call; one mutex, held for some pointer moves.
+ * A job that is ready lies in one FIFO for each priority. Whoever takes it passes it through up to SY__JOB_GATES
+ * gates (the run's parallelism, an extension's, a key's), all at once; where one is full it waits at that gate
+ * and the next job is looked at, so that a full gate never delays a job that does not need it. Jobs and gates
+ * belong to the engine; the links inside them to the arbiter. Any thread may call; one mutex, held for some
+ * pointer moves.
  */
 #ifndef SY_PIT_ARBITER_H
 #define SY_PIT_ARBITER_H
@@ -34,7 +35,7 @@ struct sy__job {
     sy__job *next;
     sy__gate *gates[SY__JOB_GATES]; /* NULL entries are skipped */
     int priority;
-    const sy__gate *waited_at; /* the last gate it had to wait at; NULL: admitted at once */
+    const sy__gate *waited_at; /* the last gate it had to wait at; NULL: none */
     int64_t queued_ns;         /* when it was submitted */
 };
 
@@ -43,11 +44,11 @@ typedef struct sy__arbiter sy__arbiter;
 int sy__arbiter_new(sy__arbiter **out, const sy__alloc *a, const sy__clock *clock);
 void sy__arbiter_free(sy__arbiter *a);
 
-/* Submits a list linked by `next` (its links are reused). Returns how many were admitted to the ready queue. */
+/* Makes a list of jobs, linked by `next` (its links are reused), ready. Returns how many. */
 size_t sy__arbiter_submit(sy__arbiter *a, sy__job *list);
-/* Asks for one job directly: true: it has passed and is the caller's; false: it waits at a gate. */
+/* Passes one job through its gates directly: true: it is the caller's; false: it waits at a gate. */
 bool sy__arbiter_admit(sy__arbiter *a, sy__job *job);
-/* Takes the ready job of highest priority, or NULL. */
+/* Takes the ready job of highest priority that passes its gates, or NULL. */
 sy__job *sy__arbiter_take(sy__arbiter *a);
 /* A job that had passed is through: frees its gates. Returns how many waiting jobs became ready. */
 size_t sy__arbiter_release(sy__arbiter *a, sy__job *job);

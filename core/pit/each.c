@@ -1,7 +1,7 @@
 /*
  * each.c: the children of a map.
  *
- * Only a window of children exists at a time (max_parallel, else 256): a child that ends makes the next one,
+ * Only a window of children exists at a time (max_parallel, else the run's parallelism): a child that ends makes the next one,
  * which its thread takes itself. So a map over a million items costs the results and one window of tasks.
  */
 #include "pit/engine_impl.h"
@@ -10,7 +10,6 @@
 
 #include <string.h>
 
-enum { WINDOW = 256 };
 
 void
 sy__each_free(const sy__alloc *a, sy__each *e)
@@ -189,7 +188,7 @@ sy__each_begin(sy__stage *s, sy__task *t, sy__value list)
     if (!t->started) sy__record_event(s, t, "task_started", NULL);
     t->started = true;
     sy__job *jobs = NULL, **end = &jobs;
-    size_t window = t->spec->max_parallel > 0 ? (size_t)t->spec->max_parallel : WINDOW;
+    size_t window = (size_t)(t->spec->max_parallel > 0 ? t->spec->max_parallel : r->gate.limit);
     (void)pthread_mutex_lock(&r->lock);
     for (size_t i = 0; i < window; i++) {
         sy__task *child = next_child(s, t);

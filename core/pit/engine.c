@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 int
 sy__engine_new(sy__engine **out, const sy__engine_options *o, sy__error *err)
@@ -48,6 +49,13 @@ free_gates(sy__engine *e)
     sy__map_close(&e->gates);
 }
 
+static void
+pause_ms(void)
+{
+    struct timespec one = {0, 1000000};
+    (void)nanosleep(&one, NULL);
+}
+
 /* Parks what lives and waits for it to be written. */
 static void
 park_all(sy__engine *e)
@@ -57,10 +65,8 @@ park_all(sy__engine *e)
     (void)pthread_mutex_unlock(&e->lock);
     const int64_t patience_ms = 10000;
     int64_t start = sy__mono_ms(&sy__clock_system);
-    while (sy__engine_living(e) > 0 && sy__mono_ms(&sy__clock_system) - start < patience_ms) {
-        struct timespec pause = {0, 1000000};
-        (void)nanosleep(&pause, NULL);
-    }
+    while (sy__engine_living(e) > 0 && sy__mono_ms(&sy__clock_system) - start < patience_ms) pause_ms();
+    while (atomic_load(&e->hooks) > 0) pause_ms(); /* the writer always calls them, also when it has failed */
 }
 
 void
@@ -69,7 +75,6 @@ sy__engine_free(sy__engine *e)
     if (!e) return;
     if (e->stages) park_all(e);
     sy__stages_stop(e);
-    (void)sy__db_wait(e->o.db, sy__db_now(e->o.db), false, NULL); /* hooks still refer to runs */
     while (e->runs) {
         sy__run *r = e->runs;
         e->runs = r->next;

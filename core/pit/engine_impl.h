@@ -200,6 +200,7 @@ struct sy__engine {
     sy__stage *stages;
     int stage_count;
     atomic_int live_isolates;
+    atomic_int hooks;   /* callbacks of the writer that are still to come */
     struct sy__statements *statements;
     int64_t data_version; /* of the database when stage 0 last looked at `control` */
 };

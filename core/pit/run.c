@@ -338,10 +338,12 @@ static void
 on_committed(void *ud, int status)
 {
     sy__run *r = ud;
+    sy__engine *e = r->engine;
     (void)pthread_mutex_lock(&r->lock);
     committed(r, status);
     (void)pthread_mutex_unlock(&r->lock);
     sy__run_release(r);
+    (void)atomic_fetch_sub(&e->hooks, 1);
 }
 
 static sy__run_status
@@ -365,8 +367,10 @@ write_end(sy__stage *s, sy__run *r)
     (void)strcat(type, sy__run_status_name(r->status));
     sy__record_run_event(s, r, type, NULL);
     sy__db *db = r->engine->o.db;
+    (void)atomic_fetch_add(&r->engine->hooks, 1);
     int status = sy__db_notify(db, sy__db_now(db), r->level == SY__LEVEL_FULL, on_committed, sy__run_hold(r));
     if (!status) return;
+    (void)atomic_fetch_sub(&r->engine->hooks, 1);
     committed(r, status);
     sy__run_release(r);
 }

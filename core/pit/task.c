@@ -539,8 +539,10 @@ on_fence(void *ud, int status)
 {
     sy__task *t = ud;
     sy__stage *s = t->fence_stage;
+    sy__engine *e = s->engine;
     if (status) sy__run_unwritten(t->run, status);
     if (!sy__stage_post(s, fence_passed, t)) sy__run_unwritten(t->run, SY_ENOMEM);
+    (void)atomic_fetch_sub(&e->hooks, 1);
 }
 
 static void
@@ -551,8 +553,10 @@ ask_fence(sy__stage *s, sy__task *t)
     if (t->started && t->run->level != SY__LEVEL_NONE) sy__record_task(s, t);
     show_started(s, t);
     t->fence_stage = s;
+    (void)atomic_fetch_add(&s->engine->hooks, 1);
     if (!status) status = sy__db_notify(s->engine->o.db, sy__db_now(s->engine->o.db), true, on_fence, t);
     if (!status) return;
+    (void)atomic_fetch_sub(&s->engine->hooks, 1);
     sy__run_unwritten(t->run, status);
     t->attempts--;
     sy__task_drop(s, t);
