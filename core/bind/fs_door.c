@@ -1,0 +1,177 @@
+/* fs_door.c: opening paths for the module `fs`, through capabilities or plainly, and reading folders. */
+#include "bind/fs.h"
+
+#include "kit/isolate.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const sy__caps *
+caps_of(lua_State *L)
+{
+    return sy__lib_isolated(L) ? sy__isolate_caps(sy__isolate_of(L)) : NULL;
+}
+
+static int
+plain_error(int errnum, const char *path, sy__error *err)
+{
+    if (errnum == ENOENT || errnum == ENOTDIR) return sy__error_set(err, SY_ENOTFOUND, "there is no `%s`", path);
+    return sy__error_errno(err, errnum, "cannot open `%s`", path);
+}
+
+int
+sy__fs_open(lua_State *L, sy__access access, const char *path, int flags, int mode, sy__error *err)
+{
+    const sy__caps *caps = caps_of(L);
+    if (caps) return sy__caps_open(caps, access, path, flags, mode, err);
+    int fd = open(path, flags | O_CLOEXEC, (mode_t)mode);
+    return fd >= 0 ? fd : plain_error(errno, path, err);
+}
+
+int
+sy__fs_open_parent(lua_State *L, sy__access access, const char *path, const char **name, sy__error *err)
+{
+    const sy__caps *caps = caps_of(L);
+    if (caps) return sy__caps_open_parent(caps, access, path, name, err);
+    const char *slash = strrchr(path, '/');
+    char folder[PATH_MAX] = ".";
+    *name = slash ? slash + 1 : path;
+    if (!**name || strcmp(*name, ".") == 0 || strcmp(*name, "..") == 0 || strlen(path) >= sizeof folder)
+        return sy__error_set(err, SY_EINVAL, "`%s` does not end in a name", path);
+    if (slash) memcpy(folder, path, slash == path ? 1 : (size_t)(slash - path));
+    if (slash) folder[slash == path ? 1 : slash - path] = '\0';
+    int fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return fd >= 0 ? fd : plain_error(errno, folder, err);
+}
+
+bool
+sy__fs_allows(lua_State *L, sy__access access, const char *path)
+{
+    const sy__caps *caps = caps_of(L);
+    return !caps || sy__caps_allows(caps, access, path);
+}
+
+const char *
+sy__fs_path(lua_State *L, int arg)
+{
+    size_t len;
+    const char *path = luaL_checklstring(L, arg, &len);
+    luaL_argcheck(L, len > 0 && strlen(path) == len, arg, "a path is expected");
+    return path;
+}
+
+int
+sy__fs_fail(lua_State *L, int errnum, const char *what, const char *path)
+{
+    sy__error err;
+    if (errnum == ENOENT || errnum == ENOTDIR)
+        (void)sy__error_set(&err, SY_ENOTFOUND, "there is no `%s`", path);
+    else
+        (void)sy__error_errno(&err, errnum, "cannot %s `%s`", what, path);
+    return sy__lib_error(L, &err);
+}
+
+char
+sy__fs_kind(mode_t mode)
+{
+    return S_ISREG(mode) ? 'f' : S_ISDIR(mode) ? 'd' : S_ISLNK(mode) ? 'l' : 'o';
+}
+
+const char *
+sy__fs_kind_name(char kind)
+{
+    return kind == 'f' ? "file" : kind == 'd' ? "folder" : kind == 'l' ? "link" : "other";
+}
+
+static char
+kind_of(DIR *dir, const struct dirent *entry)
+{
+    struct stat st;
+    switch (entry->d_type) {
+    case DT_REG: return 'f';
+    case DT_DIR: return 'd';
+    case DT_LNK: return 'l';
+    case DT_UNKNOWN: break;
+    default: return 'o';
+    }
+    return fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? sy__fs_kind(st.st_mode) : 'o';
+}
+
+int
+sy__fs_read_folder(int fd, sy__buf *to, sy__error *err)
+{
+    DIR *dir = fdopendir(fd);
+    if (!dir) {
+        int why = errno;
+        (void)close(fd);
+        return sy__error_errno(err, why, "cannot list a folder");
+    }
+    const struct dirent *entry;
+    errno = 0;
+    while ((entry = readdir(dir)) != NULL) {
+        const char *name = entry->d_name;
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
+        sy__buf_addc(to, kind_of(dir, entry));
+        sy__buf_add(to, name, strlen(name) + 1);
+        errno = 0;
+    }
+    int why = errno;
+    (void)closedir(dir);
+    if (why) return sy__error_errno(err, why, "cannot list a folder");
+    return to->failed ? sy__error_set(err, SY_ENOMEM, "no memory to list a folder") : SY_OK;
+}
+
+static int
+by_path(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a + 1, *(const char *const *)b + 1);
+}
+
+void
+sy__fs_push_sorted(lua_State *L, const sy__buf *records, size_t count, sy__fs_push push)
+{
+    luaL_checkstack(L, 8, "fs");
+    const char **at = lua_newuserdatauv(L, (count + 1) * sizeof *at, 0);
+    const char *p = records->data;
+    for (size_t i = 0; i < count; i++) {
+        at[i] = p;
+        p += strlen(p) + 1;
+    }
+    qsort(at, count, sizeof *at, by_path);
+    lua_createtable(L, (int)count, 0);
+    for (size_t i = 0; i < count; i++) {
+        push(L, at[i][0], at[i] + 1);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_remove(L, -2);
+}
+
+static void
+set_integer(lua_State *L, const char *key, int64_t n)
+{
+    lua_pushinteger(L, n);
+    lua_setfield(L, -2, key);
+}
+
+void
+sy__fs_push_stat(lua_State *L, const struct stat *st)
+{
+    int64_t ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+    lua_createtable(L, 0, 9);
+    lua_pushstring(L, sy__fs_kind_name(sy__fs_kind(st->st_mode)));
+    lua_setfield(L, -2, "type");
+    set_integer(L, "size", st->st_size);
+    set_integer(L, "mode", st->st_mode & 07777);
+    set_integer(L, "mtime_ms", ns / 1000000);
+    set_integer(L, "mtime_ns", ns);
+    if (sy__lib_isolated(L)) return;
+    set_integer(L, "uid", st->st_uid);
+    set_integer(L, "gid", st->st_gid);
+    set_integer(L, "ino", (int64_t)st->st_ino);
+    set_integer(L, "dev", (int64_t)st->st_dev);
+}
