@@ -220,7 +220,8 @@ sets_the_process_up(world *w)
     sy__child_options opt = plain;
     opt.cpu_s = 5;
     opt.file_bytes = 1 << 20;
-    CHECK_INT(run_shell(w, &o, "ulimit -t; ulimit -f; grep -E 'NoNewPrivs|SigBlk|SigIgn' /proc/$$/status", &opt), SY_OK);
+    CHECK_INT(run_shell(w, &o, "ulimit -t; ulimit -f; grep -E 'NoNewPrivs|SigBlk|SigIgn' /proc/$$/status", &opt),
+              SY_OK);
     CHECK(strstr(o.r.out, "5\n") == o.r.out);
     CHECK(strstr(o.r.out, "2048\n") != NULL); /* blocks of 512 */
     CHECK(strstr(o.r.out, "NoNewPrivs:\t1") != NULL);
@@ -234,7 +235,8 @@ explains_what_did_not_start(world *w)
 {
     sy__error err = {0};
     outcome o = {0};
-    const char *missing[] = {"no-such-program-here", NULL}, *known[] = {"/nowhere/git", NULL}, *folder[] = {"/etc", NULL};
+    const char *missing[] = {"no-such-program-here", NULL}, *known[] = {"/nowhere/git", NULL},
+               *folder[] = {"/etc", NULL};
     CHECK_INT(run(w, &o, missing, &plain, &err), SY_ENOTFOUND);
     CHECK(strstr(err.message, "no-such-program-here") != NULL);
     CHECK_STR(err.hint, "");
@@ -356,7 +358,8 @@ abandons_gently(world *w)
     outcome o = {0};
     char path[] = "/tmp/spawn_testXXXXXX", script[256];
     (void)close(mkstemp(path));
-    (void)snprintf(script, sizeof script, "trap 'echo bye >%s; exit' TERM; echo $$; while :; do sleep 0.01; done", path);
+    (void)snprintf(script, sizeof script, "trap 'echo bye >%s; exit' TERM; echo $$; while :; do sleep 0.01; done",
+                   path);
     pid_t pid = start_sleeper(w, &o, script);
     sy__child_abandon(o.child, 3000);
     CHECK(dies(pid));
