@@ -1,6 +1,7 @@
 --- What a command has around it: options, where it stands, the streams, and the host when it needs one.
 local config = require "kit.config"
 local json = require "sy.json"
+local lifecycle = require "kit.lifecycle"
 local person = require "kit.person"
 local problem = require "kit.problem"
 local project = require "kit.project"
@@ -90,6 +91,7 @@ function Context:host(options)
   place.exists = true
   self.opened = host
   local told, bad = person.record(host, place, self:settings())
+  if told then told, bad = lifecycle.settle(host) end
   if not told then return nil, bad end
   return host
 end
@@ -165,7 +167,10 @@ end
 
 --- Closes what was opened.
 function Context:close()
-  if self.opened then self.opened:close() end
+  if self.opened then
+    lifecycle.settle(self.opened, true)
+    self.opened:close()
+  end
   self.opened = nil
   io.stdout:flush()
 end

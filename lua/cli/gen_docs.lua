@@ -20,7 +20,8 @@ its document prints `{"error":{…}}`.
 RUN is a number (`7`), `last`, `last:review`, a full id or a unique ending of at least 6 characters; left out, it is the
 last run that makes sense. TASK is a key such as `diff` or `checks/1`, or a glob such as `checks/*`.
 
-Exit codes: 0 done, 1 the run failed, 2 wrong usage or an invalid melody or manifest, 3 permission denied or not trusted,
+Exit codes: 0 done, 1 the run failed, 2 wrong usage or an invalid melody or manifest,
+  3 permission denied or not trusted,
 4 not found, 5 waits for an answer, 130 interrupted and can be resumed.
 ]]
 
@@ -78,7 +79,8 @@ local function add_errors(lines)
   lines[#lines + 1] = "| code | exit | meaning | what to do |"
   lines[#lines + 1] = "|---|---|---|---|"
   for _, entry in ipairs(error_help) do
-    lines[#lines + 1] = ("| `%s` | %d | %s | %s |"):format(entry.code, entry.exit, escape(entry.meaning), escape(entry.action))
+    lines[#lines + 1] = ("| `%s` | %d | %s | %s |"):format(entry.code, entry.exit, escape(entry.meaning),
+      escape(entry.action))
   end
 end
 

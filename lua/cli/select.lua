@@ -52,8 +52,8 @@ function M.run(host, text, where)
     local row = first(host, ("WHERE %s ORDER BY p.number DESC LIMIT 1"):format(text == nil and where and where.sql
       or "true"))
     if row then return row end
-    return no_run(text == nil and where and ("there is no run %s"):format(where.what) or "there is no run yet",
-      "symphony run hello   makes one")
+    if text == nil and where then return no_run("there is no run " .. where.what) end
+    return no_run("there is no run yet", "symphony run hello   makes one")
   end
   local name = text:match("^last:(.+)$")
   if name then return last_of(host, name) end

@@ -113,7 +113,6 @@ local function description(entry, ids)
     capabilities = entry.manifest.capabilities,
     operations = operations,
     sources = entry.sources,
-    max_parallel = entry.manifest.capabilities.max_parallel,
   }
 end
 

@@ -48,17 +48,32 @@ function M.set(host, extension_id, state, why)
   return true
 end
 
---- At close: what was activated here is only installed again, unless another host still has it.
+local CLAIMED = [[
+SELECT e.id, o.session_id FROM extension e LEFT JOIN extension_session o ON o.extension_id = e.id
+LEFT JOIN session s ON s.id = o.session_id AND s.ended_at IS NULL
+WHERE e.name <> 'host' AND e.lifecycle_state NOT IN ('installed',
+  'error') AND (s.id IS NOT NULL OR o.session_id IS NULL)]]
+
+local STALE = [[
+SELECT e.id FROM extension e WHERE e.name <> 'host' AND e.lifecycle_state NOT IN ('installed', 'error')]]
+
+--- What no living opening of the host uses is only installed. Called when a host is opened and before it is closed.
 ---@param host table
+---@param leaving? boolean this opening does not count
 ---@return boolean?, Problem?
-function M.release(host)
-  local ok, failure, code = host:write([[
-UPDATE extension SET lifecycle_state = coalesce((
-  SELECT o.lifecycle_state FROM extension_session o JOIN session s ON s.id = o.session_id
-  WHERE o.extension_id = extension.id AND o.session_id <> ?1 AND s.ended_at IS NULL
-  ORDER BY o.updated_at DESC LIMIT 1), 'installed')
-WHERE id IN (SELECT extension_id FROM extension_session WHERE session_id = ?1) AND lifecycle_state <> 'error']],
-  { host:id() })
+function M.settle(host, leaving)
+  local used, steps = {}, {}
+  for _, row in ipairs(host:query(CLAIMED, {})) do
+    local session = row.session_id
+    if session ~= json.null and not (leaving and session == host:id()) and host:alive(session) then
+      used[row.id] = true
+    end
+  end
+  for _, row in ipairs(host:query(STALE, {})) do
+    if not used[row.id] then steps[#steps + 1] = { SHOW, { row.id, "installed" } } end
+  end
+  if #steps == 0 then return true end
+  local ok, failure, code = host:transaction(steps)
   if not ok then return nil, problem.from(failure, code) end
   return true
 end

@@ -67,7 +67,6 @@ return {
     memory = { type = "size", default = "64MiB", doc = "Memory of an isolate." },
     cpu = { type = "duration", default = "2s", doc = "Time of Lua running in one call." },
     timeout = { type = "duration", default = "30s", doc = "Time one call may take." },
-    max_parallel = { type = "integer", default = 0, doc = "Calls at the same time; 0: no limit of its own." },
   },
   player = {
     max_error_rate = { type = "number", doc = "Above this share of failures the Conductor stops choosing it." },

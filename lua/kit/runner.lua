@@ -178,6 +178,22 @@ function M.start(host, prepared, options)
   return run
 end
 
+--- The definition that a run pinned.
+local function pinned(host, row)
+  local text
+  if is_null(row.melody_id) then
+    local dag = json.decode(row.task_dag)
+    text = json.encode(dag.definition)
+  else
+    local version = host:query("SELECT definition FROM melody_version WHERE melody_id = ?1 AND hash = ?2",
+      { row.melody_id, row.melody_hash })[1]
+    text = version and version.definition
+  end
+  local definition, problems = definition_of.decode(text or "null")
+  if not definition then return nil, problems[1] end
+  return definition
+end
+
 --- Installs what a stored run needs and goes on with it.
 ---@param host table
 ---@param place Place
@@ -186,13 +202,13 @@ end
 ---@return table? run
 ---@return Problem?
 function M.resume(host, place, row, options)
-  local definition, problems = definition_of.decode(row.task_dag, nil)
-  if not definition then return nil, problems[1] end
+  local definition, why = pinned(host, row)
+  if not definition then return nil, why end
   local source = host:query("SELECT source FROM melody WHERE id = ?1", { row.melody_id })[1]
   local bundled = source and not is_null(source.source) and source.source:match("^lua/melodies/") ~= nil
   local found = registry.new(place, { bundled_only = bundled })
-  local ok, why = install.all(host, found, M.extensions(definition))
-  if not ok then return nil, why end
+  local ok, bad = install.all(host, found, M.extensions(definition))
+  if not ok then return nil, bad end
   local run, failure, code = host:resume {
     run = row.id,
     retry = options.retry,

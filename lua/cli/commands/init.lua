@@ -7,29 +7,17 @@ local project = require "kit.project"
 local system = require "sy.system"
 local trust = require "kit.trust"
 
-local STARTER = [[
-local melody = require "melody"
-
-local hello = melody "hello"
-hello.doc = "A first melody: finds files and looks at each of them."
-local name = hello:param("name", { type = "string", default = "world", doc = "whom to greet" })
-local pattern = hello:param("pattern", { type = "string", default = "*", doc = "which files to look at" })
-
-local found = hello:task("found", "file.glob", { pattern = pattern })
-local looked = hello:each("looked", found.files, "file.stat", function(file) return { path = file.path } end,
-                          { max_parallel = 4, on_error = "skip" })
-
-hello:output("greeting", hello:text "Hello, {name}!")
-hello:output("files", looked)
-return hello
-]]
+--- The bundled hello is the starter: what a new project begins with is what runs anywhere.
+local function starter()
+  return require("sy.core").embedded("lua/melodies/hello.lua")[1].data
+end
 
 local function make_starter(place)
   local dir = paths.join(place.dir, "melodies")
   local file = paths.join(dir, "hello.lua")
   if system.stat(file, false) then return false end
   local ok, message, code = system.mkdirs(dir)
-  if ok then ok, message, code = system.write_file(file, STARTER) end
+  if ok then ok, message, code = system.write_file(file, starter()) end
   if not ok then return problem.fail(code, message) end
   return true
 end

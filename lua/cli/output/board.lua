@@ -22,7 +22,7 @@ function M.new(host, run, style)
   local self = setmetatable({ host = host, run = run, style = style, lines = {}, by_key = {} },
     Board)
   for _, task in ipairs(document.ordered(json.decode(row.task_dag), json.decode(row.execution_sequence) or {})) do
-    local line = { key = task.key, verb = task.verb, operation = task.operation, state = "pending", text = "" }
+    local line = { key = task.key, state = "pending", text = "" }
     self.lines[#self.lines + 1] = line
     self.by_key[task.key] = line
   end
@@ -86,7 +86,7 @@ function Board:update_line(line, row)
   line.id = row.id
   line.ms = row.cost_ms
   line.started_at = row.started_at
-  local counts = line.verb == "each" and self.host:query(CHILDREN, { self.run, row.id })[1] or nil
+  local counts = row.operation == "host.each" and self.host:query(CHILDREN, { self.run, row.id })[1] or nil
   if row.task_status == "completed" or row.task_status == "failed" then
     line.done = true
     line.state = finished_state(row)

@@ -74,14 +74,13 @@ local function task_document(row)
   }
 end
 
---- A task of the pinned melody that has no row yet is pending.
+--- A task of the run's graph that has no row yet is pending.
 local function pending_document(task)
-  local operation = task.operation or "host." .. tostring(task.verb)
   return {
     key = task.key,
     id = json.null,
-    extension = task.extension or operation:match("^([^%.]+)"),
-    operation = operation:match("([^%.]+)$"),
+    extension = task.operation:match("^([^%.]+)"),
+    operation = task.operation:match("([^%.]+)$"),
     status = "pending",
     outcome = json.null,
     attempts = 0,
@@ -134,22 +133,14 @@ function M.tasks(host, run)
   return list
 end
 
---- The melody's tasks in their sequence.
----@param dag table the pinned definition
+--- The tasks of a run's graph in their sequence.
+---@param dag table { nodes = {{key, operation}} }
 ---@param sequence string[]
----@return table[]
+---@return { key: string, operation: string }[]
 function M.ordered(dag, sequence)
   local by_key, list = {}, {}
-  for _, task in ipairs(dag.tasks or {}) do by_key[task.key] = task end
-  for _, key in ipairs(sequence) do
-    if by_key[key] then
-      list[#list + 1] = by_key[key]
-      by_key[key] = nil
-    end
-  end
-  for _, task in ipairs(dag.tasks or {}) do
-    if by_key[task.key] then list[#list + 1] = task end
-  end
+  for _, node in ipairs(dag.nodes or {}) do by_key[node.key] = node end
+  for _, key in ipairs(sequence) do list[#list + 1] = by_key[key] end
   return list
 end
 
