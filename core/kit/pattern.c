@@ -142,7 +142,7 @@ single_end(sy__match *m, const char *p)
     char c = *p++;
     if (c == '[') return set_end(m, p);
     if (c != '%') return p;
-    if (p == m->pattern_end) return faulty(m, "malformed pattern (ends with '%')", 0);
+    if (p == m->pattern_end) return faulty(m, "malformed pattern (ends with '%%')", 0);
     return p + 1;
 }
 
@@ -227,7 +227,7 @@ match_back(sy__match *m, const char *s, int digit)
 static const char *
 match_balance(sy__match *m, const char *s, const char *p)
 {
-    if (m->pattern_end - p < 2) return faulty(m, "malformed pattern (missing arguments to '%b')", 0);
+    if (m->pattern_end - p < 2) return faulty(m, "malformed pattern (missing arguments to '%%b')", 0);
     if (s >= m->subject_end || *s != p[0]) return NULL;
     int64_t open = 1;
     for (s++; s < m->subject_end; s++) {
@@ -253,7 +253,7 @@ at_frontier(const sy__match *m, const char *s, const char *set, const char *end)
 static const char *
 frontier_end(sy__match *m, const char *p)
 {
-    if (p >= m->pattern_end || *p != '[') return faulty(m, "missing '[' after '%f' in pattern", 0);
+    if (p >= m->pattern_end || *p != '[') return faulty(m, "missing '[' after '%%f' in pattern", 0);
     return single_end(m, p);
 }
 

@@ -22,7 +22,7 @@ typedef struct sy__match {
     int64_t fuel;                      /* steps left before `refuel` is asked */
     bool (*refuel)(void *ud, int64_t *fuel); /* false: stop. NULL: never stop */
     void *ud;
-    const char *fault;  /* what is wrong with the pattern, or NULL; may hold one %d for fault_arg */
+    const char *fault;  /* what is wrong with the pattern, as a format for fault_arg (%d); or NULL */
     int fault_arg;
     bool stopped;       /* refuel said so */
     int depth;
