@@ -1,23 +1,23 @@
 /*
  * db_bench.c: what the writer costs: a task's final row and its two events through sy__db_put, for each level.
- * One JSON line a measurement. Argument: tasks (100,000).
+ * Each figure counts only when every row is found afterwards. Argument: tasks (100,000).
  */
 #include "db/db.h"
 
+#include "bench.h"
+
 #include <ftw.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 enum { TASKS = 100000, BATCH = 64 };
 
-static int64_t
-now_ns(clockid_t id)
+static double
+cpu_us(clockid_t id)
 {
     struct timespec t;
     (void)clock_gettime(id, &t);
-    return t.tv_sec * 1000000000LL + t.tv_nsec;
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
 
 static int
@@ -107,9 +107,12 @@ put_task(sy__db *db, sy__durability level, sy__id_source *source, const char *ru
     put_event(db, level, source, run, id, "task.completed");
 }
 
+/* Rows of the run. */
 static int64_t
-count(sy__db *db, const char *sql)
+count(sy__db *db, const char *select, const char *run)
 {
+    char sql[256];
+    (void)snprintf(sql, sizeof sql, "%s WHERE pipeline_orchestration_id = '%s'", select, run);
     sqlite3 *conn = sy__db_reader(db, NULL);
     sqlite3_stmt *s = NULL;
     int64_t n = -1;
@@ -121,6 +124,14 @@ count(sy__db *db, const char *sql)
 }
 
 static void
+say(const char *level, const char *what, double value, const char *unit, double least)
+{
+    char text[64];
+    (void)snprintf(text, sizeof text, "%s, %s", what, level);
+    bench_print("db", text, value, unit, least);
+}
+
+static void
 measure(sy__db *db, sy__durability level, const char *name, int number, int tasks)
 {
     sy__id_source source;
@@ -129,23 +140,22 @@ measure(sy__db *db, sy__durability level, const char *name, int number, int task
     sy__id_next(&source, run);
     put_run(db, run, number);
     (void)must(sy__db_wait(db, sy__db_now(db), true, NULL), "wait");
-    int64_t from = now_ns(CLOCK_MONOTONIC), cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID),
-            own = now_ns(CLOCK_THREAD_CPUTIME_ID);
+    double from = bench_seconds(), all = cpu_us(CLOCK_PROCESS_CPUTIME_ID), own = cpu_us(CLOCK_THREAD_CPUTIME_ID);
     for (int n = 0; n < tasks; n += BATCH) {
         while (sy__db_full(db)) (void)must(sy__db_wait(db, sy__db_now(db), false, NULL), "wait");
         sy__db_begin(db);
         for (int i = n; i < n + BATCH && i < tasks; i++) put_task(db, level, &source, run, NULL, i);
         sy__db_end(db);
     }
-    own = now_ns(CLOCK_THREAD_CPUTIME_ID) - own;
+    own = cpu_us(CLOCK_THREAD_CPUTIME_ID) - own;
     (void)must(sy__db_wait(db, sy__db_now(db), level == SY__LEVEL_FULL, NULL), "wait");
-    double s = (double)(now_ns(CLOCK_MONOTONIC) - from) / 1e9;
-    cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
-    (void)printf(
-        "{\"bench\":\"db\",\"level\":\"%s\",\"tasks\":%d,\"seconds\":%.3f,\"tasks_per_s\":%.0f,\"us_per_task\":%.2f,"
-        "\"writer_cpu_us\":%.2f,\"put_us\":%.2f,\"tasks_stored\":%lld,\"events_stored\":%lld}\n",
-        name, tasks, s, tasks / s, s * 1e6 / tasks, (double)(cpu - own) / 1e3 / tasks, (double)own / 1e3 / tasks,
-        (long long)count(db, "SELECT count(*) FROM task"), (long long)count(db, "SELECT count(*) FROM event"));
+    double seconds = bench_seconds() - from;
+    all = cpu_us(CLOCK_PROCESS_CPUTIME_ID) - all;
+    bench_need(count(db, "SELECT count(*) FROM task", run) == tasks, "a task's row is missing");
+    bench_need(count(db, "SELECT count(*) FROM event", run) == 2 * (int64_t)tasks, "an event's row is missing");
+    say(name, "tasks with 2 events", tasks / seconds, "tasks/s", 20000);
+    say(name, "CPU of the writer", (all - own) / tasks, "us/task", -15);
+    say(name, "CPU of the putter", own / tasks, "us/task", 0);
 }
 
 static void
@@ -154,12 +164,12 @@ measure_put(sy__db *db, int changes)
     int s = sy__db_statement(db, "UPDATE pin SET created_at = ?3 WHERE content_hash = ?1 AND created_at = ?2");
     const sy__param p[] = {text("sha256:none"), text(AT), text(AT)};
     sy__db_begin(db);
-    int64_t from = now_ns(CLOCK_MONOTONIC);
+    double from = bench_seconds();
     for (int i = 0; i < changes; i++) (void)must(sy__db_put(db, SY__LEVEL_PROCESS, s, NULL, p, 3, NULL), "put");
-    double ns = (double)(now_ns(CLOCK_MONOTONIC) - from) / changes;
+    double ns = (bench_seconds() - from) * 1e9 / changes;
     sy__db_end(db);
     (void)must(sy__db_wait(db, sy__db_now(db), false, NULL), "wait");
-    (void)printf("{\"bench\":\"db\",\"put_ns\":%.0f}\n", ns);
+    bench_print("db", "one put", ns, "ns", -300);
 }
 
 int
@@ -174,13 +184,13 @@ main(int argc, char **argv)
     if (!mkdtemp(dir)) return 1;
     (void)snprintf(path, sizeof path, "%s/.symphony", dir);
     const sy__db_options o = {.alloc = &sy__alloc_default, .clock = &sy__clock_system, .dir = path};
-    int64_t from = now_ns(CLOCK_MONOTONIC);
+    double from = bench_seconds();
     (void)must(sy__db_open(&db, &o, &err), err.message);
-    (void)printf("{\"bench\":\"db\",\"create_ms\":%.2f}\n", (double)(now_ns(CLOCK_MONOTONIC) - from) / 1e6);
+    bench_print("db", "create", (bench_seconds() - from) * 1e3, "ms", 0);
     sy__db_close(db);
-    from = now_ns(CLOCK_MONOTONIC);
+    from = bench_seconds();
     (void)must(sy__db_open(&db, &o, &err), err.message);
-    (void)printf("{\"bench\":\"db\",\"open_ms\":%.2f}\n", (double)(now_ns(CLOCK_MONOTONIC) - from) / 1e6);
+    bench_print("db", "open", (bench_seconds() - from) * 1e3, "ms", 0);
     (void)must(sy__db_identity(db, "01900000-0000-7000-8000-00000000000a", "bench", "", "{}", "bench", "{}", &err),
                err.message);
     measure_put(db, 15000);

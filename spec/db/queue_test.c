@@ -295,6 +295,59 @@ sees_commits_of_others(void)
     fixture_remove(dir);
 }
 
+static int64_t
+log_bytes(const char *dir)
+{
+    char path[300];
+    struct stat st;
+    (void)snprintf(path, sizeof path, "%s/.symphony/symphony.db-wal", dir);
+    return stat(path, &st) == 0 ? st.st_size : 0;
+}
+
+/* Puts `mib` MiB of task output, waiting after each 4 MiB; the longest the log was meanwhile. */
+static int64_t
+put_bulk(sy__db *db, const char *dir, const char *name, int mib)
+{
+    enum { ROW = 64 << 10 };
+    static char json[ROW];
+    char id[32];
+    int64_t longest = 0;
+    const sy__db_ids *ids = sy__db_known(db);
+    memset(json, 'x', ROW - 1);
+    json[0] = json[ROW - 2] = '"';
+    int s =
+        sy__db_statement(db, "INSERT INTO prompt (id, user_id, content, context, created_at, conductor_id, project_id)"
+                             " VALUES (?1, ?2, ?3, '', '', ?4, ?5)");
+    for (int i = 0; i < mib * 16; i++) {
+        (void)snprintf(id, sizeof id, "%s%d", name, i);
+        const sy__param p[] = {T(id), T(ids->user), T(json), T(ids->conductor), T(ids->project)};
+        if (sy__db_put(db, SY__LEVEL_PROCESS, s, NULL, p, 5, NULL)) abort();
+        if (i % 64 == 0 && sy__db_wait(db, sy__db_now(db), false, NULL)) abort();
+        if (i % 64 == 0 && log_bytes(dir) > longest) longest = log_bytes(dir);
+    }
+    CHECK_INT(sy__db_wait(db, sy__db_now(db), false, NULL), SY_OK);
+    return longest;
+}
+
+static void
+the_log_stays_short(void)
+{
+    char dir[256];
+    fixture_dir(dir);
+    sy__db *db = fixture_open_with_project(dir, NULL, NULL, 0);
+    CHECK(put_bulk(db, dir, "a", 96) < 64 << 20);
+    sqlite3 *reader = sy__db_reader(db, NULL);
+    CHECK_INT(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM prompt", NULL, NULL, NULL), SQLITE_OK);
+    CHECK(put_bulk(db, dir, "b", 80) > 64 << 20); /* a reader that stays keeps its pages */
+    sy__db_reader_release(db, reader);            /* ends the transaction that was left open */
+    (void)put_bulk(db, dir, "c", 8);
+    (void)put_bulk(db, dir, "d", 1);
+    CHECK(log_bytes(dir) <= 64 << 20);
+    CHECK_INT(fixture_int(db, "SELECT count(*) FROM prompt"), (96 + 80 + 8 + 1) * 16);
+    sy__db_close(db);
+    fixture_remove(dir);
+}
+
 int
 main(void)
 {
@@ -306,5 +359,6 @@ main(void)
     another_epoch_stops_the_run();
     says_when_the_queue_is_full();
     sees_commits_of_others();
+    the_log_stays_short();
     TEST_END();
 }
