@@ -53,6 +53,7 @@ tear_down(sy__artifacts *s)
     sy__map_close(&s->pending);
     EVP_MD_free(s->sha256);
     (void)pthread_mutex_destroy(&s->flush_lock);
+    (void)pthread_mutex_destroy(&s->names_lock);
     (void)pthread_mutex_destroy(&s->lock);
     (void)pthread_cond_destroy(&s->quiet);
     sy__free(s->alloc, s);
@@ -70,6 +71,7 @@ sy__artifacts_open(sy__artifacts **out, sy__db *db, const sy__alloc *a, sy__erro
     s->dir_fd = s->temp_fd = s->lock_fd = -1;
     sy__map_init(&s->pending, a);
     (void)pthread_mutex_init(&s->flush_lock, NULL);
+    (void)pthread_mutex_init(&s->names_lock, NULL);
     (void)pthread_mutex_init(&s->lock, NULL);
     (void)pthread_cond_init(&s->quiet, NULL);
     int rc = set_up(s, err);

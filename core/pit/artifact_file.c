@@ -61,9 +61,8 @@ sy__files_close(sy__artifacts *s)
     s->lock_fd = s->temp_fd = s->dir_fd = -1;
 }
 
-/* A lock of the open file description: threads that share `fd` share it. */
-static int
-lock_file(int fd, short type)
+int
+sy__lock_file(int fd, short type)
 {
     struct flock lock = {.l_type = type, .l_whence = SEEK_SET};
     while (fcntl(fd, F_OFD_SETLKW, &lock) != 0)
@@ -71,16 +70,23 @@ lock_file(int fd, short type)
     return SY_OK;
 }
 
+/* The lock belongs to the open file description, which all threads share: they count themselves. */
 int
-sy__blob_lock(int fd, bool exclusive)
+sy__names_lock(sy__artifacts *s)
 {
-    return lock_file(fd, exclusive ? F_WRLCK : F_RDLCK);
+    (void)pthread_mutex_lock(&s->names_lock);
+    int rc = s->namers == 0 ? sy__lock_file(s->lock_fd, F_RDLCK) : SY_OK;
+    if (rc == SY_OK) s->namers++;
+    (void)pthread_mutex_unlock(&s->names_lock);
+    return rc;
 }
 
 void
-sy__blob_unlock(int fd)
+sy__names_unlock(sy__artifacts *s)
 {
-    (void)lock_file(fd, F_UNLCK);
+    (void)pthread_mutex_lock(&s->names_lock);
+    if (--s->namers == 0) (void)sy__lock_file(s->lock_fd, F_UNLCK);
+    (void)pthread_mutex_unlock(&s->names_lock);
 }
 
 void
@@ -107,7 +113,9 @@ sy__temp_open(sy__artifacts *s, unsigned *number, int *fd, sy__error *err)
     (void)pthread_mutex_unlock(&s->lock);
     temp_name(s, *number, name);
     *fd = openat(s->temp_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    return *fd >= 0 ? SY_OK : sy__error_errno(err, errno, "cannot make artifacts/tmp/%s", name);
+    if (*fd >= 0) return SY_OK;
+    /* A folder that vanished is a failure of the disk, not of what the caller named. */
+    return sy__error_errno(err, errno == ENOENT ? EIO : errno, "cannot make artifacts/tmp/%s", name);
 }
 
 void
@@ -186,12 +194,12 @@ sy__blob_touch(sy__artifacts *s, const char *hash, const sy__blob_row *row)
     struct timespec times[2];
     struct stat st;
     sy__blob_path(hash, row->encoding, path);
-    if (sy__blob_lock(s->lock_fd, false)) return SY_ENOTFOUND;
+    if (sy__names_lock(s)) return SY_ENOTFOUND;
     bool there = fstatat(s->dir_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
                  (row->encoding == SY__RAW ? st.st_size == row->size : st.st_size > 0);
     used_times(sy__artifacts_now(s), times);
     if (there) (void)utimensat(s->dir_fd, path, times, AT_SYMLINK_NOFOLLOW);
-    sy__blob_unlock(s->lock_fd);
+    sy__names_unlock(s);
     return there ? SY_OK : SY_ENOTFOUND;
 }
 
@@ -273,8 +281,8 @@ sync_folder(int at, const char *name, sy__error *err)
     return failed ? sy__error_errno(err, failed, "cannot sync artifacts/%s", name) : SY_OK;
 }
 
-int
-sy__folders_sync(sy__artifacts *s, const bool used[256], sy__error *err)
+static int
+sync_folders(sy__artifacts *s, const bool used[256], sy__error *err)
 {
     for (int i = 0; i < 256; i++) {
         char name[3];
@@ -283,6 +291,29 @@ sy__folders_sync(sy__artifacts *s, const bool used[256], sy__error *err)
         if (rc) return rc;
     }
     return SY_OK;
+}
+
+int
+sy__temp_name_durably(sy__artifacts *s, unsigned number, int fd, const char *hash, sy__encoding how, sy__error *err)
+{
+    char temp[SY__BLOB_PATH_BYTES], path[SY__BLOB_PATH_BYTES];
+    struct timespec times[2];
+    bool made = false;
+    temp_name(s, number, temp);
+    sy__blob_path(hash, how, path);
+    used_times(sy__artifacts_now(s), times);
+    int e = futimens(fd, times) != 0 || fsync(fd) != 0 ? errno : 0;
+    if (e == 0 && sy__names_lock(s)) e = EIO;
+    if (e == 0) {
+        e = rename_into(s, temp, path, &made);
+        sy__names_unlock(s);
+    }
+    if (e) {
+        sy__temp_remove(s, number);
+        return sy__error_errno(err, e, "cannot store artifacts/%s", path);
+    }
+    path[2] = '\0';
+    return sync_folder(s->dir_fd, path, err);
 }
 
 static unsigned
@@ -298,13 +329,13 @@ name_files(batch *b, sy__error *err)
 {
     sy__artifacts *s = b->store;
     bool used[256] = {false}, made = false;
-    if (sy__blob_lock(s->lock_fd, false)) return sy__error_set(err, SY_EIO, "cannot lock artifacts/.lock");
+    if (sy__names_lock(s)) return sy__error_set(err, SY_EIO, "cannot lock artifacts/.lock");
     for (int i = 0; i < b->count; i++) {
         name_file(b, b->files[i], &made);
         used[first_byte(b->files[i]->hash)] |= b->files[i]->status == SY_OK;
     }
-    sy__blob_unlock(s->lock_fd);
-    int rc = sy__folders_sync(s, used, err);
+    sy__names_unlock(s);
+    int rc = sync_folders(s, used, err);
     if (rc == SY_OK && made) rc = sync_folder(s->dir_fd, ".", err);
     return rc;
 }

@@ -81,7 +81,9 @@ struct sy__artifacts {
     sy__pit_record_fn record;
     void *record_ud;
 
-    pthread_mutex_t flush_lock; /* one flush at a time; taken before `lock` */
+    pthread_mutex_t flush_lock; /* one flush at a time; taken before the two below */
+    pthread_mutex_t names_lock; /* guards `namers` */
+    int namers;                 /* threads that share the lock of lock_fd, which the last gives back */
 
     pthread_mutex_t lock;     /* guards the rest */
     pthread_cond_t quiet;     /* no notice is outstanding any more */
@@ -143,6 +145,9 @@ void sy__blob_path(const char *hash, sy__encoding how, char out[SY__BLOB_PATH_BY
 /* Makes a temporary file; its number and descriptor. */
 int sy__temp_open(sy__artifacts *s, unsigned *number, int *fd, sy__error *err);
 void sy__temp_remove(sy__artifacts *s, unsigned number);
+/* Syncs a temporary file, gives it the name of its content, and syncs the folder; on failure it is removed. */
+int sy__temp_name_durably(sy__artifacts *s, unsigned number, int fd, const char *hash, sy__encoding how,
+                          sy__error *err);
 /* Opens stored content; SY_EAGAIN when it is not where the row says. */
 int sy__blob_open(sy__artifacts *s, const char *hash, const sy__blob_row *row, int *fd, sy__error *err);
 /* Marks the file as used now and checks its size; SY_ENOTFOUND when it is missing or too short. */
@@ -150,10 +155,11 @@ int sy__blob_touch(sy__artifacts *s, const char *hash, const sy__blob_row *row);
 int sy__write_all(int fd, const void *bytes, size_t size, sy__error *err);
 /* Removes temporary files of hosts that are gone; returns how many. */
 int sy__temp_clean(sy__artifacts *s);
-/* fsyncs artifacts/ab for every set bit of a 256-bit set. */
-int sy__folders_sync(sy__artifacts *s, const bool used[256], sy__error *err);
-int sy__blob_lock(int fd, bool exclusive);
-void sy__blob_unlock(int fd);
+/* Shared: while a file gets its name or is marked as used. Never while `lock` is held. */
+int sy__names_lock(sy__artifacts *s);
+void sy__names_unlock(sy__artifacts *s);
+/* Sets a lock (F_RDLCK, F_WRLCK, F_UNLCK) of an open file description, waiting for others; SY_EIO. */
+int sy__lock_file(int fd, short type);
 int64_t sy__artifacts_now(sy__artifacts *s);
 
 /* ---- artifact.c ---- */

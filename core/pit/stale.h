@@ -11,10 +11,10 @@
 #include "pit/artifact.h"
 
 typedef struct sy__stale_policy {
-    int64_t hot_ms;          /* younger runs are left alone */
-    int64_t archive_ms;      /* older blobs are recompressed */
-    int64_t max_bytes;       /* pressure: above it, the oldest unprotected ones go; 0: no limit */
-    int64_t grace_ms;        /* a blob's file lives this long after its last use; at least an hour */
+    int64_t hot_ms;     /* younger runs are left alone */
+    int64_t archive_ms; /* older blobs are recompressed */
+    int64_t max_bytes;  /* pressure: above it, the oldest unprotected ones go; 0: no limit */
+    int64_t grace_ms;   /* a blob's file lives this long after its last use; at least an hour */
     bool dry_run;
 } sy__stale_policy;
 
