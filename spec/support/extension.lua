@@ -32,7 +32,13 @@ function M.library(dir)
   for _, name in ipairs {"stat", "read", "list", "write", "mkdir", "remove"} do
     bound[name] = function (path, ...) return fs[name](dir .. "/" .. path, ...) end
   end
-  function bound.rename(from, to) return fs.rename(dir .. "/" .. from, dir .. "/" .. to) end
+  for _, name in ipairs {"copy", "move"} do
+    bound[name] = function (from, to) return fs[name](dir .. "/" .. from, dir .. "/" .. to) end
+  end
+  function bound.glob(pattern, options)
+    options.dir = dir
+    return fs.glob(pattern, options)
+  end
   local function run(options)
     options.cwd = dir .. "/" .. (options.cwd or "")
     return process.run(options)

@@ -1,4 +1,4 @@
---- Globs as Lua patterns, matched name by name. Pure.
+--- Braces in globs, which the library leaves to its callers. Pure.
 
 local M = {}
 
@@ -32,39 +32,6 @@ function M.expand(pattern)
     if #done + #open > MAX_ALTERNATIVES then return nil end
   end
   return done
-end
-
-local function name_pattern(glob)
-  local out = glob:gsub("%[[!^]?[^%]]+%]", function (set) return "\1" .. set:sub(2, -2):gsub("^!", "^"):gsub("%%",
-    "%%%%") .. "\2" end)
-  out = out:gsub("[%^%$%(%)%%%.%[%]%+%-]", function (c) return "%" .. c end)
-  out = out:gsub("\1(.-)\2", function (set) return "[" .. set:gsub("%%([%^%-])", "%1") .. "]" end)
-  out = out:gsub("%*+", "[^/]*"):gsub("%?", "[^/]")
-  return "^" .. out .. "$"
-end
-
---- A pattern cut at its slashes: "**" or a Lua pattern a part.
----@param pattern string without braces
----@return table[] parts
-function M.parts(pattern)
-  local parts = {}
-  for piece in pattern:gsub("^%./", ""):gmatch "[^/]+" do
-    if piece == "**" then
-      parts[#parts + 1] = {any = true}
-    else
-      parts[#parts + 1] = {pattern = name_pattern(piece), dot = piece:sub(1, 1) == ".",
-        plain = not piece:find "[%*%?%[]" and piece}
-    end
-  end
-  return parts
-end
-
----@param part table
----@param name string
----@return boolean
-function M.matches(part, name)
-  if name:sub(1, 1) == "." and not part.dot then return false end
-  return name:find(part.pattern) ~= nil
 end
 
 return M

@@ -13,7 +13,7 @@ local MAX_DEPTH = 64
 function M.read(input)
   local stat, message, code = fs.stat(input.path)
   if not stat then return nil, message, code end
-  if stat.type == "directory" then return nil, ("`%s` is a folder"):format(input.path), "invalid_value" end
+  if stat.type == "folder" then return nil, ("`%s` is a folder"):format(input.path), "invalid_value" end
   if stat.size > MAX_READ_BYTES then
     return nil, ("`%s` has %d bytes, more than 15 MiB; give the path to a program instead"):format(input.path,
       stat.size), "invalid_value"
@@ -28,8 +28,6 @@ end
 local function make_parents(path)
   local parent = path:match "^(.*)/[^/]*$"
   if not parent or parent == "" or fs.stat(parent) then return true end
-  local ok, message, code = make_parents(parent)
-  if not ok then return nil, message, code end
   return fs.mkdir(parent)
 end
 
@@ -61,50 +59,21 @@ function M.list(input)
   return {files = list, truncated = cut, summary = ("%d entries"):format(#list)}
 end
 
---- Walks with the parts of a pattern from `at` on; found paths are keys of `found`.
-local function walk(folder, parts, at, found, depth)
-  local part = parts[at]
-  if not part or depth > MAX_DEPTH or found.count >= MAX_FILES then return end
-  if part.any then walk(folder, parts, at + 1, found, depth) end
-  if part.any and not parts[at + 1] then part = {any = true, last = true} end
-  for _, entry in ipairs(fs.list(folder == "" and "." or folder) or {}) do
-    local path = folder == "" and entry.name or folder .. "/" .. entry.name
-    local is_folder = entry.type == "directory"
-    if part.any then
-      local hidden = entry.name:sub(1, 1) == "."
-      if is_folder and not hidden then walk(path, parts, at, found, depth + 1) end
-      if part.last and not is_folder and not hidden then found.add(path) end
-    elseif glob.matches(part, entry.name) then
-      if parts[at + 1] then
-        if is_folder then walk(path, parts, at + 1, found, depth + 1) end
-      elseif not is_folder then
-        found.add(path)
-      end
-    end
-  end
-end
-
-local function collector()
-  local found = {count = 0, seen = {}}
-  function found.add(path)
-    if found.seen[path] or found.count >= MAX_FILES then return end
-    found.seen[path] = true
-    found.count = found.count + 1
-  end
-  return found
-end
-
 function M.glob(input)
   local patterns = glob.expand(input.pattern)
   if not patterns then return nil, "the pattern has too many alternatives", "invalid_value" end
-  local found, list = collector(), {}
-  for _, pattern in ipairs(patterns) do walk("", glob.parts(pattern), 1, found, 1) end
-  for path in pairs(found.seen) do
-    local stat = fs.stat(path)
-    if stat then list[#list + 1] = {path = path, size = stat.size} end
+  local seen, list, cut = {}, {}, false
+  for _, pattern in ipairs(patterns) do
+    local found, message, code = fs.glob(pattern, {stat = true, max = MAX_FILES})
+    if not found then return nil, message, code end
+    cut = cut or #found == MAX_FILES
+    for _, file in ipairs(found) do
+      if not seen[file.path] then list[#list + 1] = {path = file.path, size = file.size} end
+      seen[file.path] = true
+    end
   end
   table.sort(list, by_path)
-  return {files = list, truncated = found.count >= MAX_FILES, summary = ("%d files"):format(#list)}
+  return {files = list, truncated = cut, summary = ("%d files"):format(#list)}
 end
 
 function M.stat(input)
@@ -115,7 +84,7 @@ function M.stat(input)
   end
   return {
     path = input.path, exists = true, type = stat.type, size = stat.size,
-    modified_at = stat.mtime and os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(stat.mtime)) or nil,
+    modified_at = os.date("!%Y-%m-%dT%H:%M:%SZ", stat.mtime_ms // 1000),
   }
 end
 
@@ -123,20 +92,20 @@ end
 local function free(to, overwrite)
   local there = fs.stat(to)
   if not there then return make_parents(to) end
-  if there.type == "directory" then return nil, ("`%s` is a folder"):format(to), "invalid_value" end
+  if there.type == "folder" then return nil, ("`%s` is a folder"):format(to), "invalid_value" end
   if overwrite then return true end
   return nil, ("`%s` exists; say overwrite = true to replace it"):format(to), "invalid_value"
 end
 
 function M.copy(input)
-  local content, message, code = M.read {path = input.from}
-  if not content then return nil, message, code end
+  local stat, message, code = fs.stat(input.from)
+  if not stat then return nil, message, code end
   local ok
   ok, message, code = free(input.to, input.overwrite)
   if not ok then return nil, message, code end
-  ok, message, code = fs.write(input.to, content.content)
+  ok, message, code = fs.copy(input.from, input.to)
   if not ok then return nil, message, code end
-  return {path = input.to, size = content.size}
+  return {path = input.to, size = stat.size}
 end
 
 function M.move(input)
@@ -144,7 +113,7 @@ function M.move(input)
   if not ok then return nil, message, code end
   ok, message, code = free(input.to, input.overwrite)
   if not ok then return nil, message, code end
-  ok, message, code = fs.rename(input.from, input.to)
+  ok, message, code = fs.move(input.from, input.to)
   if not ok then return nil, message, code end
   return {path = input.to}
 end
@@ -152,7 +121,7 @@ end
 --- Removes a path and what is below it; how many, or nil, message, code.
 local function remove_all(path, depth)
   local count, stat = 0, fs.stat(path)
-  if stat and stat.type == "directory" and depth < MAX_DEPTH then
+  if stat and stat.type == "folder" and depth < MAX_DEPTH then
     local entries, message, code = fs.list(path)
     if not entries then return nil, message, code end
     for _, entry in ipairs(entries) do
@@ -172,7 +141,7 @@ function M.remove(input)
   if path == "" or path == "." or path == "/" then return nil, "the project itself is not removed", "invalid_value" end
   local stat, message, code = fs.stat(path)
   if not stat and code == "permission_denied" then return nil, message, code end
-  if stat and stat.type == "directory" and not input.recursive and #(fs.list(path) or {}) > 0 then
+  if stat and stat.type == "folder" and not input.recursive and #(fs.list(path) or {}) > 0 then
     return nil, ("`%s` is a folder that is not empty; say recursive = true"):format(path), "invalid_value"
   end
   local count
