@@ -14,8 +14,9 @@ local text = require "cli.output.text"
 local M = {}
 
 local STEP_MS = 50
-local PARK_MS = 5000
+local PARK_MS = 2000
 
+local FINISHED = { completed = true, failed = true, cancelled = true, waiting = true }
 local ENDED = { completed = true, failed = true, cancelled = true, waiting = true, paused = true }
 
 local function title(ctx, name, run, params)
@@ -66,9 +67,10 @@ end
 --- Steps the host until the run has ended or a signal came.
 ---@param host table
 ---@param run { run: string }
----@param watch? Progress
+---@param watch Progress?
+---@param tell fun(text: string) words for people
 ---@return string? signal
-function M.wait(host, run, watch)
+function M.wait(host, run, watch, tell)
   local subscription = watch and host:on_event("run." .. run.run .. ".>", function(event) watch:event(event) end)
   local signal
   while true do
@@ -76,6 +78,7 @@ function M.wait(host, run, watch)
     if not state or ENDED[state.status] then break end
     signal = term.take_signal()
     if signal then
+      tell("stopping after what runs now; once more: at once")
       park(host, run)
       break
     end
@@ -105,7 +108,7 @@ local function next_step(doc)
     end
     return ("run #%d waits   symphony show %d"):format(n, n)
   end
-  if doc.status == "paused" then return ("run #%d is parked   symphony resume %d"):format(n, n) end
+  if doc.status == "paused" or doc.status == "running" then return ("run #%d is parked   symphony resume %d"):format(n, n) end
   if doc.status == "failed" then
     return ("symphony logs %d --failed   shows why; symphony resume %d --retry TASK   tries again"):format(n, n)
   end
@@ -171,11 +174,12 @@ end
 ---@return Problem?
 function M.run(ctx, host, run, options)
   term.take_signal()
-  local signal = M.wait(host, run, watcher(ctx, host, run, options))
+  local signal = M.wait(host, run, watcher(ctx, host, run, options), function(said) ctx:note(said) end)
   local row, why = select.run(host, run.run)
   if not row then return nil, why end
   local code = M.conclude(ctx, host, row)
-  return signal and code ~= exit.DONE and exit.INTERRUPTED or code
+  if signal and not FINISHED[row.status] then return exit.INTERRUPTED end
+  return code
 end
 
 --- One line about runs whose owner is dead, on stderr: what to type.

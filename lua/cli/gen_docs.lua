@@ -61,8 +61,8 @@ end
 local function add_settings(lines)
   lines[#lines + 1] = "## Settings"
   lines[#lines + 1] = ""
-  lines[#lines + 1] = "A flag wins over the environment, that over the project's `.symphony/config.toml` (where the project is"
-  lines[#lines + 1] = "trusted), that over yours, that over the default. `symphony config get KEY --why` says which it was."
+  lines[#lines + 1] = "A flag wins over the environment, that over the project's `.symphony/config.toml` (where it is"
+  lines[#lines + 1] = "trusted), that over yours, that over the default. `symphony config get KEY --why` says which."
   lines[#lines + 1] = ""
   lines[#lines + 1] = "| key | default | unit | variable | meaning |"
   lines[#lines + 1] = "|---|---|---|---|---|"

@@ -52,7 +52,7 @@ local function one_task(ctx, host, operation, extension, input)
     params = {},
   }
   if not run then return nil, problem.from(failure, code) end
-  follow.wait(host, run)
+  follow.wait(host, run, nil, function(said) ctx:note(said) end)
   return select.run(host, run.run)
 end
 

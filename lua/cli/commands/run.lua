@@ -47,7 +47,7 @@ local function dry_run(ctx, prepared)
 end
 
 --- In the parent: what the child reported.
-local function told(ctx, report)
+local function told(ctx, report, name)
   local value = json.decode(report)
   if type(value) ~= "table" then
     return nil, problem.new("internal", "the background process ended before it had started the run")
@@ -62,7 +62,7 @@ local function told(ctx, report)
   if ctx.json then
     ctx:document(value)
   else
-    ctx:say(("%s  run #%d goes on in the background   symphony show %d"):format(value.melody or "run", value.number,
+    ctx:say(("%s  run #%d goes on in the background   symphony show %d"):format(name, value.number,
       value.number))
   end
   return exit.DONE
@@ -108,7 +108,7 @@ local function run(ctx, words)
   if words.options["dry-run"] then return dry_run(ctx, prepared) end
   if words.options.detach then
     local role, report = require("sy.detach").detach()
-    if role == "parent" then return told(ctx, report) end
+    if role == "parent" then return told(ctx, report, prepared.definition.name) end
     if role == "child" then return in_background(ctx, prepared, bound, report) end
     return nil, problem.new("io_error", report)
   end

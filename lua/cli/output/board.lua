@@ -22,9 +22,13 @@ function M.new(host, run, style)
   local self = setmetatable({ host = host, run = run, style = style, lines = {}, by_key = {} },
     Board)
   for _, task in ipairs(document.ordered(json.decode(row.task_dag), json.decode(row.execution_sequence) or {})) do
-    local line = { key = task.key, state = "pending", text = "" }
+    local line = { key = task.key, state = "pending", text = "", needs = {} }
     self.lines[#self.lines + 1] = line
     self.by_key[task.key] = line
+  end
+  for _, edge in ipairs(json.decode(row.task_dag).edges or {}) do
+    local after = self.by_key[edge[2]]
+    if after and edge[3] == "hard" then after.needs[#after.needs + 1] = edge[1] end
   end
   self.key_width = 0
   for _, line in ipairs(self.lines) do self.key_width = math.max(self.key_width, #line.key) end
@@ -73,8 +77,18 @@ local function finished_state(row)
   return "ok"
 end
 
-function Board:finished_text(row)
-  if row.outcome == "skipped" then return "skipped: " .. error_text(row, "its condition does not hold") end
+--- Why a task was skipped: what it needs has no value, else its condition does not hold.
+function Board:skip_reason(line)
+  for _, key in ipairs(line.needs) do
+    local state = self.by_key[key] and self.by_key[key].state
+    if state == "fail" then return ("`%s` failed"):format(key) end
+    if state == "skip" then return ("`%s` was skipped"):format(key) end
+  end
+  return "its condition does not hold"
+end
+
+function Board:finished_text(line, row)
+  if row.outcome == "skipped" then return "skipped: " .. error_text(row, self:skip_reason(line)) end
   if row.task_status == "failed" then return error_text(row, row.outcome or "failed") end
   local output = output_of(self.host, row)
   local said = type(output) == "table" and type(output.summary) == "string" and output.summary or ""
@@ -90,7 +104,7 @@ function Board:update_line(line, row)
   if row.task_status == "completed" or row.task_status == "failed" then
     line.done = true
     line.state = finished_state(row)
-    line.text = self:finished_text(row)
+    line.text = self:finished_text(line, row)
     if counts and line.state == "ok" then
       if line.text == "" then line.text = children_text(counts) end
       if counts.failed + counts.skipped > 0 then line.state = "warn" end
@@ -104,17 +118,28 @@ function Board:update_line(line, row)
 end
 
 --- Reads what has been committed since.
----@return table[] ended lines that have ended since the last call, in order
 function Board:refresh()
-  local ended = {}
-  for _, row in ipairs(self.host:query(ROWS, { self.run })) do
-    local line = self.by_key[row.key]
-    if line and not line.done then
-      self:update_line(line, row)
-      if line.done then ended[#ended + 1] = line end
+  local rows = {}
+  for _, row in ipairs(self.host:query(ROWS, { self.run })) do rows[row.key] = row end
+  for _, line in ipairs(self.lines) do
+    if rows[line.key] and not line.done then self:update_line(line, rows[line.key]) end
+  end
+end
+
+--- Lines that have ended and were not given yet, in the order of the melody: one waits for those before it.
+---@param all? boolean do not wait
+---@return table[]
+function Board:take(all)
+  local taken = {}
+  for _, line in ipairs(self.lines) do
+    if line.done and not line.taken then
+      line.taken = true
+      taken[#taken + 1] = line
+    elseif not line.done and not all then
+      break
     end
   end
-  return ended
+  return taken
 end
 
 --- Takes an event of the run: progress has no row.

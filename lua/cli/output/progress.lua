@@ -81,7 +81,8 @@ function Progress:tick()
     if self.dirty then self.board:refresh() end
     self:draw()
   elseif self.dirty and now >= self.next_frame then
-    for _, line in ipairs(self.board:refresh()) do self.write(self.board:render(line) .. "\n") end
+    self.board:refresh()
+    for _, line in ipairs(self.board:take()) do self.write(self.board:render(line) .. "\n") end
   end
   self.dirty = false
   self.next_frame = now + FRAME_MS
@@ -89,12 +90,11 @@ end
 
 --- The last picture, which stays: all tasks, without the bar.
 function Progress:finish()
-  local ended = self.board:refresh()
-  if self.live then
-    self:erase()
-    ended = self.board.lines
+  self.board:refresh()
+  if self.live then self:erase() end
+  for _, line in ipairs(self.live and self.board.lines or self.board:take(true)) do
+    self.write(self.board:render(line) .. "\n")
   end
-  for _, line in ipairs(ended) do self.write(self.board:render(line) .. "\n") end
 end
 
 return M
