@@ -135,7 +135,6 @@ CREATE TABLE melody (
     conductor_id TEXT NOT NULL REFERENCES conductor (id),
     project_id TEXT NOT NULL REFERENCES project (id),
     name TEXT NOT NULL,
-    definition TEXT NOT NULL CHECK (json_valid(definition)),
     creation_source TEXT NOT NULL CHECK (creation_source IN ('user_created', 'conductor_generated')),
     execution_history TEXT NOT NULL DEFAULT '{"runs":[],"totals":{"completed":0,"failed":0,"cancelled":0}}'
         CHECK (json_valid(execution_history)), -- the last 100 runs and totals
@@ -144,16 +143,17 @@ CREATE TABLE melody (
     source TEXT, -- the file it was read from
     updated_at TEXT NOT NULL,
     removed_at TEXT,
+    definition TEXT NOT NULL CHECK (json_valid(definition)), -- last, and no WITHOUT ROWID: it may be large
     UNIQUE (project_id, name)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE melody_version (
     melody_id TEXT NOT NULL REFERENCES melody (id),
     hash TEXT NOT NULL,
-    definition TEXT NOT NULL CHECK (json_valid(definition)),
     created_at TEXT NOT NULL,
+    definition TEXT NOT NULL CHECK (json_valid(definition)),
     PRIMARY KEY (melody_id, hash)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE motif (
     extension_id TEXT NOT NULL PRIMARY KEY,
@@ -193,8 +193,6 @@ CREATE TABLE pipeline_orchestration (
     id TEXT NOT NULL PRIMARY KEY,
     conductor_id TEXT NOT NULL REFERENCES conductor (id),
     melody_id TEXT REFERENCES melody (id), -- NULL: one operation, called by itself
-    task_dag TEXT NOT NULL CHECK (json_valid(task_dag)),
-    execution_sequence TEXT NOT NULL CHECK (json_valid(execution_sequence)),
     orchestration_type TEXT NOT NULL CHECK (orchestration_type IN ('maestro_rl', 'manual')),
     project_id TEXT NOT NULL REFERENCES project (id),
     number INTEGER NOT NULL CHECK (number > 0), -- within the project: what people say
@@ -208,19 +206,21 @@ CREATE TABLE pipeline_orchestration (
     parent_task_id TEXT REFERENCES task (id), -- a run that a task started
     forked_from TEXT REFERENCES pipeline_orchestration (id),
     prompt_id TEXT REFERENCES prompt (id),
-    params TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(params)),
-    options TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(options)), -- budget, parallel, cache, …
-    outputs TEXT CHECK (outputs IS NULL OR json_valid(outputs)),
-    error TEXT CHECK (error IS NULL OR json_valid(error)),
     cost_usd REAL NOT NULL DEFAULT 0,
     cost_tokens INTEGER NOT NULL DEFAULT 0,
     cost_ms INTEGER NOT NULL DEFAULT 0,
     created_at TEXT NOT NULL,
     started_at TEXT,
     completed_at TEXT,
+    error TEXT CHECK (error IS NULL OR json_valid(error)),
+    params TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(params)),
+    options TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(options)), -- budget, parallel, cache, …
+    outputs TEXT CHECK (outputs IS NULL OR json_valid(outputs)),
+    execution_sequence TEXT NOT NULL CHECK (json_valid(execution_sequence)),
+    task_dag TEXT NOT NULL CHECK (json_valid(task_dag)),
     UNIQUE (project_id, number),
     FOREIGN KEY (melody_id, melody_hash) REFERENCES melody_version (melody_id, hash)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE pit_operation (
     id TEXT NOT NULL PRIMARY KEY,
