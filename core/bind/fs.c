@@ -3,7 +3,7 @@
  *
  *     read(path[, {max = bytes}]) → bytes       write(path, bytes[, {sync = false, mode = 420}]) → true
  *     append(path, bytes) → true                copy(from, to) → true           move(from, to) → true
- *     list(path) → {{name=, type=}, …}          stat(path) → {type=, size=, mode=, mtime_ms=, mtime_ns=}
+ *     list(path) → {{name=, type=}, …}          stat(path) → {type=, size=, mode=, mtime=, mtime_ms=, mtime_ns=}
  *     exists(path) → boolean                    mkdir(path) → true, with its parents
  *     remove(path) → true: a file, a link or an empty folder
  *     glob(pattern[, options]), walk(path[, options]): fs_walk.c
@@ -415,9 +415,9 @@ static int
 open_fs(lua_State *L, bool isolated)
 {
     static const luaL_Reg functions[] = {
-        {"append", l_append},  {"copy", l_copy},   {"exists", l_exists}, {"glob", sy__fs_glob}, {"list", l_list},
-        {"mkdir", l_mkdir},    {"move", l_move},   {"read", l_read},     {"remove", l_remove},  {"stat", l_stat},
-        {"walk", sy__fs_walk}, {"write", l_write}, {NULL, NULL},
+        {"append", l_append}, {"copy", l_copy},      {"exists", l_exists}, {"glob", sy__fs_glob}, {"list", l_list},
+        {"mkdir", l_mkdir},   {"move", l_move},      {"read", l_read},     {"remove", l_remove},  {"rename", l_move},
+        {"stat", l_stat},     {"walk", sy__fs_walk}, {"write", l_write},   {NULL, NULL},
     };
     sy__lib(L, functions, isolated);
     return 1;

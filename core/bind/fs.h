@@ -30,7 +30,7 @@ const char *sy__fs_kind_name(char kind);
 int sy__fs_read_folder(int fd, sy__buf *to, sy__error *err);
 /* Fails with strerror: returns how many results. */
 int sy__fs_fail(lua_State *L, int errnum, const char *what, const char *path);
-/* Pushes {type, size, mode, mtime_ms, mtime_ns}, and for trusted Lua {uid, gid, ino, dev}. */
+/* Pushes {type, size, mode, mtime (seconds), mtime_ms, mtime_ns}, and for trusted Lua {uid, gid, ino, dev}. */
 void sy__fs_push_stat(lua_State *L, const struct stat *st);
 
 /* Records of a kind, a path and a NUL, sorted by path; `count` of them. Pushes their array; raises for memory. */

@@ -85,7 +85,7 @@ sy__fs_kind(mode_t mode)
 const char *
 sy__fs_kind_name(char kind)
 {
-    return kind == 'f' ? "file" : kind == 'd' ? "folder" : kind == 'l' ? "link" : "other";
+    return kind == 'f' ? "file" : kind == 'd' ? "directory" : kind == 'l' ? "link" : "other";
 }
 
 static char
@@ -167,6 +167,8 @@ sy__fs_push_stat(lua_State *L, const struct stat *st)
     lua_setfield(L, -2, "type");
     set_integer(L, "size", st->st_size);
     set_integer(L, "mode", st->st_mode & 07777);
+    lua_pushnumber(L, (lua_Number)ns / 1e9);
+    lua_setfield(L, -2, "mtime");
     set_integer(L, "mtime_ms", ns / 1000000);
     set_integer(L, "mtime_ns", ns);
     if (sy__lib_isolated(L)) return;
