@@ -153,7 +153,8 @@ m:task("b", "x.y", { a = { diff.files[1].path, { deep = melody.soft(diff.patch, 
 
   it("reads templates from the melody with a dot and with a colon", function()
     local loaded = help.body(DIFF .. [[
-m:task("b", "x.y", { a = m.text"{{x}} {diff.files[2].path}!", b = m:text"{params.base}", c = m.text"plain", d = m.text"" })]])
+m:task("b", "x.y", { a = m.text"{{x}} {diff.files[2].path}!", b = m:text"{params.base}", c = m.text"plain",
+                     d = m.text"" })]])
     assert.same({
       a = { ["$text"] = { "{x} ", { ["$ref"] = { "diff", "files", 2, "path" } }, "!" } },
       b = { ["$text"] = { { ["$param"] = { "base" } } } }, c = { ["$text"] = { "plain" } }, d = { ["$text"] = {} },

@@ -154,20 +154,26 @@ describe("inputs", function()
   end)
 
   it("are checked wholly where they are literal", function()
-    is(help.only 'm:task("a", "file.read", { path = 5 })', "type_mismatch", 3, "input `path` of file.read: it must be a string")
+    is(help.only 'm:task("a", "file.read", { path = 5 })',
+       "type_mismatch", 3, "input `path` of file.read: it must be a string")
     is(help.only 'm:task("a", "process.run", { argv = {} })', "type_mismatch", 3, "fewer than 1 items")
     is(help.only 'm:task("a", "process.run", { argv = { "a", 5 } })', "type_mismatch", 3, "input `argv[2]`")
-    is(help.only 'm:task("a", "search.grep", { pattern = "x", paths = { 5 } })', "type_mismatch", 3, "must be a string or an object")
+    is(help.only 'm:task("a", "search.grep", { pattern = "x", paths = { 5 } })',
+       "type_mismatch", 3, "must be a string or an object")
   end)
 
   it("are compared by schema where they are references", function()
-    is(only 'm:task("b", "file.read", { path = diff.files })', "type_mismatch", 4, "an array where a string is expected")
-    is(only 'm:task("b", "process.run", { argv = diff.files })', "type_mismatch", 4, "items that are an object where a string")
+    is(only 'm:task("b", "file.read", { path = diff.files })',
+       "type_mismatch", 4, "an array where a string is expected")
+    is(only 'm:task("b", "process.run", { argv = diff.files })',
+       "type_mismatch", 4, "items that are an object where a string")
     is(only 'm:task("b", "process.run", { argv = { diff.files } })', "type_mismatch", 4, "input `argv[1]`")
   end)
 
   it("are compared with the declared types of parameters", function()
-    local p = help.only 'local n = m:param("n", { type = "integer", default = 1 })\nm:task("a", "file.read", { path = n })'
+    local p = help.only [[
+local n = m:param("n", { type = "integer", default = 1 })
+m:task("a", "file.read", { path = n })]]
     is(p, "type_mismatch", 4, "an integer where a string is expected")
   end)
 
@@ -177,20 +183,25 @@ describe("inputs", function()
   end)
 
   it("of fallbacks are checked: the same input, or their own", function()
-    is(help.only 'm:task("a", "git.diff", {}, { fallback = "file.read" })', "missing_param", 3, "needs the input `path`")
+    is(help.only 'm:task("a", "git.diff", {}, { fallback = "file.read" })',
+       "missing_param", 3, "needs the input `path`")
   end)
 
   it("of fallbacks of their own are checked", function()
-    is(help.only 'm:task("a", "git.diff", {}, { fallback = { { "file.read", { path = 5 } } } })', "type_mismatch", 3, "must be a string")
+    is(help.only 'm:task("a", "git.diff", {}, { fallback = { { "file.read", { path = 5 } } } })',
+       "type_mismatch", 3, "must be a string")
     assert.same({}, help.check 'm:task("a", "git.diff", {}, { fallback = { { "file.read", { path = "x" } } } })')
   end)
 end)
 
 describe("each", function()
   it("needs a list", function()
-    is(only 'm:each("c", diff.patch, "lint.check", function(f) return f end)', "type_mismatch", 4, "the list of each is a string")
-    is(help.only 'm:each("c", { a = 1 }, "lint.check", function(f) return f end)', "type_mismatch", 3, "an object where an array")
-    is(help.only 'm:each("c", m.text"x", "lint.check", function(f) return f end)', "type_mismatch", 3, "a string where an array")
+    is(only 'm:each("c", diff.patch, "lint.check", function(f) return f end)',
+       "type_mismatch", 4, "the list of each is a string")
+    is(help.only 'm:each("c", { a = 1 }, "lint.check", function(f) return f end)',
+       "type_mismatch", 3, "an object where an array")
+    is(help.only 'm:each("c", m.text"x", "lint.check", function(f) return f end)',
+       "type_mismatch", 3, "a string where an array")
     is(help.only 'local p = m:param("p", { type = "string" })\nm:each("c", p, "lint.check", function(f) return f end)',
        "type_mismatch", 4, "a string where an array")
   end)
@@ -209,13 +220,17 @@ m:each("e", p, "file.read")]], "type_mismatch", 7, "the list of each is a string
 
   it("takes an empty list and a list of unknown type", function()
     assert.same({}, help.check 'm:each("c", {}, "lint.check")')
-    assert.same({}, help.check 'local a = m:task("a", "report.write", { title = "x" })\nm:each("c", a.html, "lint.check")')
+    assert.same({}, help.check [[
+local a = m:task("a", "report.write", { title = "x" })
+m:each("c", a.html, "lint.check")]])
   end)
 end)
 
 describe("parameters", function()
   it("need a default of their type", function()
-    local problems = help.check 'local p = m:param("p", { type = "integer", default = "x" })\nm:task("a", "loose.op", { known = p })'
+    local problems = help.check [[
+local p = m:param("p", { type = "integer", default = "x" })
+m:task("a", "loose.op", { known = p })]]
     is(problems[1], "type_mismatch", 3, "the default of parameter `p`: it must be an integer, it is a string")
   end)
 
@@ -264,7 +279,8 @@ describe("conditions and functions", function()
 end)
 
 describe("a handle that is tested", function()
-  local tests = { "if diff.files then end", "while not diff do break end", "local x = diff and 1", "local x = diff.files or {}",
+  local tests = { "if diff.files then end", "while not diff do break end", "local x = diff and 1",
+                  "local x = diff.files or {}",
                   "local x = diff.a == 1", "local x = 1 ~= diff.a[1].b", "if x then elseif diff then end" }
   for _, test in ipairs(tests) do
     it("is warned about: " .. test, function()

@@ -57,7 +57,8 @@ describe("the shape of a definition", function()
   end
 
   it("names two tasks of one key", function()
-    local p = refused(minimal { tasks = { { key = "a", operation = "x.y" }, { key = "a", operation = "x.y", line = 7 } } })
+    local two = { { key = "a", operation = "x.y" }, { key = "a", operation = "x.y", line = 7 } }
+    local p = refused(minimal { tasks = two })
     assert.equal("two tasks have the key `a`", p.message)
     assert.equal(7, p.where.line)
   end)
@@ -146,7 +147,8 @@ describe("a function", function()
     local definition = definition_of.normalise(minimal { tasks = {
       { key = "a", operation = "x.y" }, { key = "b", operation = "x.y" }, { key = "path", operation = "x.y" },
       { key = "c", operation = "x.y", options = { when = [[#a.b > 0 and tasks["b"] and x.path and "path"]] } },
-      { key = "d", operation = "x.y", verb = "each", list = {}, fn = "function(a) local b = 1 return { path = a.b + b } end" },
+      { key = "d", operation = "x.y", verb = "each", list = {},
+        fn = "function(a) local b = 1 return { path = a.b + b } end" },
     } })
     assert.same({ "a", "b" }, definition.tasks[4].options.when.uses)
     assert.is_nil(definition.tasks[5].fn.uses)
@@ -171,7 +173,8 @@ describe("JSON", function()
     assert.equal(definition_of.hash(loaded.definition), definition_of.hash(back))
     assert.equal(21, #back.tasks)
     assert.equal(9007199254740993, back.tasks[3].fn.captures.limit)
-    assert.same({ limit = 9007199254740993, list = { 1, 2, 3 }, map = { a = 1, b = "two" } }, back.tasks[19].fn.captures)
+    local captures = { limit = 9007199254740993, list = { 1, 2, 3 }, map = { a = 1, b = "two" } }
+    assert.same(captures, back.tasks[19].fn.captures)
     for i = 2, 21 do assert(load("return " .. back.tasks[i].fn.lua), back.tasks[i].key) end
   end)
 
@@ -204,7 +207,9 @@ end)
 describe("resolving", function()
   it("writes the chosen extension of operations and fallbacks", function()
     local definition = definition_of.normalise(with_task { options = { fallback = { "z.w" } } })
-    definition_of.resolve(definition, function(name) return name == "x.y" and { extension = "acme/x" } or { extension = "z2" } end)
+    definition_of.resolve(definition, function(name)
+      return name == "x.y" and { extension = "acme/x" } or { extension = "z2" }
+    end)
     assert.equal("acme/x", definition.tasks[1].extension)
     assert.equal("z2", definition.tasks[1].options.fallback[1].extension)
   end)

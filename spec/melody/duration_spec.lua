@@ -1,4 +1,3 @@
-dofile((os.getenv "SYMPHONY_ROOT" or ".") .. "/spec/melody/help.lua")
 local duration = require "melody.duration"
 
 describe("duration.parse", function()

@@ -1,9 +1,8 @@
 --- What the specs of this folder share: loading and checking melodies against the shapes of the bundled operations.
-local root = os.getenv "SYMPHONY_ROOT" or "."
-dofile(root .. "/spec/melody/shim.lua")
-
 local check = require "melody.check"
 local load_melody = require "melody.load"
+
+local root = os.getenv "SYMPHONY_ROOT" or "."
 
 local M = { root = root, fixtures = root .. "/spec/fixtures/melodies/" }
 

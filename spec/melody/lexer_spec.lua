@@ -1,4 +1,3 @@
-dofile((os.getenv "SYMPHONY_ROOT" or ".") .. "/spec/melody/help.lua")
 local lexer = require "melody.lexer"
 
 local function texts(source)

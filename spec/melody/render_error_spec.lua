@@ -36,7 +36,8 @@ error[cycle]: tasks wait for each other in a circle: a → b → c → a
     assert.equal("error[not_found]: nothing", render.render(problem.new("not_found", "nothing")))
     assert.equal("error[not_found]: nothing", render.render { code = "not_found", message = "nothing" })
     assert.equal("warning[x]: y\n  did you mean `z`?\n  do",
-                 render.render(problem.new("x", "y", { severity = "warning", note = "did you mean `z`?", hint = "do" })))
+                 render.render(problem.new("x", "y",
+                                           { severity = "warning", note = "did you mean `z`?", hint = "do" })))
     assert.equal("error[x]: y\n  task a", render.render(problem.new("x", "y", { task = "a" })))
     assert.equal("error[x]: y\n  f.lua:3", render.render(problem.new("x", "y", { file = "f.lua", line = 3 })))
   end)

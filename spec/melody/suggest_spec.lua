@@ -1,4 +1,3 @@
-dofile((os.getenv "SYMPHONY_ROOT" or ".") .. "/spec/melody/help.lua")
 local suggest = require "melody.suggest"
 
 describe("suggest.nearest", function()
