@@ -88,7 +88,7 @@ check_connection(sqlite3 *conn, const char *file, const sy__schema_set *set, abo
 static int
 open_current(sqlite3 **out, const char *file, const sy__schema_set *set, sy__error *err)
 {
-    about a;
+    about a = {0, 0};
     sqlite3 *conn = NULL;
     *out = NULL;
     int code = check_header(file, set, &a, err);
@@ -155,7 +155,7 @@ apply(sqlite3 *conn, int n, const sy__schema_set *set, sy__error *err)
 static int
 apply_all(sqlite3 *conn, const char *file, const sy__schema_set *set, sy__error *err)
 {
-    about a;
+    about a = {0, 0};
     int code = check_connection(conn, file, set, &a, err);
     if (code == SY_OK && a.version > 0 && a.version < set->count) code = back_up(conn, a.version, set, err);
     for (int n = (int)a.version + 1; n <= set->count && code == SY_OK; n++) code = apply(conn, n, set, err);
@@ -167,7 +167,7 @@ static int
 make_current(const char *file, const sy__schema_set *set, sy__error *err)
 {
     sqlite3 *conn = NULL;
-    about a;
+    about a = {0, 0};
     int code = check_header(file, set, &a, err);
     if (code) return code;
     code = sy__sql_open(&conn, file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);

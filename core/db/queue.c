@@ -278,7 +278,8 @@ static void
 copy_params(sy__param *to, const sy__param *params, int count)
 {
     char *bytes = (char *)(to + count);
-    if (count > 0) memcpy(to, params, (size_t)count * sizeof *params);
+    if (count == 0) return;
+    memcpy(to, params, (size_t)count * sizeof *params);
     for (int i = 0; i < count; i++) {
         if (!has_bytes(&to[i])) continue;
         if (to[i].len) memcpy(bytes, to[i].p, to[i].len);
@@ -308,7 +309,7 @@ static int
 fill(sy__queue *q, sy__change *c, int statement, const sy__param *params, int count)
 {
     size_t room = room_for(params, count);
-    if (room > c->room) {
+    if (room > c->room || !c->params) {
         sy__param *to = sy__group_bytes(q->open, q->alloc, room);
         if (!to) return SY_ENOMEM;
         c->params = to;

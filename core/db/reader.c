@@ -82,10 +82,10 @@ sy__db_data_version(sy__db *db)
 
 /* ---- replay ---- */
 
-static int
+static int64_t
 digits(const char *s, int count)
 {
-    int n = 0;
+    int64_t n = 0;
     for (int i = 0; i < count; i++) n = n * 10 + (s[i] - '0');
     return n;
 }
