@@ -87,7 +87,7 @@ local function find_text(tokens, first, last, text)
   if inside then return inside[1], inside[2] end
 end
 
---- Start of the excerpt, the caret and its length, as bytes of the source.
+--- Start of the excerpt (nil: of its line), the caret, its length, as bytes of the source; the last token.
 local function locate(tokens, first, last, target)
   local name, from, to = nil, first, last
   local path = target.path or target.option and { target.option }
@@ -97,28 +97,27 @@ local function locate(tokens, first, last, target)
   if needle then
     local pos, length = find_text(tokens, from, to, needle)
     if not pos and name and tokens[name].text == needle then pos, length = tokens[name].pos, #needle end
-    if pos then return name and start or pos, pos, length, to end
+    if pos then return { start = name and start, caret = pos, length = length, to = to } end
   end
   if not path or not name and path[1] ~= "list" then return nil end
   local caret = target.option and name or from
   local stop = target.option and tokens[caret].stop or tokens[to].stop
-  return start, tokens[caret].pos, stop - tokens[caret].pos + 1, to
+  return { start = name and start, caret = tokens[caret].pos, length = stop - tokens[caret].pos + 1, to = to }
 end
 
---- The excerpt starts at a field's name, and ends with its value or its line.
+--- The excerpt starts at a field's name and ends with its value; else it is the whole line. It never spans lines.
 local function excerpt(p, source, tokens, range)
-  local start, caret, length, to = table.unpack(range)
-  local line, column = lexer.line_at(source, caret)
-  local line_start = caret - column + 1
-  local indent = #line:match("^%s*")
-  local from = math.max(start, line_start + indent)
-  if start == caret then from = line_start + indent end
-  local stop = math.min(tokens[to].stop, line_start + #line - 1)
-  if start == caret then stop = line_start + #line - 1 end
-  p.source_line = source:sub(from, math.max(stop, caret))
-  p.col = caret - from + 1
-  p.length = math.max(1, math.min(length, from + #p.source_line - caret))
-  local _, lines = source:sub(1, caret - 1):gsub("\n", "")
+  local line, column = lexer.line_at(source, range.caret)
+  local first = range.caret - column + 1
+  local last = first + #line - 1
+  local from, stop = first + #line:match("^%s*"), last
+  if range.start then
+    from, stop = math.max(range.start, from), math.min(tokens[range.to].stop, last)
+  end
+  p.source_line = source:sub(from, stop)
+  p.col = range.caret - from + 1
+  p.length = math.max(1, math.min(range.length, from + #p.source_line - range.caret))
+  local _, lines = source:sub(1, range.caret - 1):gsub("\n", "")
   p.where.line = lines + 1
 end
 
@@ -144,8 +143,8 @@ function M.fill(p, definition, sources)
   local tokens = p.target and p.where.task and tokens_of(sources, file)
   local first, last
   if tokens then first, last = call_range(tokens, p.where.task, p.where.line) end
-  local range = first and table.pack(locate(tokens, first, last, p.target))
-  if range and range[1] then
+  local range = first and locate(tokens, first, last, p.target)
+  if range then
     excerpt(p, source, tokens, range)
   else
     whole_line(p, source)
