@@ -36,5 +36,6 @@ local report = review:task("report", "report.write", {
 
 review:output("report", report)
 review:output("note", diff.note)
+review:output("highlights", report.highlights)
 
 return review

@@ -13,7 +13,7 @@ local MAX_DEPTH = 64
 function M.read(input)
   local stat, message, code = fs.stat(input.path)
   if not stat then return nil, message, code end
-  if stat.type == "folder" then return nil, ("`%s` is a folder"):format(input.path), "invalid_value" end
+  if stat.type == "directory" then return nil, ("`%s` is a folder"):format(input.path), "invalid_value" end
   if stat.size > MAX_READ_BYTES then
     return nil, ("`%s` has %d bytes, more than 15 MiB; give the path to a program instead"):format(input.path,
       stat.size), "invalid_value"
@@ -92,7 +92,7 @@ end
 local function free(to, overwrite)
   local there = fs.stat(to)
   if not there then return make_parents(to) end
-  if there.type == "folder" then return nil, ("`%s` is a folder"):format(to), "invalid_value" end
+  if there.type == "directory" then return nil, ("`%s` is a folder"):format(to), "invalid_value" end
   if overwrite then return true end
   return nil, ("`%s` exists; say overwrite = true to replace it"):format(to), "invalid_value"
 end
@@ -121,7 +121,7 @@ end
 --- Removes a path and what is below it; how many, or nil, message, code.
 local function remove_all(path, depth)
   local count, stat = 0, fs.stat(path)
-  if stat and stat.type == "folder" and depth < MAX_DEPTH then
+  if stat and stat.type == "directory" and depth < MAX_DEPTH then
     local entries, message, code = fs.list(path)
     if not entries then return nil, message, code end
     for _, entry in ipairs(entries) do
@@ -141,7 +141,7 @@ function M.remove(input)
   if path == "" or path == "." or path == "/" then return nil, "the project itself is not removed", "invalid_value" end
   local stat, message, code = fs.stat(path)
   if not stat and code == "permission_denied" then return nil, message, code end
-  if stat and stat.type == "folder" and not input.recursive and #(fs.list(path) or {}) > 0 then
+  if stat and stat.type == "directory" and not input.recursive and #(fs.list(path) or {}) > 0 then
     return nil, ("`%s` is a folder that is not empty; say recursive = true"):format(path), "invalid_value"
   end
   local count

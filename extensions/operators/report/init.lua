@@ -26,7 +26,7 @@ function M.write(input, ctx)
       media_type = "text/markdown"}),
     html = ctx.artifact("documentation", html.render(m), {name = "report.html", title = name,
       media_type = "text/html"}),
-    summary = summarise(m),
+    highlights = model.highlights(m), summary = summarise(m),
   }
 end
 

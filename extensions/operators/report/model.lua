@@ -3,6 +3,7 @@
 
 local M = {}
 
+local MAX_HIGHLIGHTS = 20
 local MAX_ROWS = 500 -- of each table; the count says how many there are
 
 local KINDS = {secret = 1, conflict = 2, debug = 3, todo = 4, match = 5}
@@ -41,7 +42,8 @@ local function read_marks(value)
       local kind = KINDS[mark.kind] and mark.kind or "match"
       counts[kind] = (counts[kind] or 0) + 1
       list[#list + 1] = {
-        path = mark.path, line = tonumber(mark.line) or 0, kind = kind, rank = KINDS[kind], text = text(mark.text)
+        path = mark.path, line = tonumber(mark.line) or 0, kind = kind, rank = KINDS[kind], text = text(mark.message)
+          or text(mark.text)
           or "",
         excerpt = text(mark.excerpt),
       }
@@ -130,6 +132,26 @@ function M.read(input)
   m.files, m.marks, m.checks.findings = cut(m.files), cut(m.marks), cut(m.checks.findings)
   m.max_rows = MAX_ROWS
   return m
+end
+
+--- What is worth a line on a terminal, gravest first: marks, then lint errors and warnings in lines that changed.
+---@param m table
+---@return {path: string, line: integer, message: string}[]
+function M.highlights(m)
+  local list = {}
+  local function take(items, least, most)
+    for _, item in ipairs(items) do
+      if item.rank >= least and item.rank <= most and #list < MAX_HIGHLIGHTS then
+        local said = item.tool and ("%s (%s)"):format(item.text, item.tool) or item.text
+        list[#list + 1] = {path = item.path, line = math.tointeger(item.line) or 0, message = said}
+      end
+    end
+  end
+  take(m.marks, KINDS.secret, KINDS.conflict)
+  take(m.checks.findings, SEVERITIES.error, SEVERITIES.error)
+  take(m.marks, KINDS.debug, KINDS.todo)
+  take(m.checks.findings, SEVERITIES.warning, SEVERITIES.warning)
+  return list
 end
 
 --- What a reader wants to know first, gravest first: {level, text} each.

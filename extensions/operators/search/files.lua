@@ -43,7 +43,7 @@ local function walk(folder, depth, list)
     if entry.type == "file" then
       if #list == MAX_FILES then return true end
       list[#list + 1] = path
-    elseif entry.type == "folder" and not IGNORED[entry.name] and depth < MAX_DEPTH then
+    elseif entry.type == "directory" and not IGNORED[entry.name] and depth < MAX_DEPTH then
       if walk(path, depth + 1, list) then return true end
     end
   end
@@ -54,7 +54,7 @@ local function from_walk(paths)
   local list, cut = {}, false
   for _, path in ipairs(#paths > 0 and paths or {"."}) do
     local stat = fs.stat(path)
-    if stat and stat.type == "folder" then cut = walk(path, 1, list) or cut end
+    if stat and stat.type == "directory" then cut = walk(path, 1, list) or cut end
     if stat and stat.type == "file" then list[#list + 1] = path end
   end
   return list, cut
@@ -72,7 +72,7 @@ function M.select(paths)
       local stat = fs.stat(path)
       if stat and stat.type == "file" then out[#out + 1] = {path = path, ranges = type(item) == "table"
         and item.ranges or nil} end
-      if stat and stat.type == "folder" then folders[#folders + 1] = path end
+      if stat and stat.type == "directory" then folders[#folders + 1] = path end
     end
   end
   if not paths or #folders > 0 then

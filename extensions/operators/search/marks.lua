@@ -209,7 +209,8 @@ function M.scan(path, content, ranges, list, max)
       if column then
         if #list >= max then return false end
         list[#list + 1] = {
-          path = path, line = number, column = column, kind = kind, text = text, excerpt = trimmed(M.masked(line), 160),
+          path = path, line = number, column = column, kind = kind, message = text, excerpt = trimmed(M.masked(line),
+            160),
         }
       end
     end

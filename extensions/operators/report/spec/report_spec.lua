@@ -61,6 +61,21 @@ describe("a report", function ()
     assert.same({"1 likely secret", "1 TODO"}, {model.verdicts(m)[1].text, model.verdicts(m)[2].text})
   end)
 
+  it("picks what is worth a line on a terminal", function ()
+    local m = model.read {
+      title = "t", marks = {{path = "a", line = 1, kind = "todo", message = "TODO x"},
+                            {path = "z", line = 2, kind = "secret", message = "s"}},
+      checks = {{findings = {
+        {path = "b", line = 3, tool = "cc", message = "bad", severity = "error", new = true},
+        {path = "b", line = 4, tool = "cc", message = "old", severity = "error", new = false},
+        {path = "b", line = 5, tool = "cc", message = "style", severity = "note", new = true},
+      }}},
+    }
+    local lines = {}
+    for i, h in ipairs(model.highlights(m)) do lines[i] = ("%s:%d %s"):format(h.path, h.line, h.message) end
+    assert.same({"z:2 s", "b:3 bad (cc)", "a:1 TODO x"}, lines)
+  end)
+
   it("is two artifacts and a line", function ()
     local ctx = extension.ctx()
     local out = load "init".write({title = "Review of x", marks = {}}, ctx)
