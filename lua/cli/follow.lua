@@ -108,7 +108,9 @@ local function next_step(doc)
     end
     return ("run #%d waits   symphony show %d"):format(n, n)
   end
-  if doc.status == "paused" or doc.status == "running" then return ("run #%d is parked   symphony resume %d"):format(n, n) end
+  if doc.status == "paused" or doc.status == "running" then
+    return ("run #%d is parked   symphony resume %d"):format(n, n)
+  end
   if doc.status == "failed" then
     return ("symphony logs %d --failed   shows why; symphony resume %d --retry TASK   tries again"):format(n, n)
   end
@@ -174,7 +176,8 @@ end
 ---@return Problem?
 function M.run(ctx, host, run, options)
   term.take_signal()
-  local signal = M.wait(host, run, watcher(ctx, host, run, options), function(said) ctx:note(said) end)
+  local signal = M.wait(host, run, watcher(ctx, host, run, options),
+    function(said) ctx:note(said) end)
   local row, why = select.run(host, run.run)
   if not row then return nil, why end
   local code = M.conclude(ctx, host, row)

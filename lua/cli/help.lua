@@ -10,6 +10,8 @@ local text = require "cli.output.text"
 
 local M = {}
 
+local MOST_COLUMNS = 100
+
 local function option_label(option)
   local label = "--" .. option.name .. (option.argument and " " .. option.argument or "")
   return option.short and ("-%s, %s"):format(option.short, label) or label
@@ -24,8 +26,16 @@ local function option_rows(options)
   return rows
 end
 
+--- Two columns, the second wrapped.
 local function print_rows(ctx, rows)
-  for _, line in ipairs(text.table(rows, { indent = "  " })) do ctx:print(line) end
+  local left = 0
+  for _, row in ipairs(rows) do left = math.max(left, text.width(row[1])) end
+  local room = math.max(24, math.min(ctx.style.columns, MOST_COLUMNS) - left - 4)
+  for _, row in ipairs(rows) do
+    for i, line in ipairs(text.wrap(row[2], room)) do
+      ctx:print(("  %s  %s"):format(text.pad(i == 1 and row[1] or "", left), line))
+    end
+  end
 end
 
 local function entry_document(entry, name)
@@ -74,7 +84,9 @@ function M.command(ctx, entry, name)
     ctx:document(entry_document(entry, name))
     return exit.DONE
   end
-  ctx:print(("symphony %s"):format(entry.usage))
+  for i, line in ipairs(text.wrap("symphony " .. entry.usage, math.min(ctx.style.columns, MOST_COLUMNS) - 4)) do
+    ctx:print((i > 1 and "    " or "") .. line)
+  end
   ctx:print("  " .. entry.summary)
   if entry.subcommands then
     local rows = {}
@@ -101,7 +113,7 @@ local function explain(ctx, entry)
   ctx:print("")
   for line in entry.example:gmatch("[^\n]+") do ctx:print("  " .. line) end
   ctx:print("")
-  ctx:print(entry.action)
+  for _, line in ipairs(text.wrap(entry.action, math.min(ctx.style.columns, MOST_COLUMNS))) do ctx:print(line) end
   ctx:print(("Exit code %d"):format(entry.exit))
   return exit.DONE
 end

@@ -144,7 +144,9 @@ function Config:why(key)
   local list = {}
   local flag = setting.flag and self.flags[setting.flag]
   if flag ~= nil then
-    list[1] = { from = "--" .. setting.flag, value = assert(M.check(setting, flag, { text = "--" .. setting.flag })) }
+    local value, bad = M.check(setting, flag, { text = "--" .. setting.flag })
+    if bad then error(bad, 0) end
+    list[1] = { from = "--" .. setting.flag, value = value }
   end
   local value, bad = from_environment(setting)
   if bad then error(bad, 0) end

@@ -68,21 +68,16 @@ local function told(ctx, report, name)
   return exit.DONE
 end
 
-local function start(ctx, prepared, bound)
+local function start(ctx, prepared, options)
   local host, why = ctx:host()
   if not host then return nil, nil, why end
-  local run, bad = runner.start(host, prepared, {
-    params = bound,
-    durability = ctx:setting "run.durability",
-    parallel = ctx:setting "run.parallel",
-    mode = "manual",
-  })
+  local run, bad = runner.start(host, prepared, options)
   return host, run, bad
 end
 
 --- In the child: starts, reports, goes on until the run has ended.
-local function in_background(ctx, prepared, bound, report)
-  local host, run, why = start(ctx, prepared, bound)
+local function in_background(ctx, prepared, options, report)
+  local host, run, why = start(ctx, prepared, options)
   if not run then
     report(json.encode { error = { code = why.code, message = why.message, where = why.where, hint = why.hint } })
     return exit.of(why.code)
@@ -105,14 +100,20 @@ local function run(ctx, words)
   if not prepared.ok then return refused(ctx, only_errors(prepared.problems)) end
   local bound, problems = runner.bind(prepared.definition, given, typed)
   if not bound then return refused(ctx, problems) end
+  local options = {
+    params = bound,
+    durability = ctx:setting "run.durability",
+    parallel = ctx:setting "run.parallel",
+    mode = words.options.mode,
+  }
   if words.options["dry-run"] then return dry_run(ctx, prepared) end
   if words.options.detach then
     local role, report = require("sy.detach").detach()
     if role == "parent" then return told(ctx, report, prepared.definition.name) end
-    if role == "child" then return in_background(ctx, prepared, bound, report) end
+    if role == "child" then return in_background(ctx, prepared, options, report) end
     return nil, problem.new("io_error", report)
   end
-  local host, started, failure = start(ctx, prepared, bound)
+  local host, started, failure = start(ctx, prepared, options)
   if not started then return nil, failure end
   follow.mention_interrupted(ctx, host)
   return follow.run(ctx, host, started, { name = prepared.definition.name, params = bound })

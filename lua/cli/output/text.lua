@@ -40,6 +40,24 @@ function M.cut(text, width, ellipsis)
   return text:sub(1, utf8.offset(text, keep + 1) - 1) .. ellipsis
 end
 
+--- Words as lines of at most a width.
+---@param text string
+---@param width integer
+---@return string[]
+function M.wrap(text, width)
+  local lines, line = {}, ""
+  for word in text:gmatch("%S+") do
+    if line ~= "" and M.width(line) + 1 + M.width(word) > width then
+      lines[#lines + 1] = line
+      line = word
+    else
+      line = line == "" and word or line .. " " .. word
+    end
+  end
+  lines[#lines + 1] = line
+  return lines
+end
+
 --- Rows of cells as lines; columns named in `right` are pushed right; trailing spaces are dropped.
 ---@param rows string[][]
 ---@param options? { right: table<integer, boolean>?, gap: string?, indent: string? }
