@@ -98,7 +98,9 @@ sy__isolate_free(sy__isolate *iso)
 {
     if (!iso) return;
     if (iso->state == SY__PARKED) sy__isolate_cancel(iso, SY_ECANCELLED);
+    iso->limits.cap_bytes = SIZE_MAX / 2; /* finalizers of C modules may need a stack slot */
     if (iso->main) lua_close(iso->main);
+    sy__isolate_drop_buffers(iso);
     if (iso->timer) event_free(iso->timer);
     sy__caps_release(iso->own_caps);
     sy__free(iso->options.alloc, (void *)(uintptr_t)iso->options.name);

@@ -2,7 +2,8 @@
  * isolate_ctx.c: `ctx`, what an operation may ask of the engine. One table for the life of an isolate; the two
  * fields that differ from call to call are set when the call begins, the functions look at the call that runs.
  *
- * Contents of artifacts that are being written or read lie outside of the state, in buffers of userdata.
+ * Contents of artifacts that are being written or read lie outside of the state, in buffers that userdata point to.
+ * The isolate lists them: should a finalizer fail for want of memory, closing the isolate gives them back.
  */
 #include "kit/isolate_impl.h"
 
@@ -66,22 +67,47 @@ encode(lua_State *L, int index, sy__vbuf *b, sy__value *out, sy__error *err)
 
 /* ---- artifacts ---- */
 
-/* A buffer of the host's with a place in it; user value 1: type, 2: metadata of a writer. */
-typedef struct blob {
+/* A buffer of the host's with a place in it. */
+typedef struct sy__blob_buffer {
     sy__buf buf;
     size_t at;
-    bool writer, closed;
+    bool writer;
+    struct sy__blob_buffer *next, **link; /* in the isolate's list */
 } blob;
 
+static void
+drop_blob(blob *b)
+{
+    const sy__alloc *a = b->buf.alloc;
+    *b->link = b->next;
+    if (b->next) b->next->link = b->link;
+    sy__buf_close(&b->buf);
+    sy__free(a, b);
+}
+
+void
+sy__isolate_drop_buffers(sy__isolate *iso)
+{
+    while (iso->buffers) drop_blob(iso->buffers);
+}
+
+/* Pushes a userdata that points to a new buffer, or to NULL once closed. User value 1: type, 2: metadata of a writer. */
 static blob *
 push_blob(lua_State *L, bool writer)
 {
-    blob *b = lua_newuserdatauv(L, sizeof *b, 2);
-    memset(b, 0, sizeof *b);
-    sy__buf_init(&b->buf, sy__isolate_of(L)->options.alloc);
-    b->writer = writer;
+    sy__isolate *iso = sy__isolate_of(L);
+    blob **slot = lua_newuserdatauv(L, sizeof *slot, 2);
+    *slot = NULL;
     luaL_setmetatable(L, blob_name);
-    return b;
+    blob *b = sy__calloc(iso->options.alloc, 1, sizeof *b);
+    if (!b) (void)luaL_error(L, "no memory for an artifact");
+    sy__buf_init(&b->buf, iso->options.alloc);
+    b->writer = writer;
+    b->next = iso->buffers;
+    b->link = &iso->buffers;
+    if (b->next) b->next->link = &b->next;
+    iso->buffers = b;
+    return *slot = b;
 }
 
 /* Pushes the reference that the engine made; its bytes go to `hold`, which frees them should this raise. */
@@ -131,18 +157,19 @@ ctx_artifact(lua_State *L)
 static blob *
 check_blob(lua_State *L, bool writer)
 {
-    blob *b = luaL_checkudata(L, 1, blob_name);
-    if (b->closed) (void)luaL_error(L, "the artifact has been closed");
+    blob *b = *(blob **)luaL_checkudata(L, 1, blob_name);
+    if (!b) (void)luaL_error(L, "the artifact has been closed");
     if (b->writer != writer) (void)luaL_error(L, "the artifact is open for %s", writer ? "reading" : "writing");
     return b;
 }
 
+/* __gc and __close: they may not fail, so nothing here allocates; only Lua itself reaches them. */
 static int
 blob_gc(lua_State *L)
 {
-    blob *b = luaL_checkudata(L, 1, blob_name);
-    sy__buf_close(&b->buf);
-    b->closed = true;
+    blob **slot = lua_touserdata(L, 1);
+    if (*slot) drop_blob(*slot);
+    *slot = NULL;
     return 0;
 }
 
@@ -179,14 +206,13 @@ blob_write(lua_State *L)
 static int
 blob_close(lua_State *L)
 {
-    blob *b = luaL_checkudata(L, 1, blob_name);
-    if (b->closed || !b->writer) return blob_gc(L);
+    const blob *b = *(blob **)luaL_checkudata(L, 1, blob_name);
     lua_settop(L, 1);
+    if (!b || !b->writer) return blob_gc(L);
     (void)lua_getiuservalue(L, 1, 1);
     (void)lua_getiuservalue(L, 1, 2);
     int results = store(L, lua_tostring(L, 2), b->buf.data, b->buf.len, 3);
-    sy__buf_close(&b->buf);
-    b->closed = true;
+    (void)blob_gc(L); /* the userdata is still at 1 */
     return results;
 }
 

@@ -36,6 +36,7 @@ struct sy__isolate {
     sy__limits limits;
     sy__isolate_state state;
     sy__call *call;              /* the one that runs or waits */
+    struct sy__blob_buffer *buffers; /* contents of artifacts, outside of the state */
     void *run_ud;                /* what sy__isolate_run was given */
     sy__resumer *chain;
     const char *stack_base;      /* of the C stack, when the call was entered */
@@ -60,6 +61,8 @@ int sy__isolate_run(sy__isolate *iso, lua_CFunction body, void *ud, int64_t cpu_
 int sy__isolate_explain(sy__isolate *iso, int status, sy__error *err);
 /* Pushes the ctx table, made at the first call. isolate_ctx.c */
 void sy__isolate_push_ctx(lua_State *L, sy__isolate *iso);
+/* Frees the contents that finalizers left behind. isolate_ctx.c */
+void sy__isolate_drop_buffers(sy__isolate *iso);
 /* Raises an error whose code in sy__error is `code`. */
 int sy__isolate_fail(lua_State *L, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* C stack used since the call began. */
