@@ -54,8 +54,9 @@ local function watcher(ctx, host, run, options)
 end
 
 --- Parks the run and waits until that is committed.
-local function park(host, run)
+local function park(host, run, tell)
   host:pause(run.run)
+  tell("stopping after what runs now; once more: at once")
   local deadline = system.monotonic_ms() + PARK_MS
   while system.monotonic_ms() < deadline do
     local state = host:run_state(run.run)
@@ -78,8 +79,7 @@ function M.wait(host, run, watch, tell)
     if not state or ENDED[state.status] then break end
     signal = term.take_signal()
     if signal then
-      tell("stopping after what runs now; once more: at once")
-      park(host, run)
+      park(host, run, tell)
       break
     end
     host:step(STEP_MS)

@@ -55,6 +55,7 @@ describe("a run that is stopped by SIGINT", function()
   it("is parked with exit 130, says how to go on, and resume gives what an undisturbed run gives", function()
     local c = begin()
     c:kill "INT"
+    support.wait_until(function() return c:err():find "stopping" end)
     let_go()
     local r = assert(c:wait(30))
     assert.equal(130, r.code, r.err)

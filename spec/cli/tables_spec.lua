@@ -54,3 +54,36 @@ describe("docs/guide/cli.md", function()
     assert.equal(gen_docs.text(), support.read_file(path))
   end)
 end)
+
+describe("docs/guide/extensions.md", function()
+  local path = support.root .. "/docs/guide/extensions.md"
+  local FIRST, LAST = "<!-- keys: generated -->\n", "<!-- keys: end -->"
+
+  it("lists the keys of a manifest as the table has them", function()
+    local page = support.read_file(path)
+    local from = select(2, page:find(FIRST, 1, true))
+    local to = page:find(LAST, 1, true)
+    if os.getenv "SYMPHONY_UPDATE" then
+      support.write_file(path, page:sub(1, from) .. gen_docs.manifest() .. page:sub(to))
+      return
+    end
+    assert.equal(gen_docs.manifest(), page:sub(from + 1, to - 1))
+  end)
+
+  it("has an example that works", function()
+    local page, dir = support.read_file(path), support.tmpdir()
+    local function block(name, language)
+      local at = select(2, page:find("`" .. name .. "`:", 1, true))
+      return page:match("```" .. language .. "\n(.-)```", at)
+    end
+    support.write_file(dir .. "/extensions/count/Symphony.toml", block("extensions/count/Symphony.toml", "toml"))
+    support.write_file(dir .. "/extensions/count/init.lua", block("extensions/count/init.lua", "lua"))
+    support.write_file(dir .. "/README.md", "one two three\n")
+    assert.equal(0, support.symphony({ "trust" }, { cwd = dir }).code)
+    local checked = support.symphony({ "ext", "check", "extensions/count" }, { cwd = dir })
+    assert.equal(0, checked.code, checked.err)
+    local called = support.symphony({ "call", "count.words", "-p", "path=README.md", "--json" }, { cwd = dir })
+    assert.equal(0, called.code, called.out .. called.err)
+    assert.equal(3, require("sy.json").decode(called.out).words)
+  end)
+end)
