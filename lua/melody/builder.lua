@@ -32,7 +32,7 @@ local function check_melody(m, verb)
 end
 
 local function check_key(m, key, verb)
-  need(key, "string", ("the key of %s"):format(verb), ('such as m:%s("diff", …)'):format(verb))
+  need(key, "string", "the key of " .. verb, 'the first argument: "diff"')
   if not key:find(KEY) then
     fail(("`%s` is no key: keys match [a-z_][a-z0-9_]*"):format(key))
   elseif RESERVED[key] then
@@ -70,11 +70,11 @@ local encoders = { fallback = encode_fallback, after = encode_after, when = valu
 
 local function encode_options(options, key)
   if options == nil then return nil end
-  need(options, "table", ("the options of `%s`"):format(key))
+  need(options, "table", "the options of `" .. key .. "`")
   local out = {}
   for name, value in next, options do
     if type(name) ~= "string" then fail(("the options of `%s` have names: { timeout = \"60s\" }"):format(key)) end
-    local what = ("option %s of `%s`"):format(name, key)
+    local what = "option " .. name .. " of `" .. key .. "`"
     out[name] = (encoders[name] or values.plain)(value, what, "options are fixed when the melody is written")
   end
   return out
@@ -82,7 +82,7 @@ end
 
 --- Adds a task of any verb and gives its handle.
 local function add(m, key, task)
-  local chunk, line = native.place()
+  local chunk, line = native.place(2)
   task.key, task.line = key, line
   if chunk ~= state[m].chunk then task.file = chunk end
   state[m].keys[key] = line or "?"
@@ -94,10 +94,10 @@ end
 function verbs.task(m, key, operation, input, options)
   check_melody(m, "task")
   check_key(m, key, "task")
-  need(operation, "string", ("the operation of `%s`"):format(key), 'such as "git.diff"')
+  need(operation, "string", "the operation of `" .. key .. "`", 'such as "git.diff"')
   return add(m, key, {
     verb = "task", operation = operation,
-    input = input ~= nil and values.encode(input, ("the input of `%s`"):format(key)) or nil,
+    input = input ~= nil and values.encode(input, "the input of `" .. key .. "`") or nil,
     options = encode_options(options, key),
   })
 end
@@ -106,13 +106,13 @@ function verbs.each(m, key, list, operation, fn, options)
   check_melody(m, "each")
   check_key(m, key, "each")
   if list == nil then fail(("each `%s` needs a list"):format(key), 'm:each(key, list, operation, fn, options)') end
-  need(operation, "string", ("the operation of `%s`"):format(key), 'm:each(key, list, operation, fn, options)')
+  need(operation, "string", "the operation of `" .. key .. "`", 'm:each(key, list, operation, fn, options)')
   if type(fn) == "table" and not handle.details(fn) and rawget(fn, "lua") == nil and options == nil then
     fn, options = nil, fn
   end
   return add(m, key, {
-    verb = "each", operation = operation, list = values.encode(list, ("the list of `%s`"):format(key)),
-    fn = fn ~= nil and values.callable(fn, ("the function of `%s`"):format(key)) or nil,
+    verb = "each", operation = operation, list = values.encode(list, "the list of `" .. key .. "`"),
+    fn = fn ~= nil and values.callable(fn, "the function of `" .. key .. "`") or nil,
     options = encode_options(options, key),
   })
 end

@@ -71,19 +71,31 @@ local function failure(err, options, sources)
   local code = (err.code == "timeout" or err.code == "memory_limit") and err.code or "melody_invalid"
   if code == "timeout" then why = "a melody may run for 2 s; loops belong into operations" end
   if hint == "" or hint:find("^%s") or hint:find("^stack traceback") then hint = nil end
+  if not file and type(where.file) == "string" then
+    file = file_of(where.file, sources)
+    local known = math.type(where.line) == "integer" and where.line > 0 and (file or where.file == "")
+    line = known and where.line or nil
+  end
   return problem.new(code, explained, {
-    file = file or type(where.file) == "string" and where.file ~= "" and where.file or options.file,
-    line = line or math.type(where.line) == "integer" and where.line > 0 and where.line or nil,
+    file = file or options.file, line = line,
     hint = hint or why or type(err.hint) == "string" and err.hint ~= "" and err.hint or nil,
   })
 end
 
+--- The tokens of the files, each split once.
+local function token_cache(sources)
+  return setmetatable({}, { __index = function(cache, file)
+    local tokens = sources[file] and lexer.tokens(sources[file]) or false
+    cache[file] = tokens
+    return tokens
+  end })
+end
+
 --- Cuts the text of each function out of the source it stands in.
-local function cut_function(stored, sources, main, report)
+local function cut_function(stored, sources, main, cache, report)
   local place = stored["$function"]
   local file = place.chunk and file_of(place.chunk, sources) or main
-  local tokens = sources[file] and lexer.tokens(sources[file])
-  local text, why
+  local tokens, text, why = cache[file], nil, nil
   if tokens then text, why = lexer.function_text(sources[file], tokens, place.first) end
   if not text then
     report(("this function cannot be stored: %s"):format(why or "its source is not known"), file, place.first,
@@ -94,7 +106,7 @@ local function cut_function(stored, sources, main, report)
 end
 
 local function cut_functions(raw, sources, main)
-  local problems = {}
+  local problems, cache = {}, token_cache(sources)
   for _, task in ipairs(type(raw) == "table" and raw.tasks or {}) do
     local function report(message, file, line, hint)
       problems[#problems + 1] = problem.new("melody_invalid", message,
@@ -102,7 +114,7 @@ local function cut_functions(raw, sources, main)
     end
     local function cut(value)
       if type(value) ~= "table" or not value["$function"] then return value end
-      return cut_function(value, sources, main, report)
+      return cut_function(value, sources, main, cache, report)
     end
     task.fn = cut(task.fn)
     if task.file then task.file = file_of(task.file, sources) end

@@ -6,8 +6,15 @@ local M = {}
 
 local MAX_LEVEL = 60
 
+local names = {} -- source as Lua has it → chunk name
+
 local function chunk_of(info)
-  return (info.source:gsub("^[@=]", ""))
+  local name = names[info.source]
+  if not name then
+    name = info.source:gsub("^[@=]", "")
+    names[info.source] = name
+  end
+  return name
 end
 
 --- Chunks of the builder itself: nothing is ever blamed on them.
@@ -19,10 +26,11 @@ function M.own()
 end
 
 --- The place in the author's source that called into the builder.
+---@param first? integer how many frames surely belong to the builder (a tail call leaves none), default 1
 ---@return string? chunk
 ---@return integer? line
-function M.place()
-  for level = 2, MAX_LEVEL do
+function M.place(first)
+  for level = 1 + (first or 1), MAX_LEVEL do
     local info = getinfo(level, "Sl")
     if not info then return nil end
     local chunk = chunk_of(info)

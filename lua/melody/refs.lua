@@ -21,13 +21,16 @@ end
 ---@param fn fun(form: string, content: any, value: table, path: (string|integer)[])
 ---@param path? (string|integer)[]
 function M.walk(value, fn, path)
+  if type(value) ~= "table" then return end
   path = path or {}
   local form, content = M.form(value)
   if form then fn(form, content, value, path) end
   local inner = form == "$text" and content or not form and value or nil
   if type(inner) ~= "table" then return end
   local keys = {}
-  for key in pairs(inner) do keys[#keys + 1] = key end
+  for key, item in pairs(inner) do
+    if type(item) == "table" then keys[#keys + 1] = key end
+  end
   table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
   for _, key in ipairs(keys) do
     local below = table.move(path, 1, #path, 1, {})

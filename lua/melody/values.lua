@@ -7,6 +7,7 @@ local native = require "melody.native"
 local M = {}
 
 local MAX_DEPTH = 64
+local SCALAR = { string = true, number = true, boolean = true }
 local array_mark = getmetatable(json.array({}))
 local made = setmetatable({}, { __mode = "k" }) -- forms of docs/definition.md that this module made itself
 
@@ -25,7 +26,7 @@ local function shape(value, what)
   for key in next, value do
     count = count + 1
     if type(key) == "string" then strings = strings + 1 end
-    if handle.details(key) then
+    if type(key) == "table" and handle.details(key) then
       handle.fail(("%s uses `%s` as a key"):format(what, handle.name(key)),
                   "references stand for values, never for keys")
     end
@@ -55,19 +56,25 @@ local function plain(value, what, depth, seen, allow)
   seen[value] = true
   local copy, list = {}, shape(value, what) == "list"
   for key, item in next, value do
-    copy[key] = plain(item, what .. (list and ("[%d]"):format(key) or "." .. key), depth + 1, seen, allow)
+    if SCALAR[type(item)] then
+      copy[key] = item
+    else
+      copy[key] = plain(item, what .. (list and ("[%d]"):format(key) or "." .. key), depth + 1, seen, allow)
+    end
   end
   seen[value] = nil
   return list and json.array(copy) or copy
 end
+
+local DOLLAR = ("$"):byte()
 
 --- A map that has a key with a leading `$` is data of the user's own: {"$literal": …} says so.
 local function escape(value)
   if type(value) ~= "table" or made[value] then return value end
   local literal = false
   for key, item in next, value do
-    if type(key) == "string" and key:sub(1, 1) == "$" then literal = true end
-    value[key] = escape(item)
+    if type(key) == "string" and key:byte(1) == DOLLAR then literal = true end
+    if type(item) == "table" then value[key] = escape(item) end
   end
   return literal and { ["$literal"] = value } or value
 end
