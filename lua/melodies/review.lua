@@ -19,7 +19,8 @@ local checks = review:each("checks", diff.present, "lint.check", function(file)
   return { path = file.path, ranges = file.ranges }
 end, { max_parallel = 4, on_error = "skip" })
 
-local outline = review:task("outline", "outline.summarise", { patch = diff.patch, max_files = 20 },
+local outline = review:task("outline", "outline.summarise",
+                            { patch = diff.patch, partial = diff.patch_truncated, max_files = 20 },
                             { on_error = "skip" })
 
 local report = review:task("report", "report.write", {

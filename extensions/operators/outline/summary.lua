@@ -164,13 +164,13 @@ local function areas_line(files)
   return "By area: " .. table.concat(parts, ", ") .. "."
 end
 
-local function totals(files)
+local function totals(files, partial)
   local added, removed, kinds = 0, 0, {new = 0, deleted = 0, renamed = 0}
   for _, file in ipairs(files) do
     added, removed = added + file.added, removed + file.removed
     if file.status then kinds[file.status] = kinds[file.status] + 1 end
   end
-  local text = ("%s changed: %s"):format(plural(#files, "file"), size(added, removed))
+  local text = ("%s%s changed: %s"):format(partial and "the first " or "", plural(#files, "file"), size(added, removed))
   local extra = {}
   for _, name in ipairs {"new", "deleted", "renamed"} do
     if kinds[name] > 0 then extra[#extra + 1] = ("%d %s"):format(kinds[name], name) end
@@ -181,12 +181,13 @@ end
 --- The text, and its first line.
 ---@param patch string
 ---@param max_files integer
+---@param partial? boolean the patch was cut, so there is more than it shows
 ---@return string text, string summary
-function M.text(patch, max_files)
+function M.text(patch, max_files, partial)
   local files = M.files(patch)
   if #files == 0 then return "Nothing changed.", "nothing changed" end
-  local first = totals(files)
-  local lines, order = {first .. "."}, {}
+  local first = totals(files, partial)
+  local lines, order = {first:gsub("^t", "T") .. "."}, {}
   lines[#lines + 1] = areas_line(files)
   lines[#lines + 1] = ""
   for i, file in ipairs(files) do order[i] = {file = file, at = i, size = file.added + file.removed} end

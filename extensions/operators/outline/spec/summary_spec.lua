@@ -56,6 +56,10 @@ By area: source +5 −1, tests +0 −2, docs +1 −0.
 - `logo.png`: new binary]], (summary.text(PATCH, 30)))
   end)
 
+  it("says when the patch is only a part", function ()
+    assert.truthy((summary.text(PATCH, 30, true)):find("The first 4 files changed", 1, true))
+  end)
+
   it("is the same text each time, and cut where asked", function ()
     assert.equal(summary.text(PATCH, 30), summary.text(PATCH, 30))
     assert.truthy(summary.text(PATCH, 1):find("- and 3 smaller files", 1, true))
