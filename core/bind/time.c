@@ -8,6 +8,7 @@
  */
 #include "base/clock.h"
 #include "bind/modules.h"
+#include "bind/sleep.h"
 #include "bind/stdlib.h"
 #include "bind/support.h"
 
@@ -149,6 +150,10 @@ open_time(lua_State *L, bool isolated)
     static const luaL_Reg functions[] = {
         {"iso", l_iso}, {"monotonic", l_monotonic}, {"now_ms", l_now_ms}, {"parse_iso", l_parse_iso}, {NULL, NULL}};
     sy__lib(L, functions, isolated);
+    if (isolated) {
+        lua_pushcfunction(L, sy__lua_sleep);
+        lua_setfield(L, -2, "sleep");
+    }
     return 1;
 }
 

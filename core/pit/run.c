@@ -346,11 +346,20 @@ on_committed(void *ud, int status)
     (void)atomic_fetch_sub(&e->hooks, 1);
 }
 
+/* Whether the cancellation came in time to stop anything. */
+static bool
+was_cut(const sy__run *r)
+{
+    for (size_t i = 0; i < r->plan->count; i++)
+        if (!r->tasks[i].ended || r->tasks[i].outcome == SY__OUTCOME_CANCELLED) return true;
+    return false;
+}
+
 static sy__run_status
 final_status(const sy__run *r, size_t open)
 {
+    if (r->cancelled && was_cut(r)) return SY__RUN_CANCELLED;
     if (r->parking && open > 0) return SY__RUN_PAUSED;
-    if (r->cancelled && open > 0) return SY__RUN_CANCELLED;
     if (r->halting) return SY__RUN_FAILED;
     return open > 0 ? SY__RUN_WAITING : SY__RUN_COMPLETED;
 }
