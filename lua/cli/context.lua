@@ -1,6 +1,7 @@
 --- What a command has around it: options, where it stands, the streams, and the host when it needs one.
 local config = require "kit.config"
 local json = require "sy.json"
+local kit_state = require "kit.state"
 local lifecycle = require "kit.lifecycle"
 local person = require "kit.person"
 local problem = require "kit.problem"
@@ -86,12 +87,14 @@ function Context:host(options)
     project = place.dir,
     user_dir = person.data_dir(),
     stage_threads = self:setting "host.stage_threads",
+    trusted = place.trusted,
   }
   if not host then return nil, problem.from(failure, code) end
   place.exists = true
   self.opened = host
   local told, bad = person.record(host, place, self:settings())
   if told then told, bad = lifecycle.settle(host) end
+  if told then told, bad = kit_state.refresh(host, place, self:settings()) end
   if not told then return nil, bad end
   return host
 end
@@ -168,6 +171,7 @@ end
 --- Closes what was opened.
 function Context:close()
   if self.opened then
+    kit_state.refresh(self.opened, self.place_found, self.config_read)
     lifecycle.settle(self.opened, true)
     self.opened:close()
   end

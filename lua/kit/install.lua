@@ -117,37 +117,49 @@ local function description(entry, ids)
 end
 
 --- Writes rows where needed and registers the extension with the host.
----@param host table
----@param entry ExtensionEntry loaded
----@return table? ids {id, version_id}
----@return Problem?
-function M.one(host, entry)
+local function one(host, entry, steps)
   local row = known(host, entry)
   local ids, why = row and { id = row.id, version_id = row.version_id }, nil
   if not current(row, entry) then ids, why = write_rows(host, entry, row) end
   if not ids then return nil, why end
   local ok, failure, code = host:register(description(entry, ids))
-  if not ok then
-    why = problem.from(failure, code)
-    lifecycle.set(host, ids.id, "error", why)
-    return nil, why
-  end
-  lifecycle.set(host, ids.id, "activated")
-  return ids
+  if not ok then why = problem.from(failure, code) end
+  table.move(lifecycle.steps(host, ids.id, ok and "activated" or "error", why), 1, 2, #steps + 1, steps)
+  return ok and ids or nil, why
 end
 
---- Installs each named extension, once a host.
+--- Installs extensions: all of them, or none is activated and the first problem is told.
+---@param host table
+---@param entries ExtensionEntry[] loaded
+---@return boolean?, Problem?
+function M.entries(host, entries)
+  local steps, why = {}, nil
+  for _, entry in ipairs(entries) do
+    local ids, bad = one(host, entry, steps)
+    if not ids then
+      why = bad
+      break
+    end
+  end
+  if #steps == 0 then return why == nil or nil, why end
+  local ok, failure, code = host:transaction(steps)
+  if not ok and not why then why = problem.from(failure, code) end
+  return why == nil or nil, why
+end
+
+--- Installs each named extension.
 ---@param host table
 ---@param registry Registry
 ---@param names string[]
 ---@return boolean?, Problem?
 function M.all(host, registry, names)
-  for _, name in ipairs(names) do
+  local entries = {}
+  for i, name in ipairs(names) do
     local entry, why = registry:extension(name)
-    if entry then entry, why = M.one(host, entry) end
     if not entry then return nil, why end
+    entries[i] = entry
   end
-  return true
+  return M.entries(host, entries)
 end
 
 return M

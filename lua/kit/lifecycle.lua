@@ -32,20 +32,15 @@ ON CONFLICT (extension_id, session_id) DO UPDATE SET lifecycle_state = excluded.
 
 local SHOW = [[UPDATE extension SET lifecycle_state = ?2 WHERE id = ?1 AND lifecycle_state <> ?2]]
 
---- Records the state of an extension in this opening of the host.
+--- The statements that record the state of an extension in this opening of the host.
 ---@param host table
 ---@param extension_id string
 ---@param state string
 ---@param why? Problem with state error
----@return boolean?, Problem?
-function M.set(host, extension_id, state, why)
+---@return table[] steps for host:transaction
+function M.steps(host, extension_id, state, why)
   local text = why and json.encode { code = why.code, message = why.message } or json.null
-  local ok, failure, code = host:transaction {
-    { SET, { extension_id, host:id(), state, text, host:now() } },
-    { SHOW, { extension_id, state } },
-  }
-  if not ok then return nil, problem.from(failure, code) end
-  return true
+  return { { SET, { extension_id, host:id(), state, text, host:now() } }, { SHOW, { extension_id, state } } }
 end
 
 local CLAIMED = [[

@@ -87,8 +87,8 @@ return {
     if input == nil then return nil, bad end
     local host, closed = ctx:host()
     if not host then return nil, closed end
-    local ids, refused = install.one(host, operation.extension)
-    if not ids then return nil, refused end
+    local installed, refused = install.entries(host, { operation.extension })
+    if not installed then return nil, refused end
     local row, failed = one_task(ctx, host, words[1], operation.extension.name, input)
     if not row then return nil, failed end
     return conclude(ctx, host, row)
