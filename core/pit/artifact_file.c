@@ -167,15 +167,23 @@ sy__write_all(int fd, const void *bytes, size_t size, sy__error *err)
 
 /* ---- files with a name ---- */
 
+static int
+open_file(int at, const char *path)
+{
+    return openat(at, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+}
+
 int
 sy__blob_open(sy__artifacts *s, const char *hash, const sy__blob_row *row, int *fd, sy__error *err)
 {
-    char path[SY__BLOB_PATH_BYTES];
-    if (row->temp)
-        temp_name(s, row->temp, path);
-    else
-        sy__blob_path(hash, row->encoding, path);
-    *fd = openat(row->temp ? s->temp_fd : s->dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    char temp[SY__BLOB_PATH_BYTES], path[SY__BLOB_PATH_BYTES];
+    sy__blob_path(hash, row->encoding, path);
+    *fd = -1;
+    if (row->temp) {
+        temp_name(s, row->temp, temp);
+        *fd = open_file(s->temp_fd, temp);
+    }
+    if (*fd < 0) *fd = open_file(s->dir_fd, path); /* also when it got its name just now */
     if (*fd >= 0) return SY_OK;
     if (errno == ENOENT) return SY_EAGAIN;
     return sy__error_errno(err, errno, "cannot open artifacts/%s", path);

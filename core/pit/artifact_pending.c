@@ -164,13 +164,16 @@ enter(sy__artifacts *s, sy__pending *p, bool *dedup)
     return *dedup ? SY_OK : sy__map_put(&s->pending, p->hash, key_len(), p);
 }
 
-int
-sy__pending_put(sy__artifacts *s, sy__pending *p, bool *dedup)
+/* Queues the row and enters p, or frees it. */
+static int
+put_and_enter(sy__artifacts *s, sy__pending *p, int statement, bool *dedup)
 {
     (void)pthread_mutex_lock(&s->lock);
     int rc = enter(s, p, dedup);
     bool entered = rc == SY_OK && !*dedup;
-    if (entered) rc = put_row(s, s->store_statement, p->level, p->hash, p->size, p->stored_size, p->encoding, p->bytes);
+    if (entered)
+        rc = put_row(s, statement, p->level, p->hash, p->size, p->stored_size, p->encoding,
+                     p->in_file ? NULL : p->bytes);
     if (entered && rc == SY_OK)
         wait_for_commit(s, p);
     else if (entered)
@@ -178,6 +181,12 @@ sy__pending_put(sy__artifacts *s, sy__pending *p, bool *dedup)
     (void)pthread_mutex_unlock(&s->lock);
     if (!entered) sy__pending_free(s, p);
     return rc;
+}
+
+int
+sy__pending_put(sy__artifacts *s, sy__pending *p, bool *dedup)
+{
+    return put_and_enter(s, p, s->store_statement, dedup);
 }
 
 int
@@ -211,10 +220,17 @@ sy__pending_flushed(sy__artifacts *s, sy__pending_list *files)
     return first;
 }
 
+/* Pending as well: until the touch is committed, gc may delete the row, and readers must not see that. */
 int
 sy__pending_touch(sy__artifacts *s, const char *hash, const sy__blob_row *row, sy__durability level)
 {
-    return put_row(s, s->touch_statement, level, hash, row->size, row->stored_size, row->encoding, NULL);
+    bool dedup;
+    sy__pending *p = sy__pending_new(s, hash, (size_t)row->stored_size, NULL);
+    if (!p) return SY_ENOMEM;
+    p->size = row->size;
+    p->encoding = row->encoding;
+    p->level = level;
+    return put_and_enter(s, p, s->touch_statement, &dedup);
 }
 
 void

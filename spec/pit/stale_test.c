@@ -395,7 +395,7 @@ leaves_damaged_content_as_it_is(void)
 enum { ROUNDS = 150 };
 
 typedef struct worker {
-    store *store;
+    store *store, *hosts;
     int number;
     long wrong;
     pthread_rwlock_t *time; /* time passes never between a put and its get */
@@ -409,16 +409,19 @@ put_and_get(void *arg)
     char *bytes = malloc(80000);
     for (int i = 0; i < ROUNDS && bytes; i++) {
         sy__stored stored;
+        sy__error err = {0};
         int which = (i * 7 + w->number) % 40;
         size_t size = which % 4 == 0 ? 70000 + (size_t)which : 500 + (size_t)which * 11;
         store_random(bytes, size, (uint64_t)which + 9000);
         (void)pthread_rwlock_rdlock(w->time);
-        w->wrong += sy__artifact_put(w->store->artifacts, SY__LEVEL_PROCESS, bytes, size, &stored, NULL) != SY_OK;
-        w->wrong += sy__artifacts_flush(w->store->artifacts, NULL) != SY_OK;
-        w->wrong += store_has(w->store, stored.hash, bytes, size) != SY_OK;
+        w->wrong += sy__artifact_put(w->store->artifacts, SY__LEVEL_PROCESS, bytes, size, &stored, &err) != SY_OK;
+        w->wrong += sy__artifacts_flush(w->store->artifacts, &err) != SY_OK;
+        w->wrong += sy__artifact_verify(w->store->artifacts, stored.hash, &err) != SY_OK;
+        if (err.code) (void)fprintf(stderr, "content %d of %zu bytes: %s\n", which, size, err.message);
         (void)pthread_rwlock_unlock(w->time);
         if (i % 4) continue;
         (void)pthread_rwlock_wrlock(w->time);
+        for (int h = 0; h < 2; h++) store_settle(&w->hosts[h]);                   /* no writer is an hour late */
         (void)atomic_fetch_add((atomic_llong *)w->store->clock.ud, 20LL * 60000); /* twenty minutes pass */
         (void)pthread_rwlock_unlock(w->time);
     }
@@ -433,7 +436,9 @@ collect_often(void *arg)
     sy__stale_policy p = {.hot_ms = 1, .archive_ms = 2LL * HOUR, .max_bytes = 200000};
     while (!atomic_load(w->stop)) {
         sy__stale_report r;
-        w->wrong += sy__stale_collect(w->store->artifacts, &p, &r, NULL) != SY_OK;
+        sy__error err = {0};
+        w->wrong += sy__stale_collect(w->store->artifacts, &p, &r, &err) != SY_OK;
+        if (err.code) (void)fprintf(stderr, "collecting: %s\n", err.message);
     }
     return NULL;
 }
@@ -453,7 +458,7 @@ collecting_never_takes_what_is_being_stored(void)
     store_open(&hosts[1]);
     hosts[1].clock.ud = &hosts[0].ahead_ms; /* one time for all */
     for (int i = 0; i < 3; i++) {
-        workers[i] = (worker){.store = &hosts[i % 2], .number = i, .time = &passing, .stop = &stop};
+        workers[i] = (worker){.store = &hosts[i % 2], .hosts = hosts, .number = i, .time = &passing, .stop = &stop};
         void *(*fn)(void *) = i == 2 ? collect_often : put_and_get;
         CHECK(pthread_create(&threads[i], NULL, fn, &workers[i]) == 0);
     }
