@@ -84,6 +84,26 @@ no_edge(void *ud, uint32_t task, sy__edge_kind kind)
     return SY_OK;
 }
 
+/* The tasks that a function uses by name, as the checker found them. */
+static int
+compile_uses(compiler *c, sy__value uses, sy__fn *out)
+{
+    sy__nodes named = {.alloc = c->plan->alloc};
+    sy__value_iter it;
+    int status = SY_OK;
+    sy__value_iter_init(&it, uses);
+    while (!status && sy__value_iter_next(&it)) {
+        size_t len;
+        const char *key = sy__value_str(it.value, &len);
+        int64_t task = key ? sy__plan_find(c->plan, key, len) : -1;
+        status = task < 0 ? invalid(c, "`uses` of a function lists the keys of tasks") : sy__nodes_add(&named, (uint32_t)task);
+    }
+    out->tasks = named.at;
+    out->task_count = named.count;
+    out->told = sy__value_kind(uses) == SY__ARRAY || sy__value_kind(uses) == SY__MAP;
+    return status;
+}
+
 static int
 compile_fn(compiler *c, sy__value v, sy__fn *out)
 {
@@ -92,6 +112,8 @@ compile_fn(compiler *c, sy__value v, sy__fn *out)
     if (!sy__value_str(source, &out->len)) return invalid(c, "a function is {\"lua\": source} or a string");
     if (out->len > SY_MAX_SOURCE_BYTES) return invalid(c, "a function of more than 1 MiB");
     if (copy_text(c->plan->alloc, source, &out->source)) return SY_ENOMEM;
+    int status = sy__value_kind(v) == SY__MAP ? compile_uses(c, field(v, "uses"), out) : SY_OK;
+    if (status) return status;
     sy__value captures = sy__value_kind(v) == SY__MAP ? field(v, "captures") : (sy__value){0};
     out->line = sy__value_kind(v) == SY__MAP ? (int)sy__value_int(field(v, "line")) : 0;
     if (!captures.data) return SY_OK;
@@ -196,20 +218,26 @@ mentions(const char *source, size_t len, const char *word)
     return false;
 }
 
-/* Collects the tasks a function mentions by name, and adds edges where no reference has made one already. */
+/* The tasks that an expression without `uses` mentions by name. */
+static int
+find_uses(compiler *c, sy__fn *fn)
+{
+    sy__nodes named = {.alloc = c->plan->alloc};
+    int status = SY_OK;
+    for (uint32_t i = 0; !status && i < c->plan->count; i++)
+        if (i != c->node && mentions(fn->source, fn->len, c->plan->tasks[i].key)) status = sy__nodes_add(&named, i);
+    fn->tasks = named.at;
+    fn->task_count = named.count;
+    return status;
+}
+
+/* Edges from the tasks a function uses, where no reference has made one already. */
 static int
 name_edges(compiler *c, sy__fn *fn, sy__edge_kind kind)
 {
-    if (!fn->source) return SY_OK;
-    sy__nodes named = {.alloc = c->plan->alloc};
-    int status = SY_OK;
-    for (uint32_t i = 0; !status && i < c->plan->count; i++) {
-        if (i == c->node || !mentions(fn->source, fn->len, c->plan->tasks[i].key)) continue;
-        status = sy__nodes_add(&named, i);
-        if (!status && c->linked[i] != c->node + 1) status = add_edge(c, i, kind);
-    }
-    fn->tasks = named.at;
-    fn->task_count = named.count;
+    int status = fn->source && !fn->told ? find_uses(c, fn) : SY_OK;
+    for (size_t i = 0; !status && i < fn->task_count; i++)
+        if (c->linked[fn->tasks[i]] != c->node + 1) status = add_edge(c, fn->tasks[i], kind);
     return status;
 }
 

@@ -21,8 +21,9 @@ typedef struct sy__fn {
     size_t len;
     sy__blob *captures; /* a map, or NULL */
     int line;
-    uint32_t *tasks;    /* the tasks it mentions by name, seen as globals */
+    uint32_t *tasks;    /* the tasks it uses by name, seen as globals */
     size_t task_count;
+    bool told;          /* the definition says which (`uses`) */
 } sy__fn;
 
 /* An operation to call: the task's own, or one of its fallbacks. */
