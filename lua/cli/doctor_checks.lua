@@ -25,8 +25,8 @@ local TOOLS = {
 function M.which(name)
   for dir in ((os.getenv "PATH" or "") .. ":"):gmatch("(.-):") do
     local path = paths.join(dir ~= "" and dir or ".", name)
-    local st = system.stat(path)
-    if st and st.kind == "file" and st.mode & tonumber("111", 8) ~= 0 then return path end
+    local st = paths.stat(path)
+    if st and st.type == "file" and st.mode & tonumber("111", 8) ~= 0 then return path end
   end
   return nil
 end
@@ -98,7 +98,7 @@ local function writable(ctx)
   local place = ctx:place()
   local dir = place.exists and place.state_dir or place.dir
   local probe = paths.join(dir, ".symphony-probe")
-  local ok, message = system.write_file(probe, "")
+  local ok, message = paths.write(probe, "")
   if not ok then return "fail", message, "make it writable, or use --project DIR" end
   os.remove(probe)
   return "ok", dir
@@ -112,7 +112,7 @@ end
 
 local function folders()
   local dir = person.data_dir()
-  local st = system.stat(dir)
+  local st = paths.stat(dir)
   if not st then return "ok", dir .. " (made when needed)" end
   if st.uid ~= system.user().uid then
     return "fail", dir .. " belongs to another user", "set XDG_DATA_HOME to a folder of yours"

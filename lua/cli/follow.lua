@@ -7,9 +7,9 @@ local json = require "sy.json"
 local problem = require "kit.problem"
 local results = require "cli.output.results"
 local select = require "cli.select"
-local system = require "sy.system"
 local term = require "sy.term"
 local text = require "cli.output.text"
+local time = require "sy.time"
 
 local M = {}
 
@@ -57,8 +57,8 @@ end
 local function park(host, run, tell)
   host:pause(run.run)
   tell("stopping after what runs now; once more: at once")
-  local deadline = system.monotonic_ms() + PARK_MS
-  while system.monotonic_ms() < deadline do
+  local deadline = time.monotonic() + PARK_MS
+  while time.monotonic() < deadline do
     local state = host:run_state(run.run)
     if not state or ENDED[state.status] then return end
     host:step(STEP_MS)

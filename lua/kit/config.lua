@@ -5,7 +5,6 @@ local person = require "kit.person"
 local problem = require "kit.problem"
 local settings = require "kit.settings"
 local suggest = require "kit.suggest"
-local system = require "sy.system"
 
 local M = {}
 
@@ -184,8 +183,8 @@ end
 ---@return boolean?, Problem?
 function M.write(file, key, value)
   local changed = config_file.set(paths.read(file) or "", key, value)
-  local ok, message, code = system.mkdirs(paths.parent(file), tonumber("700", 8))
-  if ok then ok, message, code = system.write_file(file, changed) end
+  local ok, message, code = paths.make(paths.parent(file), tonumber("700", 8))
+  if ok then ok, message, code = paths.write(file, changed) end
   if not ok then return problem.fail(code, "the setting cannot be kept: " .. message) end
   return true
 end

@@ -3,7 +3,6 @@ local paths = require "kit.paths"
 local person = require "kit.person"
 local problem = require "kit.problem"
 local suggest = require "kit.suggest"
-local system = require "sy.system"
 
 local M = {}
 
@@ -34,7 +33,7 @@ end
 
 local function folder_names(dir)
   local names = {}
-  for _, file in ipairs(system.list(dir) or {}) do names[#names + 1] = file:match("^([%w_%-]+)%.lua$") end
+  for _, file in ipairs(paths.names(dir) or {}) do names[#names + 1] = file:match("^([%w_%-]+)%.lua$") end
   return names
 end
 
@@ -57,7 +56,7 @@ end
 
 --- A path as messages show it: relative to the current folder, else to the project, where it lies within.
 local function shown_path(path, place)
-  local relative = paths.relative(path, system.cwd())
+  local relative = paths.relative(path, paths.cwd())
   if relative ~= path then return relative end
   return place and paths.relative(path, place.dir) or path
 end
@@ -68,7 +67,7 @@ local function untrusted(place, what)
 end
 
 local function by_path(place, typed, options)
-  local path, message = system.realpath(typed)
+  local path, message = paths.real(typed)
   if not path then return problem.fail("not_found", "there is no melody at " .. message) end
   if paths.within(path, place.dir) and not place.trusted and not options.reading then
     return untrusted(place, shown_path(path, place))
@@ -139,8 +138,8 @@ function M.module(melody)
       local text = embedded(inner)
       return text, text and BUNDLED .. relative or nil
     end
-    local dir = system.realpath(paths.parent(melody.path))
-    local path = dir and system.realpath(paths.join(dir, relative))
+    local dir = paths.real(paths.parent(melody.path))
+    local path = dir and paths.real(paths.join(dir, relative))
     if not path or not paths.within(path, dir) then return nil end
     local text = paths.read(path)
     return text, text and paths.join(paths.parent(melody.file), relative) or nil

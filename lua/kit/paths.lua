@@ -1,5 +1,5 @@
 --- Paths of files and folders, as text and as the kernel sees them.
-local system = require "sy.system"
+local fs = require "sy.fs"
 
 local M = {}
 
@@ -34,13 +34,60 @@ function M.name(path)
   return path:gsub("/+$", ""):match("([^/]*)$")
 end
 
---- "file", "dir", "other", or nil when there is nothing.
+--- What lies at a path: {type, size, mode, uid, mtime_ms, …}; nil, message, code when there is nothing.
+---@param path string
+---@param follow? boolean false: of a link itself
+---@return table?, string?, string?
+function M.stat(path, follow)
+  if follow == false then return fs.lstat(path) end
+  return fs.stat(path)
+end
+
+--- "file", "directory", "other", or nil when there is nothing.
 ---@param path string
 ---@return string?
 function M.kind(path)
-  local st = system.stat(path)
-  return st and st.kind or nil
+  local st = fs.stat(path)
+  return st and st.type or nil
 end
+
+--- The path without links, "." and "..".
+---@param path string
+---@return string?, string?, string?
+function M.real(path) return fs.realpath(path) end
+
+--- The current folder.
+---@return string
+function M.cwd() return fs.cwd() end
+
+--- The names in a folder, sorted; nil when it cannot be read.
+---@param dir string
+---@return string[]?
+function M.names(dir)
+  local entries = fs.list(dir)
+  if not entries then return nil end
+  local names = {}
+  for i, entry in ipairs(entries) do names[i] = entry.name end
+  return names
+end
+
+--- Makes a folder and those above it; an existing one is left as it is.
+---@param dir string
+---@param mode? integer of the folder itself
+---@return boolean?, string?, string?
+function M.make(dir, mode)
+  if M.kind(dir) == "directory" then return true end
+  local ok, message, code = fs.mkdir(dir)
+  if ok and mode then ok, message, code = fs.chmod(dir, mode) end
+  return ok, message, code
+end
+
+--- Replaces a file at once: readers see the old bytes or the new ones.
+---@param path string
+---@param bytes string
+---@param mode? integer
+---@return boolean?, string?, string?
+function M.write(path, bytes, mode) return fs.write(path, bytes, { sync = true, mode = mode }) end
 
 --- Whether `path` is `dir` or below it; both as realpath gives them.
 ---@param path string
@@ -63,7 +110,7 @@ end
 ---@param path string
 ---@return string?, string?
 function M.read(path)
-  if M.kind(path) == "dir" then return nil, path .. ": it is a folder" end
+  if M.kind(path) == "directory" then return nil, path .. ": it is a folder" end
   local file, why = io.open(path, "rb")
   if not file then return nil, why end
   local bytes = file:read("a")

@@ -68,7 +68,7 @@ end
 --- Makes the person's data folder, for this user only.
 ---@return boolean?, Problem?
 function M.prepare()
-  local ok, why, code = system.mkdirs(M.data_dir(), tonumber("700", 8))
+  local ok, why, code = paths.make(M.data_dir(), tonumber("700", 8))
   if not ok then return problem.fail(code, "the person's folder cannot be made: " .. why) end
   return true
 end
@@ -96,7 +96,7 @@ end
 ---@return { id: string, name: string, path: string, created_at: string, opened_at: string }[]?
 ---@return Problem?
 function M.projects()
-  if not system.stat(paths.join(M.data_dir(), "user.db")) then return {} end
+  if not paths.stat(paths.join(M.data_dir(), "user.db")) then return {} end
   local list, failure, code = require("sy.core").projects(M.data_dir())
   if not list then return nil, problem.from(failure, code) end
   return list

@@ -15,7 +15,7 @@ local M = {}
 local function upwards(from, name)
   local dir = from
   while true do
-    if system.stat(paths.join(dir, name), false) then return dir end
+    if paths.stat(paths.join(dir, name), false) then return dir end
     if dir == "/" then return nil end
     dir = paths.parent(dir)
   end
@@ -29,9 +29,9 @@ end
 ---@param typed? string
 ---@return Place?, Problem?
 function M.find(typed)
-  local start, message, code = system.realpath(typed or ".")
+  local start, message, code = paths.real(typed or ".")
   if not start then return problem.fail(code, "the project's folder: " .. message) end
-  if paths.kind(start) ~= "dir" then
+  if paths.kind(start) ~= "directory" then
     return problem.fail("usage", ("--project names a folder, not %s"):format(typed))
   end
   local dir = typed and start or search(start)
@@ -39,7 +39,7 @@ function M.find(typed)
   return {
     dir = dir,
     state_dir = state_dir,
-    exists = system.stat(state_dir, false) ~= nil,
+    exists = paths.stat(state_dir, false) ~= nil,
     trusted = trust.trusted(dir),
   }
 end
@@ -48,9 +48,9 @@ end
 ---@param place Place
 ---@return boolean?, Problem?
 function M.check(place)
-  local st = system.stat(place.state_dir, false)
+  local st = paths.stat(place.state_dir, false)
   if not st then return true end
-  if st.kind ~= "dir" then
+  if st.type ~= "directory" then
     return problem.fail("not_trusted", ("%s is not a folder of its own"):format(place.state_dir),
       { hint = "remove it, or work in another folder with --project" })
   end
@@ -80,7 +80,7 @@ end
 ---@return string? what was there
 function M.had(dir)
   for _, name in ipairs { ".symphony", "melodies", "extensions" } do
-    if system.stat(paths.join(dir, name), false) then return name end
+    if paths.stat(paths.join(dir, name), false) then return name end
   end
   return nil
 end

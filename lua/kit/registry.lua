@@ -6,7 +6,6 @@ local person = require "kit.person"
 local problem = require "kit.problem"
 local sources = require "kit.sources"
 local suggest = require "kit.suggest"
-local system = require "sy.system"
 
 local M = {}
 
@@ -47,8 +46,8 @@ end
 
 local function add_folder(found, dir, origin, shown)
   local file = paths.join(dir, "Symphony.toml")
-  local st = system.stat(file, false)
-  if not st or st.kind ~= "file" then return false end
+  local st = paths.stat(file, false)
+  if not st or st.type ~= "file" then return false end
   local text = paths.read(file)
   if not text then return false end
   add(found, { name = peek_name(text) or paths.name(dir), origin = origin, dir = dir,
@@ -59,10 +58,10 @@ end
 --- DIR/*/Symphony.toml and DIR/*/*/Symphony.toml.
 local function folders(root, origin, shown)
   local found = {}
-  for _, name in ipairs(system.list(root) or {}) do
+  for _, name in ipairs(paths.names(root) or {}) do
     local dir = paths.join(root, name)
-    if paths.kind(dir) == "dir" and not add_folder(found, dir, origin, shown .. "/" .. name) then
-      for _, inner in ipairs(system.list(dir) or {}) do
+    if paths.kind(dir) == "directory" and not add_folder(found, dir, origin, shown .. "/" .. name) then
+      for _, inner in ipairs(paths.names(dir) or {}) do
         add_folder(found, paths.join(dir, inner), origin, ("%s/%s/%s"):format(shown, name, inner))
       end
     end

@@ -1,7 +1,6 @@
 --- The files of extensions and melodies wherever they lie: embedded in the program, or in folders.
 local paths = require "kit.paths"
 local problem = require "kit.problem"
-local system = require "sy.system"
 
 local M = {}
 
@@ -20,13 +19,13 @@ function M.embedded(prefix)
 end
 
 local function walk(dir, below, depth, files)
-  for _, name in ipairs(system.list(dir) or {}) do
+  for _, name in ipairs(paths.names(dir) or {}) do
     local path, relative = paths.join(dir, name), below .. name
-    local st = system.stat(path, false)
-    if st and st.kind == "dir" and name ~= "spec" and name:sub(1, 1) ~= "." and depth < MAX_DEPTH then
+    local st = paths.stat(path, false)
+    if st and st.type == "directory" and name ~= "spec" and name:sub(1, 1) ~= "." and depth < MAX_DEPTH then
       local ok, why = walk(path, relative .. "/", depth + 1, files)
       if not ok then return nil, why end
-    elseif st and st.kind == "file" and name:match("%.lua$") then
+    elseif st and st.type == "file" and name:match("%.lua$") then
       if st.size > MAX_SOURCE_BYTES then
         return problem.fail("manifest_invalid", ("%s is larger than 1 MiB"):format(relative), { file = path })
       end

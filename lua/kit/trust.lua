@@ -25,7 +25,7 @@ end
 ---@return { path: string, uid: integer }[]
 function M.list()
   local list = {}
-  local st = system.stat(file())
+  local st = paths.stat(file())
   if not st or st.uid ~= system.user().uid or st.mode & tonumber("022", 8) ~= 0 then return list end
   for line in (paths.read(file()) or ""):gmatch("[^\n]+") do
     local uid, path = line:match("^(%d+)\t(.+)$")
@@ -39,15 +39,15 @@ local function save(list)
   for i, entry in ipairs(list) do lines[i] = ("%d\t%s\n"):format(entry.uid, escape(entry.path)) end
   local ok, why = person.prepare()
   if not ok then return nil, why end
-  local written, message, code = system.write_file(file(), table.concat(lines), MODE)
+  local written, message, code = paths.write(file(), table.concat(lines), MODE)
   if not written then return problem.fail(code, "trust cannot be recorded: " .. message) end
   return true
 end
 
 local function identity(dir)
-  local real, message, code = system.realpath(dir)
+  local real, message, code = paths.real(dir)
   if not real then return problem.fail(code, message) end
-  return { path = real, uid = system.stat(real).uid }
+  return { path = real, uid = paths.stat(real).uid }
 end
 
 local function find(list, entry)

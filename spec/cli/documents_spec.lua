@@ -1,8 +1,8 @@
 --- Every --json document against its schema in docs/json, and that each schema is met by some command.
 local json = require "sy.json"
+local paths = require "kit.paths"
 local schema = require "sy.schema"
 local support = require "support"
-local system = require "sy.system"
 
 local function schema_of(name)
   local text = assert(support.read_file(("%s/docs/json/%s.json"):format(support.root, name)), name)
@@ -38,7 +38,7 @@ end
 
 describe("with --json", function()
   setup(function()
-    dir = system.realpath(support.tmpdir())
+    dir = paths.real(support.tmpdir())
     support.write_file(dir .. "/a.txt", "one\n")
   end)
 
@@ -149,7 +149,7 @@ describe("with --json", function()
   end)
 
   it("each schema is met by a command", function()
-    for _, name in ipairs(system.list(support.root .. "/docs/json")) do
+    for _, name in ipairs(paths.names(support.root .. "/docs/json")) do
       assert.is_true(met[name:gsub("%.json$", "")], name)
     end
   end)

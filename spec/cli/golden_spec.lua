@@ -1,7 +1,7 @@
 --- What a person sees, at 80 columns on a terminal and piped, in UTF-8 and ASCII. Times, hashes and folders vary and
 --- are replaced. SYMPHONY_UPDATE writes the goldens anew: look at them before committing.
+local paths = require "kit.paths"
 local support = require "support"
-local system = require "sy.system"
 
 local BEFORE = "int add(int a, int b)\n{\n  return a + b;\n}\n"
 local AFTER = "int add(int a, int b)\n{\n  /* TODO: overflow */\n  return a + b;\n}\n"
@@ -24,7 +24,7 @@ return m
 local dir
 
 local function scene()
-  dir = system.realpath(support.tmpdir())
+  dir = paths.real(support.tmpdir())
   support.write_file(dir .. "/add.c", BEFORE)
   support.write_file(dir .. "/b.c", BEFORE)
   support.write_file(dir .. "/melodies/tour.lua", MELODY)

@@ -1,10 +1,11 @@
 --- What is refused, with which code, exit code and next step.
 local json = require "sy.json"
+local paths = require "kit.paths"
 local support = require "support"
 local system = require "sy.system"
 
 local function project(files)
-  local dir = system.realpath(support.tmpdir())
+  local dir = paths.real(support.tmpdir())
   for name, text in pairs(files or {}) do support.write_file(dir .. "/" .. name, text) end
   return dir
 end
@@ -36,7 +37,7 @@ describe("wrong usage", function()
   end)
 
   it("leaves nothing behind", function()
-    assert.same({}, system.list(dir))
+    assert.same({}, paths.names(dir))
   end)
 end)
 
@@ -45,7 +46,7 @@ describe("parameters", function()
 
   it("that a melody has not are refused before anything runs", function()
     assert.matches("did you mean `name`", refused(dir, { "run", "hello", "-p", "nmae=x" }, "unknown_param", 2))
-    assert.same({}, system.list(dir))
+    assert.same({}, paths.names(dir))
   end)
 end)
 
@@ -75,7 +76,7 @@ describe("a melody of the project", function()
     assert.matches("melodies/broken.lua:1", refused(dir, { "run", "broken" }, "melody_invalid", 2), 1, true)
     assert.matches("melodies/evil.lua:1", refused(dir, { "run", "evil" }, "melody_invalid", 2), 1, true)
     refused(dir, { "run", "melodies/loop.json" }, "cycle", 2)
-    assert.is_nil(system.stat(dir .. "/.symphony"))
+    assert.is_nil(paths.stat(dir .. "/.symphony"))
   end)
 end)
 
@@ -85,7 +86,7 @@ describe("a .symphony that leads elsewhere", function()
     support.sh("mkdir elsewhere p && ln -s ../elsewhere p/.symphony", { cwd = dir })
     refused(dir .. "/p", { "run", "hello" }, "not_trusted", 3)
     refused(dir .. "/p", { "runs" }, "not_trusted", 3)
-    assert.same({}, system.list(dir .. "/elsewhere"))
+    assert.same({}, paths.names(dir .. "/elsewhere"))
   end)
 end)
 

@@ -1,7 +1,7 @@
 --- Runs as processes: signals, kill -9 and resume, detaching, two processes, a terminal.
 local json = require "sy.json"
+local paths = require "kit.paths"
 local support = require "support"
-local system = require "sy.system"
 
 local SLOW = [[
 local m = require "melody" "slow"
@@ -46,7 +46,7 @@ local function let_go()
 end
 
 before_each(function()
-  dir = system.realpath(support.tmpdir())
+  dir = paths.real(support.tmpdir())
   support.write_file(dir .. "/melodies/slow.lua", SLOW)
   assert.equal(0, symphony("trust").code)
 end)

@@ -1,8 +1,8 @@
 local melodies = require "kit.melodies"
+local paths = require "kit.paths"
 local person = require "kit.person"
 local project = require "kit.project"
 local support = require "support"
-local system = require "sy.system"
 local trust = require "kit.trust"
 
 describe("trust", function()
@@ -16,7 +16,7 @@ describe("trust", function()
     assert.is_true(trust.revoke(dir))
     assert.is_false(trust.trusted(dir))
     assert.is_false(trust.revoke(dir))
-    assert.same({ "link" }, system.list(dir))
+    assert.same({ "link" }, paths.names(dir))
   end)
 
   it("does not count when others can write the record", function()
@@ -31,7 +31,7 @@ end)
 
 describe("a project's folder", function()
   it("is the nearest upwards with .symphony, else with .git, else the given one", function()
-    local dir = system.realpath(support.tmpdir())
+    local dir = paths.real(support.tmpdir())
     support.sh("mkdir -p a/.symphony a/b/.git a/b/c d", { cwd = dir })
     assert.equal(dir .. "/a/b/c", project.find(dir .. "/a/b/c").dir)
     local r = support.symphony({ "trust", "--json" }, { cwd = dir .. "/a/b/c" })
@@ -52,7 +52,7 @@ end)
 
 describe("a melody's name", function()
   local function place_with(text, trusted)
-    local dir = system.realpath(support.tmpdir())
+    local dir = paths.real(support.tmpdir())
     support.write_file(dir .. "/melodies/review.lua", text)
     return { dir = dir, state_dir = dir .. "/.symphony", trusted = trusted, exists = false }
   end

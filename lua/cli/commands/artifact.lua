@@ -2,8 +2,8 @@
 local args = require "cli.args"
 local exit = require "cli.exit"
 local json = require "sy.json"
+local paths = require "kit.paths"
 local problem = require "kit.problem"
-local system = require "sy.system"
 local text = require "cli.output.text"
 
 local DAY_MS = 86400000
@@ -193,7 +193,7 @@ local function export(ctx, words)
   if not row then return nil, none end
   local bytes, failure, code = host:artifact_get(row.hash)
   if not bytes then return nil, problem.from(failure, code) end
-  local written, message, write_code = system.write_file(words[2], bytes)
+  local written, message, write_code = paths.write(words[2], bytes)
   if not written then return nil, problem.new(write_code, message) end
   if ctx.json then
     ctx:document { hash = row.hash, file = words[2], size = #bytes }

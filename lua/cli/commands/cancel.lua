@@ -4,7 +4,7 @@ local document = require "cli.output.document"
 local exit = require "cli.exit"
 local problem = require "kit.problem"
 local select = require "cli.select"
-local system = require "sy.system"
+local time = require "sy.time"
 
 local WAIT_MS = 5000
 local LIVING = { sql = "p.status IN ('running', 'pending', 'paused', 'waiting')", what = "to cancel" }
@@ -12,8 +12,8 @@ local ENDED = { completed = true, failed = true, cancelled = true }
 
 --- Waits until whoever owns the run has ended it.
 local function settle(host, row)
-  local deadline = system.monotonic_ms() + WAIT_MS
-  while not ENDED[row.status] and system.monotonic_ms() < deadline do
+  local deadline = time.monotonic() + WAIT_MS
+  while not ENDED[row.status] and time.monotonic() < deadline do
     host:step(50)
     row = select.run(host, row.id)
   end

@@ -8,7 +8,6 @@ local permissions = require "kit.permissions"
 local problem = require "kit.problem"
 local registry = require "kit.registry"
 local suggest = require "kit.suggest"
-local system = require "sy.system"
 local text = require "cli.output.text"
 
 local function or_null(value)
@@ -147,7 +146,7 @@ end
 
 --- The manifest that a name or path means, as text and name for messages.
 local function manifest_text(ctx, typed)
-  local path = paths.kind(typed) == "dir" and paths.join(typed, "Symphony.toml") or typed
+  local path = paths.kind(typed) == "directory" and paths.join(typed, "Symphony.toml") or typed
   if paths.kind(path) == "file" then
     local bytes, message = paths.read(path)
     if not bytes then return problem.fail("io_error", message) end
@@ -185,7 +184,7 @@ local function check(ctx, words)
   problems = problems or {}
   if made then check_schemas(made, file, problems) end
   local dir = paths.kind(file) == "file" and paths.parent(file)
-  if made and dir and next(made.operation) and not system.stat(paths.join(dir, made.extension.entry)) then
+  if made and dir and next(made.operation) and not paths.stat(paths.join(dir, made.extension.entry)) then
     problems[#problems + 1] = problem.new("manifest_invalid",
       ("its entry %s is not there"):format(made.extension.entry), { file = file })
   end

@@ -4,7 +4,6 @@ local exit = require "cli.exit"
 local paths = require "kit.paths"
 local problem = require "kit.problem"
 local project = require "kit.project"
-local system = require "sy.system"
 local trust = require "kit.trust"
 
 --- The bundled hello is the starter: what a new project begins with is what runs anywhere.
@@ -15,9 +14,9 @@ end
 local function make_starter(place)
   local dir = paths.join(place.dir, "melodies")
   local file = paths.join(dir, "hello.lua")
-  if system.stat(file, false) then return false end
-  local ok, message, code = system.mkdirs(dir)
-  if ok then ok, message, code = system.write_file(file, starter()) end
+  if paths.stat(file, false) then return false end
+  local ok, message, code = paths.make(dir)
+  if ok then ok, message, code = paths.write(file, starter()) end
   if not ok then return problem.fail(code, message) end
   return true
 end

@@ -20,7 +20,7 @@ return {
     if not found then return nil, bad end
     local list, rows = json.array {}, {}
     for i, project in ipairs(found) do
-      local there = paths.kind(paths.join(project.path, ".symphony")) == "dir"
+      local there = paths.kind(paths.join(project.path, ".symphony")) == "directory"
       list[i] = {
         id = project.id, name = project.name, path = project.path, created_at = project.created_at,
         opened_at = project.opened_at,

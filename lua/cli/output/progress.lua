@@ -1,6 +1,6 @@
 --- Watching a run: on a terminal a picture that is drawn anew, elsewhere a line when a task has ended.
-local system = require "sy.system"
 local text = require "cli.output.text"
+local time = require "sy.time"
 
 local M = {}
 
@@ -24,7 +24,7 @@ function M.new(board, options)
     write = options.write,
     rows = options.rows or 24,
     drawn = 0,
-    began = system.monotonic_ms(),
+    began = time.monotonic(),
     next_frame = 0,
     dirty = true,
   }, Progress)
@@ -36,7 +36,7 @@ function Progress:bar()
   local done, all = self.board:count()
   local filled = all > 0 and done * BAR_WIDTH // all or 0
   local bar = self.style:letter("full"):rep(filled) .. self.style:letter("empty"):rep(BAR_WIDTH - filled)
-  return ("  %s  %d/%d  %s"):format(bar, done, all, text.duration(system.monotonic_ms() - self.began))
+  return ("  %s  %d/%d  %s"):format(bar, done, all, text.duration(time.monotonic() - self.began))
 end
 
 --- Lines that fit: when there are too many, those that run and the last that ended.
@@ -75,7 +75,7 @@ end
 
 --- Draws what has changed. Called after each step of the host.
 function Progress:tick()
-  local now = system.monotonic_ms()
+  local now = time.monotonic()
   if self.live then
     if now < self.next_frame then return end
     if self.dirty then self.board:refresh() end

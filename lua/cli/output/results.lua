@@ -3,7 +3,6 @@ local board = require "cli.output.board"
 local json = require "sy.json"
 local paths = require "kit.paths"
 local problem = require "kit.problem"
-local system = require "sy.system"
 local text = require "cli.output.text"
 
 local M = {}
@@ -71,12 +70,12 @@ end
 function M.export(host, place, number, outputs)
   local list, dir = M.artifacts(outputs), paths.join(place.state_dir, "out", tostring(number))
   if #list == 0 then return {} end
-  local ok, message, code = system.mkdirs(dir, tonumber("700", 8))
+  local ok, message, code = paths.make(dir, tonumber("700", 8))
   if not ok then return problem.fail(code, message) end
   for _, entry in ipairs(list) do
     local bytes, failure, why = host:artifact_get(entry.reference["$artifact"])
     if not bytes then return nil, problem.from(failure, why) end
-    ok, message, code = system.write_file(paths.join(dir, entry.name), bytes)
+    ok, message, code = paths.write(paths.join(dir, entry.name), bytes)
     if not ok then return problem.fail(code, message) end
     entry.path = paths.join(".symphony/out", tostring(number), entry.name)
   end
