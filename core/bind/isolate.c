@@ -32,7 +32,7 @@ typedef struct guest {
     int self;         /* reference to this object while trusted Lua waits for it; LUA_NOREF else */
     sy__profile profile;
     int64_t cpu_ms;
-    bool busy;        /* a callback may not close or call its own isolate */
+    bool busy; /* a callback may not close or call its own isolate */
 } guest;
 
 /* ---- where modules come from ---- */
@@ -190,8 +190,12 @@ push_guest(lua_State *L, const char *profile)
 static int
 open_guest(lua_State *L, guest *g, const char *name, sy__error *err)
 {
-    sy__isolate_options o = {.alloc = &sy__alloc_default, .clock = &sy__clock_system, .name = name,
-                             .profile = g->profile, .module = find_module, .module_ud = g,
+    sy__isolate_options o = {.alloc = &sy__alloc_default,
+                             .clock = &sy__clock_system,
+                             .name = name,
+                             .profile = g->profile,
+                             .module = find_module,
+                             .module_ud = g,
                              .modules = sy__stdlib_modules};
     o.memory_bytes = (size_t)number_field(L, "memory_bytes", (lua_Integer)1 << 40);
     return sy__isolate_new(&g->iso, &o, err);
@@ -354,7 +358,8 @@ guest_gc(lua_State *L)
 int
 luaopen_sy_isolate(lua_State *L)
 {
-    static const luaL_Reg methods[] = {{"call", guest_call}, {"bytes", guest_bytes}, {"close", guest_close}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"call", guest_call}, {"bytes", guest_bytes}, {"close", guest_close}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", guest_gc}, {"__close", guest_gc}, {NULL, NULL}};
     static const luaL_Reg functions[] = {{"evaluate", isolate_evaluate}, {"new", isolate_new}, {NULL, NULL}};
     luaL_newmetatable(L, isolate_name);

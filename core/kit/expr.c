@@ -18,9 +18,8 @@
 enum {
     CPU_MS = 2000,
     MEMORY_BYTES = 64 << 20,
-    MAX_KEPT = 512,      /* compiled sources */
-    MAX_CAPTURES = 150,  /* Lua has 200 locals */
-    PARSE_CHARGE = 16,
+    MAX_KEPT = 512,     /* compiled sources */
+    MAX_CAPTURES = 150, /* Lua has 200 locals */
 };
 
 /* Their addresses are registry keys. */
@@ -97,8 +96,7 @@ write_chunk(sy__buf *chunk, const char *source, size_t len, sy__value captures, 
 static void
 push_compiled(lua_State *L, const sy__buf *chunk)
 {
-    sy__isolate_charge(L, chunk->len * PARSE_CHARGE);
-    if (luaL_loadbufferx(L, chunk->data, chunk->len, "=expr", "t") != LUA_OK) (void)lua_error(L);
+    if (sy__safe_load(L, chunk->data, chunk->len, "=expr") != LUA_OK) (void)lua_error(L);
 }
 
 /* Pushes the compiled chunk, from the table of those kept where it is there. */
@@ -202,10 +200,14 @@ find_global(lua_State *L)
     const sy__expr_call *call = evaluation_of(L)->call;
     if (!push_own(L)) {
         lua_settop(L, 2);
-        if (strcmp(name, "tasks") == 0) push_tasks(L, call);
-        else if (push_binding(L, call, name)) (void)0;
-        else if (sy__safe_has_module(sy__isolate_of(L), name)) push_module(L, name);
-        else return 0;
+        if (strcmp(name, "tasks") == 0)
+            push_tasks(L, call);
+        else if (push_binding(L, call, name))
+            (void)0;
+        else if (sy__safe_has_module(sy__isolate_of(L), name))
+            push_module(L, name);
+        else
+            return 0;
     }
     lua_pushvalue(L, 2);
     lua_pushvalue(L, -2);
@@ -297,8 +299,12 @@ sy__expr_new(sy__expr **out, const sy__alloc *a, const sy__clock *clock, sy__log
 {
     *out = sy__calloc(a, 1, sizeof **out);
     if (!*out) return SY_ENOMEM;
-    (*out)->options = (sy__isolate_options){.alloc = a, .clock = clock, .log = log, .name = "an expression",
-                                            .profile = SY__PROFILE_EXPR, .memory_bytes = MEMORY_BYTES};
+    (*out)->options = (sy__isolate_options){.alloc = a,
+                                            .clock = clock,
+                                            .log = log,
+                                            .name = "an expression",
+                                            .profile = SY__PROFILE_EXPR,
+                                            .memory_bytes = MEMORY_BYTES};
     return SY_OK;
 }
 

@@ -22,15 +22,15 @@ typedef struct sy__binding {
 } sy__binding;
 
 typedef struct sy__expr_call {
-    const char *source;   /* "function(item, index) … end", or an expression such as "#diff.files > 0" */
+    const char *source; /* "function(item, index) … end", or an expression such as "#diff.files > 0" */
     size_t source_len;
-    sy__value captures;   /* a map, seen as locals around the function; may be no value */
+    sy__value captures; /* a map, seen as locals around the function; may be no value */
     const sy__value *args;
     int arg_count;
     const sy__binding *globals; /* task keys, params, it; also reachable as tasks["key"] when `in_tasks` */
     int global_count;
-    const char *file;     /* for messages */
-    int line;             /* where the source starts in file */
+    const char *file; /* for messages */
+    int line;         /* where the source starts in file */
 } sy__expr_call;
 
 /* Evaluates; appends one value (nil becomes null). SY_EEXPR with file and line, SY_ETIMEOUT (2 s), SY_EMEMORY. */

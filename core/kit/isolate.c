@@ -14,7 +14,6 @@
  */
 #include "kit/isolate_impl.h"
 
-#include "base/bounds.h"
 #include "kit/luavalue.h"
 
 #include <event2/event.h>
@@ -23,6 +22,33 @@
 #include <string.h>
 
 enum { DEFAULT_CPU_MS = 2000, DEFAULT_MEMORY_BYTES = 64 << 20 };
+
+/* ---- the end of a call ---- */
+
+static void
+end_call(sy__isolate *iso)
+{
+    sy__call *call = iso->call;
+    if (iso->timer) (void)event_del(iso->timer);
+    iso->call = NULL;
+    call->cpu_ns = iso->limits.cpu_used_ns;
+    call->peak_bytes = iso->limits.peak_bytes;
+}
+
+/* Ends a parked call from outside; its coroutine is left as it is and the isolate is dead. */
+static void
+drop_parked(sy__isolate *iso, int why)
+{
+    void (*abort_wait)(void *) = iso->abort;
+    iso->abort = NULL;
+    iso->waiting = false;
+    iso->state = SY__DEAD;
+    sy__limits_poison(&iso->limits, why);
+    if (abort_wait) abort_wait(iso->abort_ud);
+    sy__call *call = iso->call;
+    (void)sy__error_set(&call->error, why, "%s.%s: %s", iso->options.name, call->operation, sy_strerror(why));
+    end_call(iso);
+}
 
 /* ---- birth and death ---- */
 
@@ -88,8 +114,10 @@ sy__isolate_new(sy__isolate **out, const sy__isolate_options *o, sy__error *err)
     iso->options.alloc = o->alloc;
     int rc = take_options(iso, o, err);
     if (rc == SY_OK) rc = open_state(iso, err);
-    if (rc) sy__isolate_free(iso);
-    else *out = iso;
+    if (rc)
+        sy__isolate_free(iso);
+    else
+        *out = iso;
     return rc;
 }
 
@@ -97,7 +125,7 @@ void
 sy__isolate_free(sy__isolate *iso)
 {
     if (!iso) return;
-    if (iso->state == SY__PARKED) sy__isolate_cancel(iso, SY_ECANCELLED);
+    if (iso->state == SY__PARKED) drop_parked(iso, SY_ECANCELLED);
     iso->limits.cap_bytes = SIZE_MAX / 2; /* finalizers of C modules may need a stack slot */
     if (iso->main) lua_close(iso->main);
     sy__isolate_drop_buffers(iso);
@@ -192,11 +220,8 @@ typedef struct chunk {
 static void
 push_chunk(lua_State *L, const chunk *c)
 {
-    if (c->len > SY_MAX_SOURCE_BYTES)
-        (void)sy__isolate_fail(L, SY_EMEMORY, "%s is larger than %d KiB", c->name, SY_MAX_SOURCE_BYTES >> 10);
-    sy__isolate_charge(L, c->len * 16);
     (void)lua_pushfstring(L, "@%s", c->name);
-    if (luaL_loadbufferx(L, c->source, c->len, lua_tostring(L, -1), "t") != LUA_OK) (void)lua_error(L);
+    if (sy__safe_load(L, c->source, c->len, lua_tostring(L, -1)) != LUA_OK) (void)lua_error(L);
     lua_remove(L, -2);
 }
 
@@ -234,7 +259,8 @@ load_body(lua_State *L)
 }
 
 int
-sy__isolate_load(sy__isolate *iso, const char *source, size_t len, const char *chunk_name, int64_t cpu_ms, sy__error *err)
+sy__isolate_load(sy__isolate *iso, const char *source, size_t len, const char *chunk_name, int64_t cpu_ms,
+                 sy__error *err)
 {
     chunk c = {.source = source, .len = len, .name = chunk_name};
     return sy__isolate_run(iso, load_body, &c, cpu_ms, err);
@@ -257,8 +283,10 @@ push_operation(lua_State *L, sy__isolate *iso, const char *path)
     (void)lua_rawgetp(L, LUA_REGISTRYINDEX, &iso->kept);
     for (const char *at = path; lua_istable(L, -1);) {
         const char *dot = strchr(at, '.');
-        if (dot) lua_pushlstring(L, at, (size_t)(dot - at));
-        else lua_pushstring(L, at);
+        if (dot)
+            lua_pushlstring(L, at, (size_t)(dot - at));
+        else
+            lua_pushstring(L, at);
         (void)lua_rawget(L, -2);
         lua_remove(L, -2);
         if (!dot) break;
@@ -284,7 +312,8 @@ static void
 note_failure(lua_State *L, sy__isolate *iso, sy__call *call, int first)
 {
     const char *code = lua_type(L, first + 2) == LUA_TSTRING ? lua_tostring(L, first + 2) : "";
-    const char *message = lua_type(L, first + 1) == LUA_TSTRING ? lua_tostring(L, first + 1) : "failed without a message";
+    const char *message =
+        lua_type(L, first + 1) == LUA_TSTRING ? lua_tostring(L, first + 1) : "failed without a message";
     size_t len = strlen(code);
     if (len >= sizeof call->code) len = sizeof call->code - 1;
     memcpy(call->code, code, len);
@@ -318,8 +347,10 @@ call_body(lua_State *L)
     sy__isolate *iso = sy__isolate_of(L);
     sy__call *call = iso->call;
     push_operation(L, iso, call->operation);
-    if (call->input.data) sy__value_to_lua(L, call->input);
-    else lua_newtable(L);
+    if (call->input.data)
+        sy__value_to_lua(L, call->input);
+    else
+        lua_newtable(L);
     sy__isolate_push_ctx(L, iso);
     lua_callk(L, 2, 3, 0, call_finish);
     return call_finish(L, LUA_OK, 0);
@@ -346,31 +377,6 @@ arm_deadline(sy__isolate *iso)
     if (left < 1000) left = 1000;
     struct timeval tv = {.tv_sec = (time_t)(left / 1000000000), .tv_usec = (suseconds_t)(left % 1000000000 / 1000)};
     return iso->timer && event_add(iso->timer, &tv) == 0 ? SY_OK : SY_ENOMEM;
-}
-
-static void
-end_call(sy__isolate *iso)
-{
-    sy__call *call = iso->call;
-    if (iso->timer) (void)event_del(iso->timer);
-    iso->call = NULL;
-    call->cpu_ns = iso->limits.cpu_used_ns;
-    call->peak_bytes = iso->limits.peak_bytes;
-}
-
-/* Ends a parked call from outside; its coroutine is left as it is and the isolate is dead. */
-static void
-drop_parked(sy__isolate *iso, int why)
-{
-    void (*abort_wait)(void *) = iso->abort;
-    iso->abort = NULL;
-    iso->waiting = false;
-    iso->state = SY__DEAD;
-    sy__limits_poison(&iso->limits, why);
-    if (abort_wait) abort_wait(iso->abort_ud);
-    sy__call *call = iso->call;
-    (void)sy__error_set(&call->error, why, "%s.%s: %s", iso->options.name, call->operation, sy_strerror(why));
-    end_call(iso);
 }
 
 /* After a slice of a call: SY_EAGAIN when it waits, else its end. */

@@ -36,32 +36,33 @@ typedef enum sy__profile {
 /* A C module that `require` finds. An array of these ends with an entry without name. */
 typedef struct sy__isolate_module {
     const char *name;
-    lua_CFunction open;      /* leaves the module's table; runs once per isolate, at the first require */
-    unsigned profiles;       /* bits 1u << SY__PROFILE_…: where it exists */
+    lua_CFunction open; /* leaves the module's table; runs once per isolate, at the first require */
+    unsigned profiles;  /* bits 1u << SY__PROFILE_…: where it exists */
 } sy__isolate_module;
 
 typedef struct sy__isolate_options {
     const sy__alloc *alloc;
     const sy__clock *clock;
     sy__log *log;
-    const char *name;        /* the extension's or melody's, for messages; copied */
+    const char *name; /* the extension's or melody's, for messages; copied */
     sy__profile profile;
-    const sy__caps *caps;    /* borrowed, must outlive the isolate; NULL: none */
-    size_t memory_bytes;     /* 0: from caps, else 64 MiB */
-    sy__module_fn module;    /* for require; NULL: stdlib only */
+    const sy__caps *caps; /* borrowed, must outlive the isolate; NULL: none */
+    size_t memory_bytes;  /* 0: from caps, else 64 MiB */
+    sy__module_fn module; /* for require; NULL: stdlib only */
     void *module_ud;
-    struct event_base *loop; /* where waits are served; NULL: functions that wait are refused */
-    struct sy__spawner *spawner; /* for processes; NULL: refused */
+    struct event_base *loop;           /* where waits are served; NULL: functions that wait are refused */
+    struct sy__spawner *spawner;       /* for processes; NULL: refused */
     const sy__isolate_module *modules; /* C modules for require; borrowed; NULL: none */
 } sy__isolate_options;
 
 int sy__isolate_new(sy__isolate **out, const sy__isolate_options *o, sy__error *err);
-/* Closes the state within 100 ms whatever is in it. NULL is legal. */
+/* Closes the state within 100 ms whatever is in it. A parked call is aborted without `done`. NULL is legal. */
 void sy__isolate_free(sy__isolate *iso);
 
 /* Runs a chunk (text only) and keeps the table it returns as the operations to call. `chunk_name` is the
  * relative path shown in messages. Limited by the isolate's memory and `cpu_ms` (0: 2 s). */
-int sy__isolate_load(sy__isolate *iso, const char *source, size_t len, const char *chunk_name, int64_t cpu_ms, sy__error *err);
+int sy__isolate_load(sy__isolate *iso, const char *source, size_t len, const char *chunk_name, int64_t cpu_ms,
+                     sy__error *err);
 
 /* Runs a chunk with `args` (an array, or no value) as its varargs and appends its one result (nil: null) to
  * `out`. Nothing is kept but what its modules keep. Fails as sy__isolate_load; a result that cannot cross is
@@ -71,7 +72,8 @@ int sy__isolate_eval(sy__isolate *iso, const char *source, size_t len, const cha
 
 /* What a call may ask of the engine; NULL members: the function is refused. Called in the isolate's thread. */
 typedef struct sy__call_services {
-    int (*artifact)(void *ud, const char *type, const void *bytes, size_t size, sy__value metadata, sy__vbuf *ref, sy__error *err);
+    int (*artifact)(void *ud, const char *type, const void *bytes, size_t size, sy__value metadata, sy__vbuf *ref,
+                    sy__error *err);
     int (*artifact_read)(void *ud, const char *hash, sy__buf *out, sy__error *err);
     int (*emit)(void *ud, const char *event_type, sy__value payload, sy__error *err);
     void (*progress)(void *ud, double done, double total, const char *text);
@@ -82,22 +84,22 @@ typedef struct sy__call_services {
 
 /* One call. Zeroed and filled by the caller, who keeps it alive until it has ended. */
 typedef struct sy__call {
-    const char *operation;   /* name in the loaded table; with `dot` separated path */
-    sy__value input;         /* borrowed for the call */
-    int64_t cpu_ms;          /* of Lua running; 0: from caps */
-    int64_t deadline_ns;     /* monotonic; 0: none */
+    const char *operation; /* name in the loaded table; with `dot` separated path */
+    sy__value input;       /* borrowed for the call */
+    int64_t cpu_ms;        /* of Lua running; 0: from caps */
+    int64_t deadline_ns;   /* monotonic; 0: none */
     const char *idempotency_key;
-    const sy__call_services *services; /* NULL: none */
-    void *ud;                /* for services and done */
+    const sy__call_services *services;               /* NULL: none */
+    void *ud;                                        /* for services and done */
     void (*done)(struct sy__call *call, int status); /* for a call that waited; never inside sy__isolate_call */
 
     /* results, valid when ended; close with sy__call_close */
-    sy__vbuf output;         /* one value */
+    sy__vbuf output; /* one value */
     sy__error error;
-    bool transient;          /* failed through ctx.retry */
-    char code[64];           /* the extension's own error code, or "" */
-    int64_t cpu_ns;          /* spent in Lua */
-    size_t peak_bytes;       /* of the isolate */
+    bool transient;    /* failed through ctx.retry */
+    char code[64];     /* the extension's own error code, or "" */
+    int64_t cpu_ns;    /* spent in Lua */
+    size_t peak_bytes; /* of the isolate */
 } sy__call;
 
 /* SY_OK: ended well. SY_EAGAIN: it waits, `done` will be called on the loop. Else it failed (call->error). */

@@ -12,7 +12,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
-enum { MAX_ARTIFACT_BYTES = 256 << 20, MAX_TOPIC_BYTES = 200 };
+enum { MAX_BUFFER_BYTES = 256 << 20, MAX_TOPIC_BYTES = 200 };
 
 static const char blob_name[] = "artifact";
 
@@ -72,6 +72,7 @@ typedef struct sy__blob_buffer {
     sy__buf buf;
     size_t at;
     bool writer;
+    size_t *bytes;                        /* the isolate's count */
     struct sy__blob_buffer *next, **link; /* in the isolate's list */
 } blob;
 
@@ -79,6 +80,7 @@ static void
 drop_blob(blob *b)
 {
     const sy__alloc *a = b->buf.alloc;
+    *b->bytes -= b->buf.len;
     *b->link = b->next;
     if (b->next) b->next->link = b->link;
     sy__buf_close(&b->buf);
@@ -91,7 +93,8 @@ sy__isolate_drop_buffers(sy__isolate *iso)
     while (iso->buffers) drop_blob(iso->buffers);
 }
 
-/* Pushes a userdata that points to a new buffer, or to NULL once closed. User value 1: type, 2: metadata of a writer. */
+/* Pushes a userdata that points to a new buffer, or to NULL once closed. User value 1: type, 2: metadata of a writer.
+ */
 static blob *
 push_blob(lua_State *L, bool writer)
 {
@@ -103,6 +106,7 @@ push_blob(lua_State *L, bool writer)
     if (!b) (void)luaL_error(L, "no memory for an artifact");
     sy__buf_init(&b->buf, iso->options.alloc);
     b->writer = writer;
+    b->bytes = &iso->buffer_bytes;
     b->next = iso->buffers;
     b->link = &iso->buffers;
     if (b->next) b->next->link = &b->next;
@@ -115,6 +119,7 @@ static void
 push_reference(lua_State *L, blob *hold, sy__vbuf *ref, sy__value made)
 {
     hold->buf = ref->buf;
+    *hold->bytes += hold->buf.len;
     sy__buf_init(&ref->buf, hold->buf.alloc);
     sy__vbuf_close(ref);
     sy__value_to_lua(L, made);
@@ -194,9 +199,10 @@ blob_write(lua_State *L)
         size_t len;
         const char *bytes = luaL_checklstring(L, i, &len);
         sy__isolate_charge(L, len);
-        if (b->buf.len + len > MAX_ARTIFACT_BYTES)
-            return luaL_error(L, "an artifact of more than %d MiB", MAX_ARTIFACT_BYTES >> 20);
+        if (*b->bytes + len > MAX_BUFFER_BYTES)
+            return luaL_error(L, "open artifacts of more than %d MiB", MAX_BUFFER_BYTES >> 20);
         sy__buf_add(&b->buf, bytes, len);
+        if (!b->buf.failed) *b->bytes += len;
     }
     if (b->buf.failed) return luaL_error(L, "no memory for the artifact");
     lua_settop(L, 1);
@@ -214,6 +220,15 @@ blob_close(lua_State *L)
     int results = store(L, lua_tostring(L, 2), b->buf.data, b->buf.len, 3);
     (void)blob_gc(L); /* the userdata is still at 1 */
     return results;
+}
+
+/* The collector does not know these bytes: it is asked once before they are too many. */
+static int
+refuse_buffers(lua_State *L, const blob *b, sy__error *err)
+{
+    (void)lua_gc(L, LUA_GCCOLLECT);
+    if (*b->bytes <= MAX_BUFFER_BYTES) return SY_OK;
+    return sy__error_set(err, SY_EMEMORY, "open artifacts of more than %d MiB", MAX_BUFFER_BYTES >> 20);
 }
 
 /* The hash of a reference: {"$artifact" = hash} or the hash itself. */
@@ -238,6 +253,8 @@ ctx_open(lua_State *L)
     sy__error err = {0};
     blob *b = push_blob(L, false);
     int rc = s->artifact_read(call_of(L)->ud, hash, &b->buf, &err);
+    *b->bytes += b->buf.len;
+    if (rc == SY_OK && *b->bytes > MAX_BUFFER_BYTES) rc = refuse_buffers(L, b, &err);
     sy__isolate_charge(L, b->buf.len);
     if (rc == SY_OK) return 1;
     if (!err.code) (void)sy__error_set(&err, rc, "%s", sy_strerror(rc));
@@ -399,9 +416,9 @@ static void
 add_editor(lua_State *L, const sy__caps *caps)
 {
     static const luaL_Reg verbs[] = {
-        {"buffer", no_editor}, {"selection", no_editor}, {"edit", no_editor},  {"diagnostics", no_editor},
-        {"open", no_editor},   {"pick", no_editor},      {"input", no_editor}, {"notify", no_editor},
-        {NULL, NULL},
+        {"buffer", no_editor},      {"selection", no_editor}, {"edit", no_editor},
+        {"diagnostics", no_editor}, {"open", no_editor},      {"pick", no_editor},
+        {"input", no_editor},       {"notify", no_editor},    {NULL, NULL},
     };
     if (!sy__caps_editor(caps, "read") && !sy__caps_editor(caps, "edit") && !sy__caps_editor(caps, "ui")) return;
     luaL_newlib(L, verbs);
@@ -431,8 +448,8 @@ static void
 make_ctx(lua_State *L, sy__isolate *iso)
 {
     static const luaL_Reg functions[] = {
-        {"artifact", ctx_artifact}, {"writer", ctx_writer}, {"open", ctx_open},   {"emit", ctx_emit},
-        {"progress", ctx_progress}, {"stream", ctx_stream}, {"log", ctx_log},     {"usage", ctx_usage},
+        {"artifact", ctx_artifact}, {"writer", ctx_writer},       {"open", ctx_open}, {"emit", ctx_emit},
+        {"progress", ctx_progress}, {"stream", ctx_stream},       {"log", ctx_log},   {"usage", ctx_usage},
         {"retry", ctx_retry},       {"cancelled", ctx_cancelled}, {NULL, NULL},
     };
     make_blob_type(L);
@@ -448,7 +465,8 @@ set_deadline(lua_State *L, const sy__isolate *iso, const sy__call *call)
 {
     if (call->deadline_ns)
         lua_pushnumber(L, (lua_Number)(call->deadline_ns - sy__mono_ns(iso->limits.clock)) / 1e9);
-    else lua_pushnil(L);
+    else
+        lua_pushnil(L);
     lua_setfield(L, -2, "deadline");
 }
 

@@ -62,7 +62,8 @@ looks_like_chunk(const sy__isolate *iso, const char *name, size_t len)
 static void
 set_place(sy__error *err, const char *name, size_t len, int line)
 {
-    (void)snprintf(err->file, sizeof err->file, "%.*s", (int)(len < sizeof err->file ? len : sizeof err->file - 1), name);
+    (void)snprintf(err->file, sizeof err->file, "%.*s", (int)(len < sizeof err->file ? len : sizeof err->file - 1),
+                   name);
     err->line = line;
 }
 
@@ -77,12 +78,15 @@ read_text(const reading *r, const char *text)
     bool frame = len && find_frame(r->iso->co, text, len, &at);
     if (frame || (len && looks_like_chunk(r->iso, text, len))) {
         (void)sy__error_set(r->err, r->err->code, "%s", rest);
-        if (frame) set_place(r->err, chunk_path(&at), strlen(chunk_path(&at)), line);
-        else set_place(r->err, text, len, line);
+        if (frame)
+            set_place(r->err, chunk_path(&at), strlen(chunk_path(&at)), line);
+        else
+            set_place(r->err, text, len, line);
         return;
     }
     (void)sy__error_set(r->err, r->err->code, "%s", text);
-    if (find_frame(r->iso->co, NULL, 0, &at)) set_place(r->err, chunk_path(&at), strlen(chunk_path(&at)), at.currentline);
+    if (find_frame(r->iso->co, NULL, 0, &at))
+        set_place(r->err, chunk_path(&at), strlen(chunk_path(&at)), at.currentline);
 }
 
 /* What to do about the errors that a sandbox causes most. */
@@ -114,8 +118,10 @@ read_body(lua_State *L)
     int type = lua_type(L, 1);
     if (type == LUA_TTABLE) { /* error{message = …} */
         lua_pushliteral(L, "message");
-        if (lua_rawget(L, 1) == LUA_TSTRING) lua_replace(L, 1);
-        else lua_pop(L, 1);
+        if (lua_rawget(L, 1) == LUA_TSTRING)
+            lua_replace(L, 1);
+        else
+            lua_pop(L, 1);
     }
     if (lua_isstring(L, 1)) {
         read_text(r, lua_tostring(L, 1));

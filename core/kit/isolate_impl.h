@@ -31,25 +31,26 @@ struct sy__isolate {
     sy__isolate_options options; /* `name` is a copy of ours */
     sy__caps *own_caps;          /* made when the options had none */
     const sy__caps *caps;
-    lua_State *main;             /* never runs the extension's code: nothing of it is there to close */
-    lua_State *co;               /* where calls run, one after the other */
+    lua_State *main; /* never runs the extension's code: nothing of it is there to close */
+    lua_State *co;   /* where calls run, one after the other */
     sy__limits limits;
     sy__isolate_state state;
-    sy__call *call;              /* the one that runs or waits */
+    sy__call *call;                  /* the one that runs or waits */
+    size_t buffer_bytes;             /* held by them */
     struct sy__blob_buffer *buffers; /* contents of artifacts, outside of the state */
-    void *run_ud;                /* what sy__isolate_run was given */
+    void *run_ud;                    /* what sy__isolate_run was given */
     sy__resumer *chain;
-    const char *stack_base;      /* of the C stack, when the call was entered */
-    bool waiting;                /* a host function yields: coroutine.resume hands it outwards */
-    bool transient;              /* ctx.retry was called */
-    bool kept;                   /* a table of operations is loaded */
-    void (*abort)(void *ud);     /* of the parked call */
+    const char *stack_base;  /* of the C stack, when the call was entered */
+    bool waiting;            /* a host function yields: coroutine.resume hands it outwards */
+    bool transient;          /* ctx.retry was called */
+    bool kept;               /* a table of operations is loaded */
+    void (*abort)(void *ud); /* of the parked call */
     void *abort_ud;
-    struct event *timer;         /* the deadline of a parked call */
-    int fail_code;               /* code of an error our own C code raises on purpose; 0: none */
-    int64_t log_ms;              /* when log_tokens was last filled */
+    struct event *timer; /* the deadline of a parked call */
+    int fail_code;       /* code of an error our own C code raises on purpose; 0: none */
+    int64_t log_ms;      /* when log_tokens was last filled */
     int log_tokens, log_dropped;
-    int live_coroutines;         /* upper bound: slots used in the weak list */
+    int live_coroutines; /* upper bound: slots used in the weak list */
     bool address_key_made;
     unsigned char address_key[16]; /* hides addresses in tostring */
     sy__originals lua;
@@ -73,14 +74,17 @@ void sy__safe_open(lua_State *L, sy__isolate *iso);           /* safe.c: the glo
 void sy__safe_open_base(lua_State *L, sy__isolate *iso);      /* safe_base.c */
 void sy__safe_open_coroutine(lua_State *L, sy__isolate *iso); /* pushes a table, as the next ones */
 void sy__safe_open_string(lua_State *L, sy__isolate *iso);
-void sy__safe_open_patterns(lua_State *L);                    /* adds to the table on top. safe_pattern.c */
+void sy__safe_open_patterns(lua_State *L); /* adds to the table on top. safe_pattern.c */
 void sy__safe_open_utf8(lua_State *L, sy__isolate *iso);
 void sy__safe_open_table(lua_State *L, sy__isolate *iso);
-void sy__safe_open_require(lua_State *L, sy__isolate *iso);   /* safe_require.c */
-void sy__safe_open_debug(lua_State *L);                       /* safe_debug.c: melodies only */
+void sy__safe_open_require(lua_State *L, sy__isolate *iso); /* safe_require.c */
+void sy__safe_open_debug(lua_State *L);                     /* safe_debug.c: melodies only */
 
 /* tostring of the value at `index`, without addresses; pushes it. May run __tostring. safe_base.c */
 const char *sy__safe_tostring(lua_State *L, int index, size_t *len);
+/* Loads text onto the stack, looking at the clock on the way; a lua status, with the message on top when it is none.
+ * Raises when a limit was hit. safe_load.c */
+int sy__safe_load(lua_State *L, const char *source, size_t len, const char *chunk_name);
 /* print and warn: one line to the log, rate-limited. */
 void sy__safe_log(sy__isolate *iso, sy__log_level level, const char *text);
 /* A module by name, as require does; pushes it or raises. It is kept in the table at `loaded`. `env` 0, or the index

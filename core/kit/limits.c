@@ -53,8 +53,10 @@ count_block(sy__limits *l, size_t old_bytes, size_t new_bytes)
     if (l->used_bytes > l->peak_bytes) l->peak_bytes = l->used_bytes;
     bool was = old_bytes >= BIG_BLOCK_BYTES, is = new_bytes >= BIG_BLOCK_BYTES;
     if (was == is) return;
-    if (is) l->big_blocks++;
-    else l->big_blocks--;
+    if (is)
+        l->big_blocks++;
+    else
+        l->big_blocks--;
     set_hook_count(l);
 }
 
@@ -160,7 +162,10 @@ sy__limits_look(sy__limits *l)
     if (l->why || !l->running) return l->why;
     int asked = atomic_load_explicit(&l->request, memory_order_relaxed);
     if (asked) sy__limits_poison(l, asked);
-    if (l->deadline_ns && sy__mono_ns(l->clock) >= l->deadline_ns) sy__limits_poison(l, SY_ETIMEOUT);
+    if (!l->why && l->deadline_ns && sy__mono_ns(l->clock) >= l->deadline_ns) {
+        l->late = true;
+        sy__limits_poison(l, SY_ETIMEOUT);
+    }
     look_at_cpu(l);
     return l->why;
 }
@@ -209,9 +214,8 @@ sy__limits_sentence(const sy__limits *l, char *out, size_t size)
 {
     if (l->why == SY_EMEMORY) {
         (void)snprintf(out, size, "it needs more than the %zu KiB of memory it may use", l->cap_bytes >> 10);
-    } else if (l->why == SY_ETIMEOUT && l->cpu_limit_ns) {
-        (void)snprintf(out, size, "it ran longer than it may (%lld ms of CPU, or its deadline)",
-                       (long long)(l->cpu_limit_ns / 1000000));
+    } else if (l->why == SY_ETIMEOUT && !l->late && l->cpu_limit_ns) {
+        (void)snprintf(out, size, "it ran for more than %lld ms", (long long)(l->cpu_limit_ns / 1000000));
     } else {
         (void)snprintf(out, size, "%s", sy_strerror(l->why));
     }

@@ -18,8 +18,8 @@
 typedef struct sy__limits {
     const sy__alloc *alloc;
     const sy__clock *clock;
-    lua_State *running;   /* the coroutine that runs now; NULL outside of calls */
-    size_t used_bytes;    /* held by the state */
+    lua_State *running; /* the coroutine that runs now; NULL outside of calls */
+    size_t used_bytes;  /* held by the state */
     size_t cap_bytes;
     size_t peak_bytes;
     size_t big_blocks;    /* live blocks so large that one instruction on them takes long */
@@ -29,6 +29,7 @@ typedef struct sy__limits {
     int hook_count;       /* instructions between two hooks, wanted on every coroutine */
     atomic_int request;   /* 0, or the SY_E… with which another thread asked for poison */
     int why;              /* 0, or the SY_E… of the poison */
+    bool late;            /* it was the deadline, not the CPU time */
     int line;             /* where it struck */
     char file[SY__ERROR_NAME_BYTES];
     int64_t cpu_limit_ns;

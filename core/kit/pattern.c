@@ -126,12 +126,14 @@ matches_set(int c, const char *open, const char *close)
 static const char *
 set_end(sy__match *m, const char *p)
 {
+    const char *start = p;
     if (p < m->pattern_end && *p == '^') p++;
     do {
         if (p >= m->pattern_end) return faulty(m, "malformed pattern (missing ']')", 0);
         bool escape = *p++ == '%';
         if (escape && p < m->pattern_end) p++;
     } while (p >= m->pattern_end || *p != ']');
+    m->fuel -= (p - start) / 8;
     return p + 1;
 }
 
@@ -243,8 +245,9 @@ match_balance(sy__match *m, const char *s, const char *p)
 
 /* At a border: the byte before is not in the set, this one is; outside of the subject there are zeros. */
 static bool
-at_frontier(const sy__match *m, const char *s, const char *set, const char *end)
+at_frontier(sy__match *m, const char *s, const char *set, const char *end)
 {
+    m->fuel -= (end - set) / 4;
     int before = s == m->subject ? 0 : byte_at(s - 1);
     int here = s < m->subject_end ? byte_at(s) : 0;
     return !matches_set(before, set, end - 1) && matches_set(here, set, end - 1);
@@ -286,14 +289,18 @@ step_single(sy__match *m, cursor *at)
     } else if (repeat == '-') {
         answer(at, match_lazy(m, at->s, p, end));
     } else if (!matches_single(m, at->s, p, end)) {
-        if (repeat == '?' && !given_up(m)) at->p = end + 1;
-        else answer(at, NULL);
+        if (repeat == '?' && !given_up(m))
+            at->p = end + 1;
+        else
+            answer(at, NULL);
     } else if (repeat == '+') {
         answer(at, match_greedy(m, at->s + 1, p, end));
     } else if (repeat == '?') {
         const char *found = match_items(m, at->s + 1, end + 1);
-        if (found || given_up(m)) answer(at, found);
-        else at->p = end + 1;
+        if (found || given_up(m))
+            answer(at, found);
+        else
+            at->p = end + 1;
     } else {
         at->s++;
         at->p = end;
@@ -334,8 +341,10 @@ step(sy__match *m, cursor *at)
     const char *p = at->p;
     switch (*p) {
     case '(':
-        if (p + 1 < m->pattern_end && p[1] == ')') answer(at, open_capture(m, at->s, p + 2, SY__CAPTURE_POSITION));
-        else answer(at, open_capture(m, at->s, p + 1, SY__CAPTURE_OPEN));
+        if (p + 1 < m->pattern_end && p[1] == ')')
+            answer(at, open_capture(m, at->s, p + 2, SY__CAPTURE_POSITION));
+        else
+            answer(at, open_capture(m, at->s, p + 1, SY__CAPTURE_OPEN));
         return;
     case ')': answer(at, close_capture(m, at->s, p + 1)); return;
     case '$':
@@ -358,8 +367,10 @@ match_items(sy__match *m, const char *s, const char *p)
     if (m->depth-- == 0) return faulty(m, "pattern too complex", 0);
     cursor at = {.s = s, .p = p};
     while (!at.done && at.p < m->pattern_end) {
-        if (!burn(m)) answer(&at, NULL);
-        else step(m, &at);
+        if (!burn(m))
+            answer(&at, NULL);
+        else
+            step(m, &at);
     }
     m->depth++;
     return at.s;

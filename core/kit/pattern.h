@@ -18,13 +18,13 @@ enum { SY__CAPTURE_OPEN = -1, SY__CAPTURE_POSITION = -2 };
 
 typedef struct sy__match {
     const char *subject, *subject_end;
-    const char *pattern, *pattern_end; /* without a leading anchor */
-    int64_t fuel;                      /* steps left before `refuel` is asked */
+    const char *pattern, *pattern_end;       /* without a leading anchor */
+    int64_t fuel;                            /* steps left before `refuel` is asked */
     bool (*refuel)(void *ud, int64_t *fuel); /* false: stop. NULL: never stop */
     void *ud;
-    const char *fault;  /* what is wrong with the pattern, as a format for fault_arg (%d); or NULL */
+    const char *fault; /* what is wrong with the pattern, as a format for fault_arg (%d); or NULL */
     int fault_arg;
-    bool stopped;       /* refuel said so */
+    bool stopped; /* refuel said so */
     int depth;
     int captures;
     struct {

@@ -13,11 +13,28 @@
 #include <lualib.h>
 #include <string.h>
 
+enum { MAX_DATE_FORMAT = 1000 };
+
+/* strftime takes its time for each item of the format. Upvalue 1: Lua's own. */
+static int
+o_date(lua_State *L)
+{
+    size_t len = 0;
+    (void)luaL_optlstring(L, 1, "", &len);
+    luaL_argcheck(L, len <= MAX_DATE_FORMAT, 1, "format too long");
+    sy__isolate_charge(L, len * 256);
+    lua_settop(L, 2);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, lua_isnil(L, 3) ? lua_isnil(L, 2) ? 0 : 1 : 2, 1);
+    return 1;
+}
+
 /* `os` without anything that touches the process. */
 static void
 open_os(lua_State *L)
 {
-    static const char *const kept[] = {"clock", "time", "date", "difftime"};
+    static const char *const kept[] = {"clock", "time", "difftime"};
     lua_pushcfunction(L, luaopen_os);
     lua_call(L, 0, 1);
     lua_createtable(L, 0, 4);
@@ -25,6 +42,9 @@ open_os(lua_State *L)
         (void)lua_getfield(L, -2, kept[i]);
         lua_setfield(L, -2, kept[i]);
     }
+    (void)lua_getfield(L, -2, "date");
+    lua_pushcclosure(L, o_date, 1);
+    lua_setfield(L, -2, "date");
     lua_remove(L, -2);
 }
 
@@ -58,15 +78,17 @@ open_math(lua_State *L)
 static int
 absent_in_melodies(lua_State *L)
 {
-    static const char *const names[] = {"io", "package", "dofile", "loadfile", "os.execute", "os.exit", "os.remove",
-                                        "os.rename", "os.getenv", "os.tmpname", "os.setlocale", NULL};
+    static const char *const names[] = {"io",        "package",   "dofile",    "loadfile",   "os.execute",   "os.exit",
+                                        "os.remove", "os.rename", "os.getenv", "os.tmpname", "os.setlocale", NULL};
     const char *prefix = lua_tostring(L, lua_upvalueindex(1));
     if (lua_type(L, 2) != LUA_TSTRING) return 0;
     const char *name = lua_pushfstring(L, "%s%s", prefix, lua_tostring(L, 2));
     for (int i = 0; names[i]; i++)
         if (strcmp(names[i], name) == 0)
-            return sy__isolate_fail(L, SY_EMELODY, "'%s' is not available in a melody: a melody only describes, "
-                                                   "operations do the work", name);
+            return sy__isolate_fail(L, SY_EMELODY,
+                                    "'%s' is not available in a melody: a melody only describes, "
+                                    "operations do the work",
+                                    name);
     return 0;
 }
 
@@ -94,21 +116,16 @@ remove_fields(lua_State *L, const char *const *names)
 
 /* Values that the state shares are closed to the extension's getmetatable. */
 static void
-close_shared_metatables(lua_State *L, int strings)
+close_shared_metatables(lua_State *L)
 {
     lua_pushliteral(L, "");
-    lua_createtable(L, 0, 2);
-    lua_pushvalue(L, strings);
-    lua_setfield(L, -2, "__index");
+    (void)lua_getmetatable(L, -1); /* it has the arithmetic of strings as well */
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");
-    lua_setmetatable(L, -2);
-    lua_pop(L, 1);
     sy__lua_push_array_mt(L);
-    lua_pushliteral(L, "__metatable");
     lua_pushboolean(L, 0);
-    lua_rawset(L, -3);
-    lua_pop(L, 1);
+    lua_setfield(L, -2, "__metatable");
+    lua_pop(L, 3);
 }
 
 void
@@ -120,7 +137,7 @@ sy__safe_open(lua_State *L, sy__isolate *iso)
     lua_pushglobaltable(L);
     int globals = lua_gettop(L);
     sy__safe_open_string(L, iso);
-    close_shared_metatables(L, lua_gettop(L));
+    close_shared_metatables(L);
     lua_setfield(L, globals, "string");
     sy__safe_open_table(L, iso);
     lua_setfield(L, globals, "table");

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LOG_BURST = 200, LOG_PER_SECOND = 100, PARSE_CHARGE = 16 /* bytes of work for one of source */ };
+enum { LOG_BURST = 200, LOG_PER_SECOND = 100 };
 
 /* ---- errors ---- */
 
@@ -175,7 +175,8 @@ sy__safe_log(sy__isolate *iso, sy__log_level level, const char *text)
     iso->log_dropped = 0;
     if (iso->call && iso->call->services && iso->call->services->log)
         iso->call->services->log(iso->call->ud, level, text);
-    else sy__logf(iso->options.log, level, name, "%s", text);
+    else
+        sy__logf(iso->options.log, level, name, "%s", text);
 }
 
 /* Joins the arguments and hands them to the log. */
@@ -260,11 +261,7 @@ b_load(lua_State *L)
     size_t len;
     const char *source = lua_tolstring(L, 1, &len);
     const char *name = luaL_optstring(L, 2, "=(load)");
-    if (len > SY_MAX_SOURCE_BYTES) return luaL_error(L, "source is larger than %d KiB", SY_MAX_SOURCE_BYTES >> 10);
-    sy__isolate_charge(L, len * PARSE_CHARGE);
-    int status = luaL_loadbufferx(L, source, len, name, "t");
-    if (status == LUA_ERRMEM) rethrow_poison(L, status);
-    if (status != LUA_OK) return load_failed(L);
+    if (sy__safe_load(L, source, len, name) != LUA_OK) return load_failed(L);
     if (!has_env) return 1;
     lua_pushvalue(L, 4);
     if (!lua_setupvalue(L, -2, 1)) lua_pop(L, 1);
@@ -295,9 +292,15 @@ void
 sy__safe_open_base(lua_State *L, sy__isolate *iso)
 {
     static const luaL_Reg ours[] = {
-        {"pcall", b_pcall},         {"xpcall", b_xpcall},     {"setmetatable", b_setmetatable},
-        {"tostring", b_tostring},   {"tonumber", b_tonumber}, {"print", b_print},
-        {"warn", b_warn},           {"load", b_load},         {"collectgarbage", b_collectgarbage},
+        {"pcall", b_pcall},
+        {"xpcall", b_xpcall},
+        {"setmetatable", b_setmetatable},
+        {"tostring", b_tostring},
+        {"tonumber", b_tonumber},
+        {"print", b_print},
+        {"warn", b_warn},
+        {"load", b_load},
+        {"collectgarbage", b_collectgarbage},
         {NULL, NULL},
     };
     lua_pushcfunction(L, luaopen_base);

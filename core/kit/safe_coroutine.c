@@ -291,8 +291,7 @@ co_close(lua_State *L)
     return 2;
 }
 
-static int
-co_yield(lua_State *L)
+static int co_yield (lua_State *L)
 {
     if (sy__isolate_of(L)->co == L) return luaL_error(L, "attempt to yield from outside a coroutine");
     return lua_yield(L, lua_gettop(L));
@@ -318,9 +317,9 @@ void
 sy__safe_open_coroutine(lua_State *L, sy__isolate *iso)
 {
     static const luaL_Reg ours[] = {
-        {"create", co_create}, {"resume", co_resume},           {"wrap", co_wrap},   {"status", co_status_name},
-        {"yield", co_yield},   {"isyieldable", co_isyieldable}, {"close", co_close}, {"running", co_running},
-        {NULL, NULL},
+        {"create", co_create},      {"resume", co_resume},   {"wrap", co_wrap},
+        {"status", co_status_name}, {"yield", co_yield },    {"isyieldable", co_isyieldable},
+        {"close", co_close},        {"running", co_running}, {NULL, NULL},
     };
     lua_newtable(L); /* the live ones, held weakly */
     lua_createtable(L, 0, 1);

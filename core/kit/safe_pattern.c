@@ -49,8 +49,10 @@ push_capture(lua_State *L, sy__match *m, int index, const char *at, const char *
     const char *start;
     ptrdiff_t len;
     if (!sy__match_capture(m, index, at, end, &start, &len)) check(L, m);
-    if (len == SY__CAPTURE_POSITION) lua_pushinteger(L, start - m->subject + 1);
-    else lua_pushlstring(L, start, (size_t)len);
+    if (len == SY__CAPTURE_POSITION)
+        lua_pushinteger(L, start - m->subject + 1);
+    else
+        lua_pushlstring(L, start, (size_t)len);
 }
 
 /* All captures; without any the whole match, unless `at` is NULL. */
@@ -276,8 +278,10 @@ s_gsub(lua_State *L)
     begin(L, &m, s, len, p + anchored, plen - anchored);
     luaL_buffinit(L, &out);
     lua_Integer count = replace_all(L, &m, &out, anchored, most, &changed);
-    if (changed) luaL_pushresult(&out);
-    else lua_pushvalue(L, 1);
+    if (changed)
+        luaL_pushresult(&out);
+    else
+        lua_pushvalue(L, 1);
     lua_pushinteger(L, count);
     return 2;
 }

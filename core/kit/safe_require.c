@@ -6,13 +6,11 @@
  */
 #include "kit/isolate_impl.h"
 
-#include "base/bounds.h"
-
 #include <ctype.h>
 #include <lauxlib.h>
 #include <string.h>
 
-enum { MAX_NAME_BYTES = 128, PARSE_CHARGE = 16 };
+enum { MAX_NAME_BYTES = 128 };
 
 static bool
 name_is_safe(const char *name)
@@ -82,10 +80,8 @@ copy_top(lua_State *L)
 static void
 push_compiled(lua_State *L, const char *source, size_t len, const char *chunk)
 {
-    if (len > SY_MAX_SOURCE_BYTES) (void)luaL_error(L, "%s is larger than %d KiB", chunk, SY_MAX_SOURCE_BYTES >> 10);
-    sy__isolate_charge(L, len * PARSE_CHARGE);
     (void)lua_pushfstring(L, "@%s", chunk);
-    if (luaL_loadbufferx(L, source, len, lua_tostring(L, -1), "t") != LUA_OK) (void)lua_error(L);
+    if (sy__safe_load(L, source, len, lua_tostring(L, -1)) != LUA_OK) (void)lua_error(L);
     lua_remove(L, -2);
 }
 

@@ -5,7 +5,10 @@
 #include <lualib.h>
 #include <string.h>
 
-enum { MAX_STRING_BYTES = 1 << 30 };
+enum {
+    MAX_STRING_BYTES = 1 << 30,
+    MAX_FORMAT_ITEMS = 10000, /* a number with 99 digits takes microseconds */
+};
 
 static size_t
 length_at(lua_State *L, int arg)
@@ -59,7 +62,8 @@ s_pack(lua_State *L)
     const char *format = luaL_checklstring(L, 1, &len);
     for (const char *c = strchr(format, 'c'); c; c = strchr(c + 1, 'c')) {
         size_t n = 0;
-        for (const char *d = c + 1; *d >= '0' && *d <= '9' && n < MAX_STRING_BYTES; d++) n = n * 10 + (size_t)(*d - '0');
+        for (const char *d = c + 1; *d >= '0' && *d <= '9' && n < MAX_STRING_BYTES; d++)
+            n = n * 10 + (size_t)(*d - '0');
         total += n;
         if (total >= MAX_STRING_BYTES) return luaL_argerror(L, 1, "result too long");
     }
@@ -97,6 +101,7 @@ s_format(lua_State *L)
         p = conversion_of(p + 1, end);
         if (p == end) break;
         if (*p++ == '%') continue;
+        if (arg > MAX_FORMAT_ITEMS) return luaL_error(L, "more than %d items in a format", MAX_FORMAT_ITEMS);
         prepare_argument(L, p[-1], ++arg);
         work += length_at(L, arg) + 64;
     }
@@ -152,9 +157,9 @@ void
 sy__safe_open_string(lua_State *L, sy__isolate *iso)
 {
     static const luaL_Reg ours[] = {
-        {"byte", s_byte}, {"lower", s_lower}, {"upper", s_upper}, {"reverse", s_reverse},   {"sub", s_sub},
-        {"rep", s_rep},   {"pack", s_pack},   {"unpack", s_unpack}, {"packsize", s_packsize}, {"format", s_format},
-        {NULL, NULL},
+        {"byte", s_byte},         {"lower", s_lower},   {"upper", s_upper}, {"reverse", s_reverse},
+        {"sub", s_sub},           {"rep", s_rep},       {"pack", s_pack},   {"unpack", s_unpack},
+        {"packsize", s_packsize}, {"format", s_format}, {NULL, NULL},
     };
     sy__originals *o = &iso->lua;
     lua_pushcfunction(L, luaopen_string);

@@ -10,7 +10,7 @@ enum {
     MAX_MOVED = 1 << 24,
     ELEMENT_CHARGE = 32, /* bytes of work for touching one element */
     COMPARE_CHARGE = 128,
-    RUN_LENGTH = 8,      /* sorted by insertion before merging */
+    RUN_LENGTH = 8, /* sorted by insertion before merging */
 };
 
 static lua_Integer
@@ -49,8 +49,7 @@ static int
 t_remove(lua_State *L)
 {
     lua_Integer size = length_of(L, 1), at = luaL_optinteger(L, 2, size);
-    if (at != size)
-        luaL_argcheck(L, (lua_Unsigned)at - 1u <= (lua_Unsigned)size, 2, "position out of bounds");
+    if (at != size) luaL_argcheck(L, (lua_Unsigned)at - 1u <= (lua_Unsigned)size, 2, "position out of bounds");
     charge_elements(L, size > at ? size - at : 1);
     (void)lua_rawgeti(L, 1, at);
     for (; at < size; at++) {
@@ -98,8 +97,7 @@ add_element(lua_State *L, luaL_Buffer *out, lua_Integer i)
 {
     size_t len = 0;
     (void)lua_rawgeti(L, 1, i);
-    if (!lua_isstring(L, -1))
-        (void)luaL_error(L, "invalid value (at index %I) in table for 'concat'", (LUAI_UACINT)i);
+    if (!lua_isstring(L, -1)) (void)luaL_error(L, "invalid value (at index %I) in table for 'concat'", (LUAI_UACINT)i);
     (void)lua_tolstring(L, -1, &len);
     sy__isolate_charge(L, len + ELEMENT_CHARGE);
     luaL_addvalue(out);

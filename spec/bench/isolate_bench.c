@@ -35,8 +35,12 @@ now_ns(void)
 static sy__isolate *
 open_isolate(sy__caps *caps, struct event_base *loop, const sy__isolate_module *modules, const char *text)
 {
-    sy__isolate_options o = {.alloc = &sy__alloc_default, .clock = &sy__clock_system, .name = "bench", .caps = caps,
-                             .loop = loop, .modules = modules};
+    sy__isolate_options o = {.alloc = &sy__alloc_default,
+                             .clock = &sy__clock_system,
+                             .name = "bench",
+                             .caps = caps,
+                             .loop = loop,
+                             .modules = modules};
     sy__isolate *iso;
     sy__error err = {0};
     if (sy__isolate_new(&iso, &o, &err)) die(&err);
@@ -131,7 +135,8 @@ waiting(sy__caps *caps, sy__value input)
 {
     static const sy__isolate_module modules[] = {{"wait", open_wait, 1u << SY__PROFILE_EXTENSION}, {NULL, NULL, 0}};
     struct event_base *loop = event_base_new();
-    sy__isolate *iso = open_isolate(caps, loop, modules, "local wait = require 'wait' return {w = function() wait() end}");
+    sy__isolate *iso =
+        open_isolate(caps, loop, modules, "local wait = require 'wait' return {w = function() wait() end}");
     int64_t start = now_ns();
     for (int i = 0; i < WAITS; i++) {
         sy__call call = {.operation = "w", .input = input};
@@ -153,8 +158,14 @@ expression(const char *figure, const char *text, sy__value task, sy__value item)
     sy__vbuf out;
     sy__error err = {0};
     sy__binding globals[] = {{"diff", task}};
-    sy__expr_call call = {.source = text, .source_len = strlen(text), .args = &item, .arg_count = 1,
-                          .globals = globals, .global_count = 1, .file = "bench.lua", .line = 1};
+    sy__expr_call call = {.source = text,
+                          .source_len = strlen(text),
+                          .args = &item,
+                          .arg_count = 1,
+                          .globals = globals,
+                          .global_count = 1,
+                          .file = "bench.lua",
+                          .line = 1};
     if (sy__expr_new(&e, &sy__alloc_default, &sy__clock_system, NULL)) exit(1);
     sy__vbuf_init(&out, &sy__alloc_default);
     int64_t start = now_ns();

@@ -17,7 +17,8 @@ static const char script[] =
     "local which, pattern, subject = ...\n"
     "local function show(...)\n"
     "  local all = table.pack(...)\n"
-    "  for i = 1, all.n do all[i] = math.type(all[i]) or type(all[i]) .. ':' .. tostring(all[i]) if math.type(select(i, ...)) then all[i] = 'n:' .. select(i, ...) end end\n"
+    "  for i = 1, all.n do all[i] = math.type(all[i]) or type(all[i]) .. ':' .. tostring(all[i]) if "
+    "math.type(select(i, ...)) then all[i] = 'n:' .. select(i, ...) end end\n"
     "  return table.concat(all, '\\1')\n"
     "end\n"
     "local function run()\n"
@@ -30,7 +31,8 @@ static const char script[] =
     "  if which == 6 then return show(subject:gsub(pattern, {a = 'x', [1] = 'one'})) end\n"
     "  if which == 7 then return show(subject:gsub('.', pattern)) end\n"
     "  local out = {}\n"
-    "  for a, b, c in subject:gmatch(pattern, which - 8) do out[#out + 1] = show(a, b, c) if #out > 50 then break end end\n"
+    "  for a, b, c in subject:gmatch(pattern, which - 8) do out[#out + 1] = show(a, b, c) if #out > 50 then break end "
+    "end\n"
     "  return table.concat(out, '\\2')\n"
     "end\n"
     "local ok, result = pcall(run)\n"
@@ -79,8 +81,8 @@ compare(lua_State *theirs, sy__isolate *iso, int which, const char *p, size_t pl
     if (eval_ours(iso, which, p, plen, s, slen, &out) || sy__vbuf_done(&out, &v)) abort();
     const char *got = sy__value_str(v, &len);
     if (!got || len != want_len || memcmp(got, want, len) != 0) {
-        (void)fprintf(stderr, "function %d, pattern '%.*s', subject '%.*s':\n ours:  %.*s\n Lua's: %s\n", which, (int)plen, p,
-                      (int)slen, s, (int)len, got ? got : "", want);
+        (void)fprintf(stderr, "function %d, pattern '%.*s', subject '%.*s':\n ours:  %.*s\n Lua's: %s\n", which,
+                      (int)plen, p, (int)slen, s, (int)len, got ? got : "", want);
         abort();
     }
     lua_settop(theirs, 0);

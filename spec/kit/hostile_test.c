@@ -53,8 +53,8 @@ expected_code(const char *text)
     static const struct {
         const char *word;
         int code;
-    } rows[] = {{"timeout", SY_ETIMEOUT}, {"memory", SY_EMEMORY}, {"error", SY_EEXTENSION},
-                {"refused", SY_EEXTENSION}, {"ok", SY_OK}, {"any", 1}};
+    } rows[] = {{"timeout", SY_ETIMEOUT},   {"memory", SY_EMEMORY}, {"error", SY_EEXTENSION},
+                {"refused", SY_EEXTENSION}, {"ok", SY_OK},          {"any", 1}};
     char word[32] = "";
     CHECK_INT(sscanf(text, "-- expect: %31s", word), 1);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -73,8 +73,12 @@ attack(const char *name)
     sy__log_init(&log, &sy__clock_system);
     log.sink = count_line;
     logged = 0;
-    sy__isolate_options o = {.alloc = &sy__alloc_default, .clock = &sy__clock_system, .log = &log, .name = name,
-                             .profile = SY__PROFILE_EXTENSION, .memory_bytes = 64 << 20};
+    sy__isolate_options o = {.alloc = &sy__alloc_default,
+                             .clock = &sy__clock_system,
+                             .log = &log,
+                             .name = name,
+                             .profile = SY__PROFILE_EXTENSION,
+                             .memory_bytes = 64 << 20};
     sy__isolate *iso;
     sy__error err = {0};
     CHECK_INT(sy__isolate_new(&iso, &o, &err), SY_OK);

@@ -37,9 +37,15 @@ gives(sy__expr *e, const char *source, const char *captures, const char *want)
                              {"string", parse(&string, "7")},
                              {"params", parse(&params, "{\"base\":\"HEAD\"}")}};
     sy__value arg_values[] = {parse(&args[0], "{\"path\":\"x.c\"}"), parse(&args[1], "3")};
-    sy__expr_call call = {.source = source, .source_len = strlen(source), .captures = parse(&caught, captures),
-                          .args = arg_values, .arg_count = 2, .globals = globals, .global_count = 3,
-                          .file = "melodies/m.lua", .line = 10};
+    sy__expr_call call = {.source = source,
+                          .source_len = strlen(source),
+                          .captures = parse(&caught, captures),
+                          .args = arg_values,
+                          .arg_count = 2,
+                          .globals = globals,
+                          .global_count = 3,
+                          .file = "melodies/m.lua",
+                          .line = 10};
     sy__vbuf out;
     sy__buf text;
     sy__value v;

@@ -13,11 +13,11 @@
 /* ---- an allocator that fails when told ---- */
 
 typedef struct failing {
-    long countdown;    /* grown blocks until one fails; < 0: none fails */
-    bool lasting;      /* all further ones fail as well */
-    unsigned chance;   /* out of 65536, for each growth */
+    long countdown;  /* grown blocks until one fails; < 0: none fails */
+    bool lasting;    /* all further ones fail as well */
+    unsigned chance; /* out of 65536, for each growth */
     unsigned seed;
-    long live;         /* blocks */
+    long live; /* blocks */
     long failed;
 } failing;
 
@@ -127,8 +127,15 @@ express_once(const sy__alloc *a, sy__value input)
     sy__error err = {0};
     static const char text[] = "function(item) return { item.name .. string.rep('x', 3), tasks.t, #t.name } end";
     sy__binding globals[] = {{"t", input}};
-    sy__expr_call call = {.source = text, .source_len = sizeof text - 1, .args = &input, .arg_count = 1,
-                          .globals = globals, .global_count = 1, .captures = input, .file = "m.lua", .line = 1};
+    sy__expr_call call = {.source = text,
+                          .source_len = sizeof text - 1,
+                          .args = &input,
+                          .arg_count = 1,
+                          .globals = globals,
+                          .global_count = 1,
+                          .captures = input,
+                          .file = "m.lua",
+                          .line = 1};
     int rc = sy__expr_new(&e, a, &sy__clock_system, NULL);
     sy__vbuf_init(&out, a);
     for (int i = 0; rc == SY_OK && i < 3; i++) {
@@ -196,7 +203,8 @@ poison_it(void *ud)
 static void
 dies_by_another_thread(sy__value input)
 {
-    static const char text[] = "return { loop = function(_, ctx) ctx.stream('go') while true do pcall(function() while true do end end) end end }";
+    static const char text[] = "return { loop = function(_, ctx) ctx.stream('go') while true do pcall(function() while "
+                               "true do end end) end end }";
     static const sy__call_services with_stream = {.stream = on_stream};
     for (int round = 0; round < 20; round++) {
         running r = {0};

@@ -57,9 +57,12 @@ static bool
 lua_module(void *ud, const char *name, const char **source, size_t *len, const char **chunk)
 {
     (void)ud;
-    if (strcmp(name, "lib.double") == 0) *source = "return function(n) return 2 * n end";
-    else if (strcmp(name, "broken") == 0) *source = "local x = = 1";
-    else return false;
+    if (strcmp(name, "lib.double") == 0)
+        *source = "return function(n) return 2 * n end";
+    else if (strcmp(name, "broken") == 0)
+        *source = "local x = = 1";
+    else
+        return false;
     *len = strlen(*source);
     *chunk = strcmp(name, "broken") == 0 ? "broken.lua" : "lib/double.lua";
     return true;
@@ -122,8 +125,13 @@ open_world(world *w, const char *source, sy__profile profile)
 {
     memset(w, 0, sizeof *w);
     w->loop = event_base_new();
-    sy__isolate_options o = {.alloc = &sy__alloc_default, .clock = &sy__clock_system, .name = "test", .profile = profile,
-                             .module = lua_module, .modules = c_modules, .loop = w->loop};
+    sy__isolate_options o = {.alloc = &sy__alloc_default,
+                             .clock = &sy__clock_system,
+                             .name = "test",
+                             .profile = profile,
+                             .module = lua_module,
+                             .modules = c_modules,
+                             .loop = w->loop};
     sy__error err = {0};
     CHECK_INT(sy__isolate_new(&w->iso, &o, &err), SY_OK);
     if (source) CHECK_INT(sy__isolate_load(w->iso, source, strlen(source), "init.lua", 0, &err), SY_OK);
@@ -148,8 +156,13 @@ call(world *w, const char *operation, const char *json)
     CHECK_INT(sy__value_from_json(&input, json, strlen(json), &err), SY_OK);
     sy__value v;
     CHECK_INT(sy__vbuf_done(&input, &v), SY_OK);
-    w->call = (sy__call){.operation = operation, .input = v, .done = on_done, .ud = w, .services = &services,
-                         .idempotency_key = "key-1", .cpu_ms = 300};
+    w->call = (sy__call){.operation = operation,
+                         .input = v,
+                         .done = on_done,
+                         .ud = w,
+                         .services = &services,
+                         .idempotency_key = "key-1",
+                         .cpu_ms = 300};
     int rc = sy__isolate_call(w->iso, &w->call);
     if (rc != SY_EAGAIN) {
         sy__vbuf_close(&input);
@@ -178,16 +191,18 @@ static void
 gives_results_back(void)
 {
     world w;
-    open_world(&w,
-               "local double = require 'lib.double'\n"
-               "local M = {nested = {}}\n"
-               "function M.echo(input) return input end\n"
-               "function M.nothing() end\n"
-               "function M.double(input) return {n = double(input.n)} end\n"
-               "function M.nested.deep() return 7 end\n"
-               "function M.key(_, ctx) return ctx.idempotency_key end\n"
-               "return M",
-               SY__PROFILE_EXTENSION);
+    open_world(
+        &w,
+        "local double = require 'lib.double'\n"
+        "local M = {nested = {}}\n"
+        "function M.echo(input) return input end\n"
+        "function M.nothing() end\n"
+        "function M.double(input) return {n = double(input.n)} end\n"
+        "function M.nested.deep() return 7 end\n"
+        "function M.sums() return {'10' + 1, '3' * '4', -'2', 10 .. 20, os.date('%Y', 0), os.date('!*t', 0).year} end\n"
+        "function M.key(_, ctx) return ctx.idempotency_key end\n"
+        "return M",
+        SY__PROFILE_EXTENSION);
     CHECK_INT(call(&w, "echo", "{\"a\":[1,2.5,null,\"x\"],\"b\":{}}"), SY_OK);
     check_output(&w, "{\"a\":[1,2.5,null,\"x\"],\"b\":{}}");
     CHECK_INT(call(&w, "nothing", "{}"), SY_OK);
@@ -196,6 +211,8 @@ gives_results_back(void)
     check_output(&w, "{\"n\":42}");
     CHECK_INT(call(&w, "nested.deep", "{}"), SY_OK);
     check_output(&w, "7");
+    CHECK_INT(call(&w, "sums", "{}"), SY_OK);
+    check_output(&w, "[11,12,-2,\"1020\",\"1970\",1970]");
     CHECK_INT(call(&w, "key", "{}"), SY_OK);
     check_output(&w, "\"key-1\"");
     CHECK(w.call.peak_bytes > 0);
@@ -272,7 +289,7 @@ refuses_bad_sources(void)
     const char *broken = "require 'broken'";
     CHECK_INT(sy__isolate_load(w.iso, broken, strlen(broken), "init.lua", 0, &err), SY_EEXTENSION);
     CHECK_STR(err.file, "broken.lua");
-    const char *names[] = {"return require '../x'", "return require '/etc/x'", "return require 'a/b'",
+    const char *names[] = {"return require '../x'", "return require '/etc/x'",  "return require 'a/b'",
                            "return require 'a..b'", "return require 'nothing'", "return require ''"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         CHECK_INT(sy__isolate_load(w.iso, names[i], strlen(names[i]), "init.lua", 0, &err), SY_EEXTENSION);
@@ -290,9 +307,12 @@ refuses_melodies_that_do_things(void)
         const char *source, *word;
         int line;
     } rows[] = {
-        {"local x = 1\nos.execute('ls')", "os.execute", 2},  {"\n\nio.open('x')", "'io'", 3},
-        {"return require 'host'", "'host'", 1},              {"\nlocal f = dofile('x')", "'dofile'", 2},
-        {"os.exit(1)", "os.exit", 1},                        {"local p = package.path", "'package'", 1},
+        {"local x = 1\nos.execute('ls')", "os.execute", 2},
+        {"\n\nio.open('x')", "'io'", 3},
+        {"return require 'host'", "'host'", 1},
+        {"\nlocal f = dofile('x')", "'dofile'", 2},
+        {"os.exit(1)", "os.exit", 1},
+        {"local p = package.path", "'package'", 1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         world w;
@@ -301,7 +321,8 @@ refuses_melodies_that_do_things(void)
         sy__vbuf_init(&out, &sy__alloc_default);
         open_world(&w, NULL, SY__PROFILE_MELODY);
         CHECK_INT(sy__isolate_eval(w.iso, rows[i].source, strlen(rows[i].source), "melodies/x.lua", (sy__value){0}, 0,
-                                   &out, &err), SY_EMELODY);
+                                   &out, &err),
+                  SY_EMELODY);
         CHECK(strstr(err.message, rows[i].word) != NULL);
         CHECK_STR(err.file, "melodies/x.lua");
         CHECK_INT(err.line, rows[i].line);
@@ -318,7 +339,8 @@ evaluates_with_arguments(void)
     sy__error err = {0};
     sy__vbuf args;
     sy__value v;
-    const char *json = "[\"x\",{\"n\":2}]", *source = "local a, b = ... return {a, b.n, os.time() > 0, debug.getinfo(1).currentline}";
+    const char *json = "[\"x\",{\"n\":2}]",
+               *source = "local a, b = ... return {a, b.n, os.time() > 0, debug.getinfo(1).currentline}";
     sy__vbuf_init(&args, &sy__alloc_default);
     sy__vbuf_init(&w.call.output, &sy__alloc_default);
     CHECK_INT(sy__value_from_json(&args, json, strlen(json), &err), SY_OK);
@@ -327,7 +349,8 @@ evaluates_with_arguments(void)
     check_output(&w, "[\"x\",2,true,1]");
     const char *loop = "while true do end";
     sy__vbuf_init(&w.call.output, &sy__alloc_default);
-    CHECK_INT(sy__isolate_eval(w.iso, loop, strlen(loop), "x.lua", (sy__value){0}, 50, &w.call.output, &err), SY_ETIMEOUT);
+    CHECK_INT(sy__isolate_eval(w.iso, loop, strlen(loop), "x.lua", (sy__value){0}, 50, &w.call.output, &err),
+              SY_ETIMEOUT);
     CHECK_STR(err.file, "x.lua");
     CHECK_INT(err.line, 1);
     sy__call_close(&w.call);
@@ -447,8 +470,8 @@ ends_waits_from_outside(void)
     sy__call_close(&w.call);
 
     open_world(&w, waits, SY__PROFILE_EXTENSION); /* the deadline passes while it waits */
-    w.call = (sy__call){.operation = "plain", .done = on_done, .ud = &w,
-                        .deadline_ns = sy__mono_ns(&sy__clock_system) + 20000000};
+    w.call = (sy__call){
+        .operation = "plain", .done = on_done, .ud = &w, .deadline_ns = sy__mono_ns(&sy__clock_system) + 20000000};
     CHECK_INT(sy__isolate_call(w.iso, &w.call), SY_EAGAIN);
     (void)event_base_dispatch(w.loop);
     CHECK_INT(w.done_count, 1);
@@ -464,26 +487,27 @@ static void
 reaches_the_engine(void)
 {
     world w;
-    open_world(&w,
-               "local M = {}\n"
-               "function M.log(_, ctx) ctx.log('warn', 'careful') print('a', 1, nil) warn('@on') warn('b', 'c') end\n"
-               "function M.stream(_, ctx) ctx.stream('chunk') ctx.progress(1, 2, 'x') ctx.usage{usd = 0.5, tokens = 3} end\n"
-               "function M.store(_, ctx) return ctx.artifact('text', 'abc', {a = 1}) end\n"
-               "function M.bad(_, ctx) return ctx.artifact('bad', 'abc') end\n"
-               "function M.write(_, ctx)\n"
-               "  local out = ctx.writer('text', {}) out:write('a', 'b'):write('c')\n"
-               "  local ref = out:close()\n"
-               "  return {ref, (pcall(out.write, out, 'd'))}\n"
-               "end\n"
-               "function M.read(_, ctx)\n"
-               "  local all = {}\n"
-               "  for line in ctx.open({['$artifact'] = 'sha256:00'}):lines() do all[#all + 1] = line end\n"
-               "  local f = ctx.open('sha256:00')\n"
-               "  return {all, f:read(3), f:read(), f:read() == nil, select('#', ctx.open('x'))}\n"
-               "end\n"
-               "function M.emit(_, ctx) return {pcall(ctx.emit, 'x', {})} end\n"
-               "return M",
-               SY__PROFILE_EXTENSION);
+    open_world(
+        &w,
+        "local M = {}\n"
+        "function M.log(_, ctx) ctx.log('warn', 'careful') print('a', 1, nil) warn('@on') warn('b', 'c') end\n"
+        "function M.stream(_, ctx) ctx.stream('chunk') ctx.progress(1, 2, 'x') ctx.usage{usd = 0.5, tokens = 3} end\n"
+        "function M.store(_, ctx) return ctx.artifact('text', 'abc', {a = 1}) end\n"
+        "function M.bad(_, ctx) return ctx.artifact('bad', 'abc') end\n"
+        "function M.write(_, ctx)\n"
+        "  local out = ctx.writer('text', {}) out:write('a', 'b'):write('c')\n"
+        "  local ref = out:close()\n"
+        "  return {ref, (pcall(out.write, out, 'd'))}\n"
+        "end\n"
+        "function M.read(_, ctx)\n"
+        "  local all = {}\n"
+        "  for line in ctx.open({['$artifact'] = 'sha256:00'}):lines() do all[#all + 1] = line end\n"
+        "  local f = ctx.open('sha256:00')\n"
+        "  return {all, f:read(3), f:read(), f:read() == nil, select('#', ctx.open('x'))}\n"
+        "end\n"
+        "function M.emit(_, ctx) return {pcall(ctx.emit, 'x', {})} end\n"
+        "return M",
+        SY__PROFILE_EXTENSION);
     CHECK_INT(call(&w, "log", "{}"), SY_OK);
     CHECK_STR(w.log, "2:careful\n1:a\t1\tnil\n2:bc\n");
     sy__call_close(&w.call);

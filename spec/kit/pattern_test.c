@@ -39,8 +39,9 @@ static void
 reads_no_byte_outside(void)
 {
     /* Neither text has a NUL behind it: the sanitizer watches. */
-    static const char *const patterns[] = {"[", "[^", "[]", "[a-", "[%", "%", "%b", "%bx", "%f", "%f[", "(", "(()", ")", "a-",
-                                           "[a-%", "%1", "$", "^", "a?", "[[:alpha:]]", "%bxy", "x*", "[^]", "[]]"};
+    static const char *const patterns[] = {"[",  "[^",  "[]", "[a-",         "[%",   "%",  "%b",   "%bx",
+                                           "%f", "%f[", "(",  "(()",         ")",    "a-", "[a-%", "%1",
+                                           "$",  "^",   "a?", "[[:alpha:]]", "%bxy", "x*", "[^]",  "[]]"};
     for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
         size_t len = strlen(patterns[i]);
         char *p = malloc(len), *s = malloc(3);
@@ -71,13 +72,18 @@ knows_plain_patterns(void)
 /* Generates cases from a seed with its own random numbers, so that both sides see the same. */
 static const char script[] =
     "local seed, count = ...\n"
-    "local function random(n) seed = (seed * 6364136223846793005 + 1442695040888963407) return ((seed >> 33) % n) + 1 end\n"
-    "local singles = {'a', 'b', 'x', '.', '%a', '%d', '%s', '%w', '%A', '%p', '%c', '%g', '%l', '%u', '%x', '%z', '%.', '[ab]',\n"
-    "  '[^ab]', '[a-c]', '[%a_]', '[]]', '[^]]', '[a-]', '[%]-a]', '\\0', '[\\0-\\31]', '%-', '[x%-z]', '\\255', '%S', '%q', '[^%w]'}\n"
-    "local others = {'(', ')', '()', '%b()', '%bab', '%f[%a]', '%f[^a]', '%1', '%2', '^', '$', '%', '[', '%f', '%b', '[a', '-', '*',\n"
+    "local function random(n) seed = (seed * 6364136223846793005 + 1442695040888963407) return ((seed >> 33) % n) + 1 "
+    "end\n"
+    "local singles = {'a', 'b', 'x', '.', '%a', '%d', '%s', '%w', '%A', '%p', '%c', '%g', '%l', '%u', '%x', '%z', "
+    "'%.', '[ab]',\n"
+    "  '[^ab]', '[a-c]', '[%a_]', '[]]', '[^]]', '[a-]', '[%]-a]', '\\0', '[\\0-\\31]', '%-', '[x%-z]', '\\255', '%S', "
+    "'%q', '[^%w]'}\n"
+    "local others = {'(', ')', '()', '%b()', '%bab', '%f[%a]', '%f[^a]', '%1', '%2', '^', '$', '%', '[', '%f', '%b', "
+    "'[a', '-', '*',\n"
     "  '+', '?', '[%', '%0', '[^', '%9'}\n"
     "local repeats = {'', '', '', '*', '+', '-', '?'}\n"
-    "local bytes = {'a', 'b', 'c', 'x', '1', ' ', '(', ')', '.', '-', 'A', '_', '\\0', '\\255', ']', '%', '\\n', 'z', '^', '$'}\n"
+    "local bytes = {'a', 'b', 'c', 'x', '1', ' ', '(', ')', '.', '-', 'A', '_', '\\0', '\\255', ']', '%', '\\n', 'z', "
+    "'^', '$'}\n"
     "local function pattern()\n"
     "  local out = {}\n"
     "  if random(6) == 1 then out[1] = '^' end\n"
@@ -103,7 +109,8 @@ static const char script[] =
     "  for i = 1, all.n do all[i] = type(all[i]) .. ':' .. tostring(all[i]) end\n"
     "  return table.concat(all, ',')\n"
     "end\n"
-    "local replacements = {'<%0>', '%1', '%%x', '%2', 'y', '%', '%y', function(...) return show(...) end, function() end,\n"
+    "local replacements = {'<%0>', '%1', '%%x', '%2', 'y', '%', '%y', function(...) return show(...) end, function() "
+    "end,\n"
     "  function() return {} end, {a = 'A', b = false, [1] = 'one'}, 7}\n"
     "local functions = {\n"
     "  function(s, p) return show(s:find(p)) end,\n"
@@ -113,8 +120,10 @@ static const char script[] =
     "  function(s, p) return show(s:find(p, random(20) - 10, true)) end,\n"
     "  function(s, p) return show(s:gsub(p, replacements[random(#replacements)])) end,\n"
     "  function(s, p) return show(s:gsub(p, replacements[random(#replacements)], random(4) - 1)) end,\n"
-    "  function(s, p) local out = {} for a, b in s:gmatch(p) do out[#out + 1] = show(a, b) end return table.concat(out, ';') end,\n"
-    "  function(s, p) local out = {} for a, b in s:gmatch(p, random(20) - 10) do out[#out + 1] = show(a, b) end return table.concat(out, ';') end,\n"
+    "  function(s, p) local out = {} for a, b in s:gmatch(p) do out[#out + 1] = show(a, b) end return "
+    "table.concat(out, ';') end,\n"
+    "  function(s, p) local out = {} for a, b in s:gmatch(p, random(20) - 10) do out[#out + 1] = show(a, b) end return "
+    "table.concat(out, ';') end,\n"
     "}\n"
     "local out = {}\n"
     "for i = 1, count do\n"
