@@ -200,7 +200,7 @@ blob_write(lua_State *L)
         const char *bytes = luaL_checklstring(L, i, &len);
         sy__isolate_charge(L, len);
         if (*b->bytes + len > MAX_BUFFER_BYTES)
-            return luaL_error(L, "open artifacts of more than %d MiB", MAX_BUFFER_BYTES >> 20);
+            return sy__isolate_fail(L, SY_EMEMORY, "open artifacts of more than %d MiB", MAX_BUFFER_BYTES >> 20);
         sy__buf_add(&b->buf, bytes, len);
         if (!b->buf.failed) *b->bytes += len;
     }

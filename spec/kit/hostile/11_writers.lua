@@ -1,4 +1,4 @@
--- expect: error
+-- expect: memory
 -- Contents of artifacts lie outside of the state, and are counted all the same.
 local M = {}
 function M.attack(_, ctx)
