@@ -15,6 +15,8 @@
 #include <lauxlib.h>
 #include <string.h>
 
+enum { FEW_KEYS = 16 };
+
 /* Its address is the registry key of the array mark. */
 static const char array_key = 'a';
 
@@ -97,6 +99,12 @@ built(walk *w, const frame *f)
     return refuse(w, f, "makes the value larger than 16 MiB");
 }
 
+static int
+refuse_keys(walk *w, const frame *f)
+{
+    return refuse(w, f, "has keys that are neither all strings nor 1, 2, 3, … without holes");
+}
+
 static int put(walk *w, int index, const frame *f);
 
 /* Whether the keys of the table are exactly 1..n. */
@@ -140,8 +148,7 @@ put_array(walk *w, int table, frame *f)
     for (lua_Integer i = 1;; i++) {
         if (!lua_isinteger(L, -2) || lua_tointeger(L, -2) != i) {
             lua_pop(L, 2);
-            if (!is_sequence(L, table))
-                return refuse(w, f->up, "has keys that are neither all strings nor 1, 2, 3, … without holes");
+            if (!is_sequence(L, table)) return refuse_keys(w, f->up);
             int status = put_rest(w, table, i, f);
             if (status) return status;
             break;
@@ -159,26 +166,80 @@ put_array(walk *w, int table, frame *f)
     return built(w, f->up);
 }
 
-/* The first key and value lie on the stack. */
+/* A key, and where on the stack it lies. */
+typedef struct key {
+    const char *s;
+    size_t len;
+    int slot;
+} key;
+
+/* The keys of a table into stack slots from `base` on, sorted by bytes. How many, -1: too many, -2: one is no string.
+ */
 static int
-put_map(walk *w, int table, frame *f)
+sorted_keys(lua_State *L, int table, int base, key keys[FEW_KEYS])
+{
+    int n = 0;
+    lua_settop(L, base + FEW_KEYS - 1);
+    lua_pushnil(L);
+    for (; lua_next(L, table); n++) {
+        key one = {.slot = base + n};
+        lua_pop(L, 1);
+        if (lua_type(L, -1) != LUA_TSTRING) return -2;
+        if (n == FEW_KEYS) return -1;
+        one.s = lua_tolstring(L, -1, &one.len);
+        lua_copy(L, -1, one.slot);
+        int at = n;
+        for (; at > 0; at--) {
+            const key *before = &keys[at - 1];
+            size_t common = before->len < one.len ? before->len : one.len;
+            int order = memcmp(before->s, one.s, common);
+            if (order < 0 || (order == 0 && before->len < one.len)) break;
+            keys[at] = *before;
+        }
+        keys[at] = one;
+    }
+    return n;
+}
+
+/* Entries as lua_next gives them; the builder sorts them. */
+static int
+put_entries(walk *w, int table, frame *f)
 {
     lua_State *L = w->L;
-    sy__vbuf_map(w->out);
-    do {
-        if (lua_type(L, -2) != LUA_TSTRING) {
-            lua_pop(L, 2);
-            return refuse(w, f->up, "has keys that are neither all strings nor 1, 2, 3, … without holes");
-        }
+    lua_pushnil(L);
+    while (lua_next(L, table)) {
+        if (lua_type(L, -2) != LUA_TSTRING) return refuse_keys(w, f->up);
         f->key = lua_tolstring(L, -2, &f->key_len);
         sy__vbuf_key(w->out, f->key, f->key_len);
         int status = put(w, -1, f);
         lua_pop(L, 1);
-        if (status) {
-            lua_pop(L, 1);
-            return status;
-        }
-    } while (lua_next(L, table));
+        if (status) return status;
+    }
+    return SY_OK;
+}
+
+/* Few keys, the common case, are sorted here, which spares the builder a copy. */
+static int
+put_map(walk *w, int table, frame *f)
+{
+    lua_State *L = w->L;
+    key keys[FEW_KEYS];
+    int top = lua_gettop(L), status = SY_OK;
+    int n = sorted_keys(L, table, top + 1, keys);
+    if (n == -2) return refuse_keys(w, f->up);
+    sy__vbuf_map(w->out);
+    for (int i = 0; i < n && !status; i++) {
+        f->key = keys[i].s;
+        f->key_len = keys[i].len;
+        sy__vbuf_key(w->out, f->key, f->key_len);
+        lua_pushvalue(L, keys[i].slot);
+        (void)lua_rawget(L, table);
+        status = put(w, -1, f);
+        lua_pop(L, 1);
+    }
+    lua_settop(L, top);
+    if (n < 0) status = put_entries(w, table, f);
+    if (status) return status;
     sy__vbuf_end(w->out);
     return built(w, f->up);
 }
@@ -203,10 +264,14 @@ put_table(walk *w, int index, const frame *up)
     for (const frame *p = up; p; p = p->up)
         if (p->table == f.table) return refuse(w, up, "is a table that contains itself");
     if (w->out->depth >= SY_MAX_VALUE_DEPTH) return refuse(w, up, "is nested deeper than 64 levels");
-    if (!lua_checkstack(L, 6)) return sy__error_set(w->err, w->out->error = SY_ENOMEM, "no Lua stack for a value");
+    if (!lua_checkstack(L, FEW_KEYS + 6))
+        return sy__error_set(w->err, w->out->error = SY_ENOMEM, "no Lua stack for a value");
     lua_pushnil(L);
     if (!lua_next(L, table)) return put_empty(w, table, up);
-    if (lua_type(L, -2) == LUA_TSTRING && !sy__lua_is_array_marked(L, table)) return put_map(w, table, &f);
+    if (lua_type(L, -2) == LUA_TSTRING && !sy__lua_is_array_marked(L, table)) {
+        lua_pop(L, 2);
+        return put_map(w, table, &f);
+    }
     return put_array(w, table, &f);
 }
 
