@@ -20,8 +20,9 @@ static const char *
 text_of(lua_State *L, const char *field)
 {
     size_t len;
-    const char *s = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
-    if (!s) luaL_error(L, "process.run: %s must be a string, not %s", field, luaL_typename(L, -1));
+    if (lua_type(L, -1) != LUA_TSTRING)
+        luaL_error(L, "process.run: %s must be a string, not %s", field, luaL_typename(L, -1));
+    const char *s = lua_tolstring(L, -1, &len);
     if (strlen(s) != len) luaL_error(L, "process.run: %s has a NUL byte in it", field);
     return s;
 }

@@ -499,6 +499,11 @@ sy__child_abandon(sy__child *c, int grace_ms)
     if (!c || c->freed) return;
     c->freed = true;
     drop_event(&c->pid_event); /* before its pidfd is closed */
+    for (int i = 0; c->kid && i < 2; i++) {
+        drop_event(&c->streams[i].event);
+        c->kid->held_fds[i] = c->streams[i].fd;
+        c->streams[i].fd = -1;
+    }
     if (c->kid) sy__kid_abandon(c->kid, grace_ms);
     c->kid = NULL;
     if (c->busy == 0) release(c);

@@ -68,6 +68,8 @@ static void
 destroy(sy__kid *k)
 {
     (void)close(k->pidfd); /* leaves the epoll set */
+    for (int i = 0; i < 2; i++)
+        if (k->held_fds[i] >= 0) (void)close(k->held_fds[i]);
     sy__free(k->alloc, k);
 }
 
@@ -165,8 +167,8 @@ launch_there(sy__spawner *s, sy__launch *l)
 {
     job j = {.launch = l};
     (void)pthread_mutex_lock(&s->lock);
-    *s->last = &j;
-    s->last = &j.next;
+    *s->last = &j; // cppcheck-suppress autoVariables; this function waits until it was taken out
+    s->last = &j.next; // cppcheck-suppress autoVariables; as above
     wake(s);
     while (!j.done) (void)pthread_cond_wait(&s->served, &s->lock);
     (void)pthread_mutex_unlock(&s->lock);
@@ -187,7 +189,7 @@ sy__kid_new(sy__kid **out, sy__spawner *s, const sy__alloc *a, sy__launch *l, sy
         sy__free(a, k);
         return e;
     }
-    *k = (sy__kid){.spawner = s, .alloc = a, .pid = l->pid, .pidfd = l->pidfd};
+    *k = (sy__kid){.spawner = s, .alloc = a, .pid = l->pid, .pidfd = l->pidfd, .held_fds = {-1, -1}};
     if (s) {
         (void)pthread_mutex_lock(&s->lock);
         link_kid(s, k);

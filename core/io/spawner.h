@@ -16,6 +16,7 @@ typedef struct sy__kid {
     pid_t pid;
     int pidfd;
     bool orphan;        /* the spawner ends and frees it */
+    int held_fds[2];    /* of an orphan: what it writes to, so that its last words are no SIGPIPE; -1: none */
     int64_t kill_at_ms; /* monotonic, of an orphan: when KILL is due; 0: was sent */
     struct sy__kid *prev, *next;
 } sy__kid;

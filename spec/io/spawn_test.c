@@ -220,7 +220,7 @@ sets_the_process_up(world *w)
     sy__child_options opt = plain;
     opt.cpu_s = 5;
     opt.file_bytes = 1 << 20;
-    CHECK_INT(run_shell(w, &o, "ulimit -t; ulimit -f; grep -E 'NoNewPrivs|SigBlk|SigIgn' /proc/$$/status", &opt),
+    CHECK_INT(run_shell(w, &o, "ulimit -t; ulimit -f; exec grep -E 'NoNewPrivs|SigBlk|SigIgn' /proc/self/status", &opt),
               SY_OK);
     CHECK(strstr(o.r.out, "5\n") == o.r.out);
     CHECK(strstr(o.r.out, "2048\n") != NULL); /* blocks of 512 */
