@@ -3,8 +3,7 @@ local config = require "kit.config"
 local json = require "sy.json"
 local kit_state = require "kit.state"
 local lifecycle = require "kit.lifecycle"
-local person = require "kit.person"
-local problem = require "kit.problem"
+local opening = require "kit.opening"
 local project = require "kit.project"
 local render_error = require "melody.render_error"
 local style = require "cli.output.style"
@@ -78,25 +77,9 @@ end
 ---@return Problem?
 function Context:host(options)
   if self.opened then return self.opened end
-  local place = self:place()
-  local ok, why = project.prepare(place, not options or options.create ~= false)
-  if not ok then return nil, why end
-  ok, why = person.prepare()
-  if not ok then return nil, why end
-  local host, failure, code = require("sy.core").open {
-    project = place.dir,
-    user_dir = person.data_dir(),
-    stage_threads = self:setting "host.stage_threads",
-    trusted = place.trusted,
-  }
-  if not host then return nil, problem.from(failure, code) end
-  place.exists = true
+  local host, why = opening.open(self:place(), self:settings(), options)
   self.opened = host
-  local told, bad = person.record(host, place, self:settings())
-  if told then told, bad = lifecycle.settle(host) end
-  if told then told, bad = kit_state.refresh(host, place, self:settings()) end
-  if not told then return nil, bad end
-  return host
+  return host, why
 end
 
 --- Writes text for people to stdout (nothing with --json or --quiet).

@@ -1,0 +1,38 @@
+--- Opens the host of a project, for every face of it: the command line, the C API.
+local kit_state = require "kit.state"
+local lifecycle = require "kit.lifecycle"
+local person = require "kit.person"
+local problem = require "kit.problem"
+local project = require "kit.project"
+
+local M = {}
+
+--- Opens the host, and tells the database who opened it, with which settings and extensions.
+---@param place Place
+---@param settings Config
+---@param options? { create: boolean? } create false: `not_found` where there is no .symphony yet
+---@return table? host
+---@return Problem?
+function M.open(place, settings, options)
+  local ok, why = project.prepare(place, not options or options.create ~= false)
+  if not ok then return nil, why end
+  ok, why = person.prepare()
+  if not ok then return nil, why end
+  local host, failure, code = require("sy.core").open {
+    project = place.dir,
+    user_dir = person.data_dir(),
+    stage_threads = settings:get "host.stage_threads",
+  }
+  if not host then return nil, problem.from(failure, code) end
+  place.exists = true
+  local told, bad = person.record(host, place, settings)
+  if told then told, bad = lifecycle.settle(host) end
+  if told then told, bad = kit_state.refresh(host, place, settings) end
+  if not told then
+    host:close()
+    return nil, bad
+  end
+  return host
+end
+
+return M

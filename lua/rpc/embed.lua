@@ -1,0 +1,75 @@
+--- What symphony.h offers beyond plain C: runs by name or path, in the trusted state of a host.
+--- Every function gives its result, or nil and a problem; core/bind/api.c turns them into JSON.
+local config = require "kit.config"
+local opening = require "kit.opening"
+local params_of = require "melody.params"
+local problem = require "kit.problem"
+local project = require "kit.project"
+local runner = require "kit.runner"
+
+local M = {}
+
+local LEVELS = { full = true, process = true, none = true }
+
+--- Opens the host of the project that `dir` (or the current folder) stands in.
+---@param dir string?
+---@return table? session {host, place, settings}
+---@return Problem?
+function M.open(dir)
+  local place, why = project.find(dir)
+  if not place then return nil, why end
+  local settings, bad = config.read { place = place, flags = {} }
+  if not settings then return nil, bad end
+  local host, failure = opening.open(place, settings)
+  if not host then return nil, failure end
+  return { host = host, place = place, settings = settings }
+end
+
+local function bad_request(message)
+  return nil, problem.new("usage", message)
+end
+
+--- Starts a run: {melody = NAME|PATH, params = {}, durability =, parallel =}.
+---@param session table
+---@param request table
+---@return table? run {run, number, status}
+---@return Problem?
+function M.run(session, request)
+  if type(request) ~= "table" or type(request.melody) ~= "string" then
+    return bad_request "a request is an object with `melody`, a name or a path"
+  end
+  local durability = request.durability or session.settings:get "run.durability"
+  if not LEVELS[durability] then return bad_request "durability is full, process or none" end
+  local ok, why = project.check(session.place)
+  if not ok then return nil, why end
+  local prepared, missing = runner.prepare(session.place, request.melody)
+  if not prepared then return nil, missing end
+  if not prepared.ok then return nil, prepared.problems[1] end
+  local bound, problems = params_of.bind(prepared.definition, request.params or {})
+  if not bound then return nil, problems[1] end
+  return runner.start(session.host, prepared, {
+    params = bound,
+    durability = durability,
+    parallel = request.parallel or session.settings:get "run.parallel",
+    mode = "manual",
+  })
+end
+
+local BY_NUMBER = "SELECT id FROM pipeline_orchestration WHERE number = ?1 OR id = ?2"
+
+--- Cancels a run of this host, by id or number.
+---@param session table
+---@param run string
+---@return boolean?, Problem?
+function M.cancel(session, run)
+  local row = session.host:query(BY_NUMBER, { math.tointeger(run), run })[1]
+  if not row then return nil, problem.new("not_found", ("there is no run %s"):format(run)) end
+  if not session.host:run_state(row.id) then
+    return nil, problem.new("not_found", ("run %s does not live in this process"):format(run))
+  end
+  local ok, failure, code = session.host:cancel(row.id)
+  if not ok then return nil, problem.from(failure, code) end
+  return true
+end
+
+return M

@@ -1,0 +1,156 @@
+/* api_test.c: symphony.h as a program that embeds us sees it. */
+#include "symphony.h"
+
+#include "test.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char dir[64];
+static int events, completed;
+
+static void
+on_event(void *ud, const char *json)
+{
+    (void)ud;
+    events++;
+    if (strstr(json, "\"event_type\":\"run.completed\"")) completed = 1;
+}
+
+static void *
+wake_later(void *ud)
+{
+    sy_wakeup(ud);
+    return NULL;
+}
+
+static void
+write_file(const char *name, const char *text)
+{
+    char path[256];
+    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *f = fopen(path, "w");
+    if (!f || fputs(text, f) < 0 || fclose(f)) exit(2);
+}
+
+static void
+says_what_is_wrong(sy_host *h)
+{
+    char *json;
+    CHECK_INT(sy_run(h, "{", &json), SY_EINVAL);
+    CHECK_INT(sy_run(h, "{}", &json), SY_EUSAGE);
+    CHECK_INT(sy_run(h, "{\"melody\":\"nothing\"}", &json), SY_ENOTFOUND);
+    CHECK(strstr(sy_last_error(h), "\"code\":\"not_found\"") != NULL);
+    CHECK_INT(sy_cancel(h, "99"), SY_ENOTFOUND);
+    CHECK_INT(sy_subscribe(h, "a..b", on_event, NULL), SY_EUSAGE);
+    CHECK_INT(sy_unsubscribe(h, 999), SY_ENOTFOUND);
+    CHECK_INT(sy_eval(h, "error('no')", &json), SY_EEXPR);
+    CHECK_INT(sy_publish(h, "a.*", "{}"), SY_EUSAGE);
+    char *bytes;
+    size_t size;
+    CHECK_INT(sy_artifact_get(h, "sha256:0000000000000000000000000000000000000000000000000000000000000000", &bytes, &size),
+              SY_ENOTFOUND);
+}
+
+static void
+runs_a_melody(sy_host *h)
+{
+    char *json, request[128];
+    int polled = sy_subscribe(h, "run.>", NULL, NULL);
+    CHECK(sy_subscribe(h, "run.>", on_event, NULL) > 0);
+    (void)snprintf(request, sizeof request, "{\"melody\":\"%s/m.json\",\"params\":{}}", dir);
+    CHECK_INT(sy_run(h, request, &json), SY_OK); /* outside of the project, so trusted */
+    CHECK(json && strstr(json, "\"number\":1") != NULL);
+    sy_free(h, json);
+    struct pollfd p = {.fd = sy_fd(h), .events = POLLIN};
+    for (int i = 0; i < 200 && !completed; i++) {
+        CHECK(poll(&p, 1, 10000) >= 0);
+        CHECK(sy_step(h, 0) >= 0);
+    }
+    CHECK(completed);
+    int count = 0;
+    while (sy_next_event(h, polled, &json) == SY_OK) {
+        count++;
+        sy_free(h, json);
+    }
+    CHECK_INT(count, events);
+}
+
+static void
+evaluates_and_publishes(sy_host *h)
+{
+    char *json;
+    CHECK_INT(sy_eval(h, "return 1 + 1, 'x', nil, {}", &json), SY_OK);
+    CHECK_STR(json, "[2,\"x\",null,{}]");
+    sy_free(h, json);
+    int own = sy_subscribe(h, "own.*", NULL, NULL);
+    CHECK_INT(sy_publish(h, "own.word", "{\"n\":1}"), SY_OK);
+    CHECK_INT(sy_next_event(h, own, &json), SY_OK);
+    CHECK(json && strstr(json, "\"payload\":{\"n\":1}") != NULL);
+    sy_free(h, json);
+    CHECK_INT(sy_next_event(h, own, &json), SY_EAGAIN);
+}
+
+static void
+is_woken_from_any_thread(sy_host *h)
+{
+    pthread_t thread;
+    CHECK_INT(pthread_create(&thread, NULL, wake_later, h), 0);
+    CHECK(sy_step(h, 20000) >= 0);
+    (void)pthread_join(thread, NULL);
+}
+
+static void
+refuses_after_a_fork(sy_host *h)
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        char *json;
+        _exit(sy_step(h, 0) == SY_EFORK && sy_run(h, "{}", &json) == SY_EFORK ? 0 : 1);
+    }
+    (void)waitpid(child, &status, 0);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+int
+main(void)
+{
+    char command[128], home[96], project[96];
+    sy_host *h, *second;
+    (void)snprintf(dir, sizeof dir, "/tmp/symphony-api-XXXXXX");
+    if (!mkdtemp(dir)) return 2;
+    (void)snprintf(home, sizeof home, "%s/data", dir);
+    (void)setenv("XDG_DATA_HOME", home, 1);
+    (void)setenv("XDG_CONFIG_HOME", home, 1);
+    write_file("m.json", "{\"format\":1,\"name\":\"m\",\"tasks\":[{\"key\":\"a\",\"verb\":\"task\",\"operation\":\"file.list\","
+                         "\"input\":{\"path\":\".\"}}]}");
+    sy_options o = {.size = sizeof o, .project_dir = "/nowhere/at/all"};
+    CHECK(sy_open(&h, &o) < 0 && h == NULL);
+    CHECK(strstr(sy_last_error(NULL), "\"message\"") != NULL);
+    (void)snprintf(project, sizeof project, "%s/project", dir);
+    if (mkdir(project, 0700)) return 2;
+    o.project_dir = project;
+    CHECK_INT(sy_open(&h, &o), SY_OK);
+    if (!h) {
+        (void)fprintf(stderr, "%s\n", sy_last_error(NULL));
+        return 2;
+    }
+    CHECK_INT(sy_open(&second, &o), SY_OK);
+    says_what_is_wrong(h);
+    runs_a_melody(h);
+    evaluates_and_publishes(h);
+    is_woken_from_any_thread(h);
+    refuses_after_a_fork(h);
+    sy_close(second);
+    sy_close(h);
+    sy_close(NULL);
+    CHECK_STR(sy_errname(SY_ENOTFOUND), "not_found");
+    CHECK_STR(sy_version(), "0.1.0");
+    (void)snprintf(command, sizeof command, "rm -rf %s", dir);
+    if (system(command) != 0) return 2;
+    TEST_END();
+}
