@@ -284,21 +284,27 @@ get_small(sy__artifacts *s, sy__tool *t, const char *hash, const sy__blob_row *r
 }
 
 static int
+read_to_end(sy__artifact_reader *r, sy__buf *out, size_t room, sy__error *err)
+{
+    for (;;) {
+        int64_t n = sy__artifact_read(r, out->data + out->len, room, err);
+        if (n <= 0) return (int)n;
+        out->len += (size_t)n;
+        room -= (size_t)n;
+    }
+}
+
+static int
 get_stream(sy__artifacts *s, const char *hash, sy__buf *out, sy__error *err)
 {
     sy__artifact_reader *r;
-    int64_t size, n;
+    int64_t size = 0;
     size_t before = out->len;
     int rc = sy__artifact_reader_open(&r, s, hash, &size, err);
     if (rc) return rc;
-    char *to = size >= 0 && (uint64_t)size < SIZE_MAX / 2 ? sy__buf_reserve(out, (size_t)size + 1) : NULL;
-    if (!to) rc = sy__error_set(err, SY_ENOMEM, "no memory to read artifact %s", hash);
-    for (size_t room = (size_t)size + 1; rc == SY_OK; room -= (size_t)n, out->len += (size_t)n) {
-        n = sy__artifact_read(r, out->data + out->len, room, err);
-        if (n == 0) break;
-        if (n < 0) rc = (int)n;
-        if (n < 0) n = 0;
-    }
+    size_t room = (size_t)size + 1; /* one more, so that the last read finds the end */
+    bool fits = size >= 0 && (uint64_t)size < SIZE_MAX / 2 && sy__buf_reserve(out, room);
+    rc = fits ? read_to_end(r, out, room, err) : sy__error_set(err, SY_ENOMEM, "no memory to read artifact %s", hash);
     sy__artifact_reader_close(r);
     if (rc) out->len = before;
     return rc;
@@ -308,7 +314,7 @@ int
 sy__artifact_get(sy__artifacts *s, const char *hash, sy__buf *out, sy__error *err)
 {
     sy__tool *t;
-    sy__blob_row row;
+    sy__blob_row row = {0};
     int rc = sy__tool_take(s, &t, err);
     if (rc) return rc;
     rc = sy__artifact_locate(s, t, hash, true, &row, err);

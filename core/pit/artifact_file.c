@@ -351,7 +351,9 @@ name_files(batch *b, sy__error *err)
 static int
 flush_list(sy__artifacts *s, sy__pending_list *files, sy__error *err)
 {
-    batch b = {.store = s, .files = sy__calloc(s->alloc, (size_t)files->count, sizeof *b.files)};
+    batch b = {.store = s,
+               .files = sy__calloc(s->alloc, (size_t)files->count,
+                                   sizeof *b.files)}; /* NOLINT(bugprone-sizeof-expression): pointers are meant */
     int rc = b.files ? SY_OK : sy__error_set(err, SY_ENOMEM, "no memory to flush artifacts");
     for (sy__pending *p = files->first; p && b.files; p = p->next) b.files[b.count++] = p;
     if (rc == SY_OK) {

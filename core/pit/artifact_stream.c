@@ -44,7 +44,8 @@ writer_new(sy__artifact_writer **out, sy__artifacts *s, sy__tool *t, sy__durabil
     *out = w;
     if (!w) {
         sy__tool_give(s, t);
-        return sy__error_set(err, SY_ENOMEM, "no memory to store an artifact");
+        (void)sy__error_set(err, SY_ENOMEM, "no memory to store an artifact");
+        return SY_ENOMEM;
     }
     w->store = s;
     w->tool = t;

@@ -120,7 +120,7 @@ bool
 sy__hash_valid(const char *hash)
 {
     return hash && strlen(hash) == SY__HASH_BYTES - 1 && memcmp(hash, "sha256:", PREFIX) == 0 &&
-           strspn(hash + PREFIX, "0123456789abcdef") == 2 * DIGEST;
+           strspn(hash + PREFIX, "0123456789abcdef") == (size_t)2 * DIGEST;
 }
 
 /* ---- packing ---- */

@@ -160,7 +160,7 @@ run(sqlite3 *conn, const char *sql, const char *const texts[3], char out[SY__HAS
 {
     sqlite3_stmt *q = NULL;
     int step = sqlite3_prepare_v2(conn, sql, -1, &q, NULL);
-    for (int i = 0; step == SQLITE_OK && i < sqlite3_bind_parameter_count(q); i++)
+    for (int i = 0; step == SQLITE_OK && i < 3 && i < sqlite3_bind_parameter_count(q); i++)
         step = sqlite3_bind_text(q, i + 1, texts[i], -1, SQLITE_STATIC);
     if (step == SQLITE_OK) step = sqlite3_step(q);
     if (step == SQLITE_ROW && out) (void)snprintf(out, SY__HASH_BYTES, "%s", (const char *)sqlite3_column_text(q, 0));
@@ -175,7 +175,8 @@ static int
 pin_in(sqlite3 *conn, void *ud, sy__error *err)
 {
     pinning *p = ud;
-    int rc = run(conn, NAMED, (const char *const[3]){p->name}, p->hash, err);
+    const char *const named[3] = {p->name, NULL, NULL};
+    int rc = run(conn, NAMED, named, p->hash, err);
     if (rc < 0) return rc;
     if (rc == 0) return sy__error_set(err, SY_ENOTFOUND, "there is no artifact %.80s", p->name);
     const char *const texts[3] = {p->hash, p->name, p->now};

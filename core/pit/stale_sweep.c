@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { NAME_DIGITS = 62, NAME_BYTES = 80 };
+enum { NAME_DIGITS = 62 };
 
 typedef struct sweep {
     sy__collection *collection;
@@ -89,12 +89,8 @@ sweep_folder(sweep *w, const char *folder, sy__error *err)
         if (fd >= 0) (void)close(fd);
         return e == ENOENT ? SY_OK : sy__error_errno(err, e, "cannot read artifacts/%s", folder);
     }
-    for (const struct dirent *e; rc == SY_OK && (e = readdir(dir));) {
-        char name[NAME_BYTES];
-        if (strlen(e->d_name) >= sizeof name) continue;
-        (void)strcpy(name, e->d_name);
-        rc = sweep_entry(w, dirfd(dir), folder, name, err);
-    }
+    for (const struct dirent *e; rc == SY_OK && (e = readdir(dir));)
+        rc = sweep_entry(w, dirfd(dir), folder, e->d_name, err);
     (void)closedir(dir);
     return rc;
 }
