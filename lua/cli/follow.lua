@@ -152,7 +152,7 @@ function M.conclude(ctx, host, row)
     return code
   end
   if doc.status == "completed" then
-    local raw = json.decode(row.outputs or "{}") or {}
+    local raw = document.outputs(host, row)
     say_all(ctx, results.lines(raw, ctx.style))
     local written, why = results.export(host, ctx:place(), doc.number, raw)
     if not written then ctx:complain(why) end

@@ -62,8 +62,8 @@ local function conclude(ctx, host, row)
     if failure then return nil, failure end
     return document.exit_code(row.status, false)
   end
-  local _, output = next(json.decode(row.outputs))
-  show(ctx, document.shown(host, output))
+  local _, output = next(document.outputs(host, row))
+  show(ctx, ctx.json and document.shown(host, output) or output)
   return exit.DONE
 end
 

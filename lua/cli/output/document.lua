@@ -156,9 +156,20 @@ function M.shown(host, value)
   return stored and { ["$artifact"] = stored.hash, size = #text } or value
 end
 
+--- What a run gave, by name: the row has it, or where it is large a reference to it.
+---@param host table
+---@param run table
+---@return table<string, any>
+function M.outputs(host, run)
+  local value = decoded(run.outputs, {})
+  local hash = type(value) == "table" and value["$artifact"]
+  if type(hash) ~= "string" then return value end
+  return decoded(host:artifact_get(hash), value)
+end
+
 local function outputs(host, run)
   local shown = {}
-  for name, value in pairs(decoded(run.outputs, {})) do shown[name] = M.shown(host, value) end
+  for name, value in pairs(M.outputs(host, run)) do shown[name] = M.shown(host, value) end
   return shown
 end
 
