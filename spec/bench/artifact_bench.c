@@ -46,7 +46,7 @@ random_bytes(char *to, size_t size, uint64_t seed)
     }
 }
 
-/* Text of a source file's kind: packs to about a third. */
+/* Text of a source file's kind: packs to a third or a quarter. */
 static void
 text_bytes(char *to, size_t size, uint64_t seed)
 {
