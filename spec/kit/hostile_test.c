@@ -69,6 +69,8 @@ attack(const char *name)
     size_t len;
     char *text = read_fixture(name, &len);
     int want = expected_code(text);
+    /* Where memory is to run out, time must not: a busy machine decides which of two close limits comes first. */
+    int cpu_ms = want == SY_EMEMORY ? 10 * CPU_MS : CPU_MS;
     sy__log log;
     sy__log_init(&log, &sy__clock_system);
     log.sink = count_line;
@@ -82,8 +84,8 @@ attack(const char *name)
     sy__isolate *iso;
     sy__error err = {0};
     CHECK_INT(sy__isolate_new(&iso, &o, &err), SY_OK);
-    CHECK_INT(sy__isolate_load(iso, text, len, name, CPU_MS, &err), SY_OK);
-    sy__call call = {.operation = "attack", .cpu_ms = CPU_MS};
+    CHECK_INT(sy__isolate_load(iso, text, len, name, cpu_ms, &err), SY_OK);
+    sy__call call = {.operation = "attack", .cpu_ms = cpu_ms};
     int64_t start = sy__thread_cpu_ns();
     int rc = sy__isolate_call(iso, &call);
     int64_t called = sy__thread_cpu_ns();
@@ -93,11 +95,10 @@ attack(const char *name)
     int64_t ran_ms = (called - start) / 1000000, closed_ms = (freed - called) / 1000000;
     (void)printf("%-26s %4lld ms, closed in %3lld ms, %s\n", name, (long long)ran_ms, (long long)closed_ms,
                  rc ? call.error.message : "ok");
-    if (want == SY_EMEMORY && SLACK > 1 && rc == SY_ETIMEOUT) want = rc; /* the sanitizer's allocator is slow */
     if (want <= 0 && rc != want) (void)fprintf(stderr, "%s: %s\n", name, call.error.message);
     if (want <= 0) CHECK_INT(rc, want);
     CHECK(held);
-    CHECK(ran_ms < (CPU_MS + OVER_MS) * SLACK);
+    CHECK(ran_ms < (cpu_ms + OVER_MS) * SLACK);
     CHECK(closed_ms < CLOSE_MS * SLACK);
     CHECK(logged <= LINES_LOGGED);
     sy__call_close(&call);
