@@ -284,7 +284,7 @@ static void
 write_map(writer *w, int table, const frame *up)
 {
     lua_State *L = w->L;
-    key few[FEW_KEYS], *keys = few;
+    key few[FEW_KEYS] = {{0}}, *keys = few;
     frame f = {.up = up};
     size_t n = count_keys(w, table, up);
     if (n > FEW_KEYS)

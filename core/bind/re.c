@@ -160,6 +160,19 @@ give_up(lua_State *L, int rc)
     return luaL_error(L, "regular expression: %s", why);
 }
 
+/* Where group i of the last match starts and ends; PCRE2_UNSET when it took no part. */
+static size_t
+group_start(const regex *r, uint32_t i)
+{
+    return pcre2_get_ovector_pointer(r->match)[(size_t)i * 2];
+}
+
+static size_t
+group_end(const regex *r, uint32_t i)
+{
+    return pcre2_get_ovector_pointer(r->match)[(size_t)i * 2 + 1];
+}
+
 /* Searches from subject.at; raises when it takes too much. */
 static bool
 search(lua_State *L, regex *r, const subject *in, uint32_t options)
@@ -173,7 +186,7 @@ search(lua_State *L, regex *r, const subject *in, uint32_t options)
         if (windows && rc != PCRE2_ERROR_NOMATCH) sy__lib_charge(L, window + 64);
         if (rc > 0) return true;
         if (rc != PCRE2_ERROR_NOMATCH) return give_up(L, rc);
-        if (windows) sy__lib_charge(L, window < FIRST_WINDOW * 64 ? window : LOOK_NOW);
+        if (windows) sy__lib_charge(L, window < (size_t)FIRST_WINDOW * 64 ? window : LOOK_NOW);
         if (limit == PCRE2_UNSET) return false;
         from = limit + 1;
         while (r->utf && from < in->len && ((unsigned char)in->s[from] & 0xC0) == 0x80) from++;
@@ -187,7 +200,7 @@ static bool
 search_next(lua_State *L, regex *r, subject *in, bool *again)
 {
     if (in->at > in->len || !search(L, r, in, *again ? PCRE2_NOTEMPTY_ATSTART : 0)) return false;
-    in->at = pcre2_get_ovector_pointer(r->match)[1];
+    in->at = group_end(r, 0);
     *again = true;
     return true;
 }
@@ -195,11 +208,10 @@ search_next(lua_State *L, regex *r, subject *in, bool *again)
 static void
 push_group(lua_State *L, regex *r, const char *s, uint32_t i)
 {
-    const PCRE2_SIZE *at = pcre2_get_ovector_pointer(r->match);
-    if (i > r->captures || at[2 * i] == PCRE2_UNSET || at[2 * i + 1] < at[2 * i])
+    if (i > r->captures || group_start(r, i) == PCRE2_UNSET || group_end(r, i) < group_start(r, i))
         lua_pushboolean(L, 0);
     else
-        lua_pushlstring(L, s + at[2 * i], at[2 * i + 1] - at[2 * i]);
+        lua_pushlstring(L, s + group_start(r, i), group_end(r, i) - group_start(r, i));
 }
 
 /* Pushes the captures, or the whole match when there are none and `whole`; returns how many. */
@@ -249,9 +261,8 @@ l_match(lua_State *L)
 static void
 push_place(lua_State *L, regex *r, uint32_t i)
 {
-    const PCRE2_SIZE *at = pcre2_get_ovector_pointer(r->match);
-    lua_pushinteger(L, (lua_Integer)at[2 * i] + 1);
-    lua_pushinteger(L, (lua_Integer)at[2 * i + 1]);
+    lua_pushinteger(L, (lua_Integer)group_start(r, i) + 1);
+    lua_pushinteger(L, (lua_Integer)group_end(r, i));
 }
 
 static int
@@ -288,10 +299,9 @@ push_names(lua_State *L, regex *r, const char *s)
 static void
 push_places(lua_State *L, regex *r)
 {
-    const PCRE2_SIZE *at = pcre2_get_ovector_pointer(r->match);
     lua_newtable(L);
     for (uint32_t i = 1; i <= r->captures; i++) {
-        if (at[2 * i] == PCRE2_UNSET) continue;
+        if (group_start(r, i) == PCRE2_UNSET) continue;
         lua_createtable(L, 2, 0);
         push_place(L, r, i);
         lua_rawseti(L, -3, 2);
@@ -366,7 +376,6 @@ l_gmatch(lua_State *L)
 static void
 add_template(lua_State *L, regex *r, const char *s, const char *p, const char *end, sy__out *out)
 {
-    const PCRE2_SIZE *at = pcre2_get_ovector_pointer(r->match);
     while (p < end) {
         const char *sign = memchr(p, '%', (size_t)(end - p));
         sy__out_add(out, p, (size_t)((sign ? sign : end) - p));
@@ -388,7 +397,8 @@ add_template(lua_State *L, regex *r, const char *s, const char *p, const char *e
         }
         if (group < 0 || (uint32_t)group > r->captures)
             (void)luaL_error(L, "the replacement names a capture that does not exist");
-        if (at[2 * group] != PCRE2_UNSET) sy__out_add(out, s + at[2 * group], at[2 * group + 1] - at[2 * group]);
+        size_t from = group_start(r, (uint32_t)group);
+        if (from != PCRE2_UNSET) sy__out_add(out, s + from, group_end(r, (uint32_t)group) - from);
     }
 }
 
@@ -432,8 +442,7 @@ l_gsub(lua_State *L)
     const char *text = lua_isstring(L, 3) ? lua_tolstring(L, 3, &template_len) : NULL;
     bool again = false;
     while (count < max && search_next(L, r, &in, &again)) {
-        const PCRE2_SIZE *at = pcre2_get_ovector_pointer(r->match);
-        size_t from = at[0] < copied ? copied : at[0], to = at[1];
+        size_t from = group_start(r, 0) < copied ? copied : group_start(r, 0), to = group_end(r, 0);
         sy__out_add(&out, in.s + copied, from - copied);
         if (text)
             add_template(L, r, in.s, text, text + template_len, &out);

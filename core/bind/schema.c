@@ -47,7 +47,7 @@ read_value(lua_State *L, int index, sy__value *v)
 static int
 compile(lua_State *L, int index)
 {
-    sy__value v;
+    sy__value v = {0};
     sy__error err;
     sy__error_clear(&err);
     int failed = read_value(L, index, &v);
@@ -63,7 +63,7 @@ compile(lua_State *L, int index)
 static int
 check(lua_State *L, const checker *c, int index)
 {
-    sy__value v, done;
+    sy__value v = {0}, done = {0};
     sy__error err;
     sy__error_clear(&err);
     int failed = read_value(L, index, &v);

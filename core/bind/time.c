@@ -110,7 +110,7 @@ read_clock(const char **p, int64_t *ms)
     *ms = ((hour * 60 + minute) * 60 + second) * INT64_C(1000);
     if (!sign(p, '.')) return true;
     if (**p < '0' || **p > '9') return false;
-    for (int unit = 100; **p >= '0' && **p <= '9'; unit /= 10) *ms += (*(*p)++ - '0') * unit;
+    for (int unit = 100; **p >= '0' && **p <= '9'; unit /= 10) *ms += (int64_t)(*(*p)++ - '0') * unit;
     return true;
 }
 

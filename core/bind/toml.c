@@ -18,7 +18,7 @@ l_decode(lua_State *L)
     size_t len;
     const char *text = luaL_checklstring(L, 1, &len);
     sy__error err;
-    sy__value value, lines;
+    sy__value value = {0}, lines = {0};
     sy__error_clear(&err);
     lua_settop(L, 1);
     sy__lib_charge(L, len * 64);

@@ -13,7 +13,8 @@
 #define TOML_EXCEPTIONS 1
 #define TOML_MAX_NESTED_VALUES 32
 #define TOML_ASSERT(holds) ((holds) ? static_cast<void>(0) : throw sy__toml_broken())
-struct sy__toml_broken {};
+struct sy__toml_broken {
+};
 
 /* Its classes of characters call unreachable what they are asked about every letter such as é: it is "no". */
 #include <toml++/impl/preprocessor.h>
@@ -29,14 +30,16 @@ struct sy__toml_broken {};
 #include <sstream>
 #include <string>
 
-namespace {
+namespace
+{
 
 /* Path of a key to its line. Of two keys with one path (a."b.c", a.b.c) the first counts. */
 using line_map = std::map<std::string, int64_t>;
 
 bool put(const toml::node &node, sy__vbuf *value, line_map *lines, std::string &path);
 
-bool put_table(const toml::table &table, sy__vbuf *value, line_map *lines, std::string &path)
+bool
+put_table(const toml::table &table, sy__vbuf *value, line_map *lines, std::string &path)
 {
     size_t length = path.size();
     sy__vbuf_map(value);
@@ -52,7 +55,8 @@ bool put_table(const toml::table &table, sy__vbuf *value, line_map *lines, std::
     return true;
 }
 
-bool put_array(const toml::array &array, sy__vbuf *value, line_map *lines, std::string &path)
+bool
+put_array(const toml::array &array, sy__vbuf *value, line_map *lines, std::string &path)
 {
     size_t length = path.size(), index = 0;
     sy__vbuf_array(value);
@@ -66,7 +70,9 @@ bool put_array(const toml::array &array, sy__vbuf *value, line_map *lines, std::
     return true;
 }
 
-template <typename T> void put_stamp(const T &stamp, sy__vbuf *value)
+template <typename T>
+void
+put_stamp(const T &stamp, sy__vbuf *value)
 {
     std::ostringstream text;
     text << stamp;
@@ -74,7 +80,8 @@ template <typename T> void put_stamp(const T &stamp, sy__vbuf *value)
     sy__vbuf_str(value, s.data(), s.size());
 }
 
-bool put(const toml::node &node, sy__vbuf *value, line_map *lines, std::string &path)
+bool
+put(const toml::node &node, sy__vbuf *value, line_map *lines, std::string &path)
 {
     switch (node.type()) {
     case toml::node_type::table: return put_table(*node.as_table(), value, lines, path);
@@ -92,7 +99,8 @@ bool put(const toml::node &node, sy__vbuf *value, line_map *lines, std::string &
 }
 
 /* Behind the string that starts at `i`, one of the four kinds. */
-size_t skip_string(std::string_view text, size_t i)
+size_t
+skip_string(std::string_view text, size_t i)
 {
     char quote = text[i];
     size_t marks = text.substr(i, 3) == std::string(3, quote) ? 3 : 1;
@@ -102,13 +110,15 @@ size_t skip_string(std::string_view text, size_t i)
     return std::min(i + marks, text.size());
 }
 
-bool is_word(char c)
+bool
+is_word(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
 }
 
 /* The line of the first chain of more than SY__TOML_MAX_DOTS names joined by dots, or 0. */
-int line_of_long_key(std::string_view text)
+int
+line_of_long_key(std::string_view text)
 {
     int dots = 0;
     bool joined = false; /* the last token was a dot */
@@ -128,7 +138,8 @@ int line_of_long_key(std::string_view text)
         } else if (c == '.') {
             i++;
             joined = true;
-            if (++dots > SY__TOML_MAX_DOTS) return 1 + static_cast<int>(std::count(text.begin(), text.begin() + static_cast<long>(i), '\n'));
+            if (++dots > SY__TOML_MAX_DOTS)
+                return 1 + static_cast<int>(std::count(text.begin(), text.begin() + static_cast<long>(i), '\n'));
         } else {
             i++;
             dots = 0;
@@ -138,7 +149,8 @@ int line_of_long_key(std::string_view text)
     return 0;
 }
 
-void put_lines(const line_map &found, sy__vbuf *lines)
+void
+put_lines(const line_map &found, sy__vbuf *lines)
 {
     sy__vbuf_map(lines);
     for (const auto &[path, line] : found) {
@@ -148,7 +160,8 @@ void put_lines(const line_map &found, sy__vbuf *lines)
     sy__vbuf_end(lines);
 }
 
-int wrong(const toml::parse_error &why, sy__error *err)
+int
+wrong(const toml::parse_error &why, sy__error *err)
 {
     std::string what(why.description());
     int line = static_cast<int>(why.source().begin.line), column = static_cast<int>(why.source().begin.column);
@@ -157,7 +170,8 @@ int wrong(const toml::parse_error &why, sy__error *err)
     return code;
 }
 
-int parse(std::string_view text, sy__vbuf *value, sy__vbuf *lines, sy__error *err)
+int
+parse(std::string_view text, sy__vbuf *value, sy__vbuf *lines, sy__error *err)
 {
     toml::table document = toml::parse(text);
     std::string path;
@@ -171,7 +185,8 @@ int parse(std::string_view text, sy__vbuf *value, sy__vbuf *lines, sy__error *er
 
 } // namespace
 
-int sy__toml_parse(const char *text, size_t len, sy__vbuf *value, sy__vbuf *lines, sy__error *err)
+int
+sy__toml_parse(const char *text, size_t len, sy__vbuf *value, sy__vbuf *lines, sy__error *err)
 {
     if (len > SY__TOML_MAX_BYTES) return sy__error_set(err, SY_EMANIFEST, "a TOML document of more than 1 MiB");
     if (int line = line_of_long_key(std::string_view(text, len))) {

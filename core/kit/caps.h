@@ -14,10 +14,10 @@ int sy__caps_new(sy__caps **out, const sy__alloc *a, sy__value v, const char *pr
 sy__caps *sy__caps_hold(sy__caps *c);
 void sy__caps_release(sy__caps *c);
 
-size_t sy__caps_memory_bytes(const sy__caps *c); /* default 64 MiB */
-int64_t sy__caps_cpu_ms(const sy__caps *c);      /* default 2 s, of Lua running */
-int64_t sy__caps_timeout_ms(const sy__caps *c);  /* default 30 s, wall clock of a call */
-const char *sy__caps_project_dir(const sy__caps *c); /* normal and absolute; "" when there is none */
+size_t sy__caps_memory_bytes(const sy__caps *c);               /* default 64 MiB */
+int64_t sy__caps_cpu_ms(const sy__caps *c);                    /* default 2 s, of Lua running */
+int64_t sy__caps_timeout_ms(const sy__caps *c);                /* default 30 s, wall clock of a call */
+const char *sy__caps_project_dir(const sy__caps *c);           /* normal and absolute; "" when there is none */
 bool sy__caps_process(const sy__caps *c, const char *program); /* may start it (argv[0] without a slash) */
 bool sy__caps_env(const sy__caps *c, const char *name);
 bool sy__caps_net(const sy__caps *c, const char *host, int port);

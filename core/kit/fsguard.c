@@ -383,7 +383,7 @@ sy__fsguard_open(const sy__fsguard *g, sy__access access, const char *path, int 
     const char *rel;
     sy__buf_init(&whole, g->alloc);
     int status = ask(g, access, path, &whole, &grant, &rel, err);
-    if (!status) {
+    if (!status && grant) {
         if (!(flags & O_PATH)) flags |= O_NONBLOCK | O_NOCTTY;
         status = open_granted(g, access, &g->roots[grant->root], rel, flags, mode);
         if (status >= 0) status = refuse_special(status, flags);
@@ -411,7 +411,7 @@ sy__fsguard_open_parent(const sy__fsguard *g, sy__access access, const char *pat
     if (!*name) return sy__error_set(err, SY_EINVAL, "`%s` does not end in a name", path);
     sy__buf_init(&whole, g->alloc);
     int status = ask(g, access, path, &whole, &grant, &rel, err);
-    if (!status) {
+    if (!status && grant) {
         bool opened;
         const sy__root *root = &g->roots[grant->root];
         int base = root_fd(root, &opened);

@@ -32,7 +32,8 @@ void sy__fsguard_close(sy__fsguard *g);
 int sy__fsguard_grant(sy__fsguard *g, sy__access access, const char *text, sy__error *err);
 /* As sy__caps_open and sy__caps_open_parent. */
 int sy__fsguard_open(const sy__fsguard *g, sy__access access, const char *path, int flags, int mode, sy__error *err);
-int sy__fsguard_open_parent(const sy__fsguard *g, sy__access access, const char *path, const char **name, sy__error *err);
+int sy__fsguard_open_parent(const sy__fsguard *g, sy__access access, const char *path, const char **name,
+                            sy__error *err);
 /* Whether the path as text is granted; says nothing about links. */
 bool sy__fsguard_allows(const sy__fsguard *g, sy__access access, const char *path);
 

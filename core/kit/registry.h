@@ -12,35 +12,35 @@
 typedef enum sy__effects { SY__EFFECT_NONE, SY__EFFECT_READ, SY__EFFECT_WRITE, SY__EFFECT_EXTERNAL } sy__effects;
 
 typedef struct sy__operation {
-    char *name;           /* "diff" */
+    char *name; /* "diff" */
     sy__effects effects;
     bool idempotent;
     bool cache;
-    sy__schema *input;    /* NULL: anything */
+    sy__schema *input; /* NULL: anything */
     sy__schema *output;
 } sy__operation;
 
 /* One file of an extension, or an embedded one. */
 typedef struct sy__source {
-    char *path;           /* relative to the extension, "init.lua" */
+    char *path; /* relative to the extension, "init.lua" */
     char *text;
     size_t len;
 } sy__source;
 
 typedef struct sy__extension {
-    char *id;             /* extension.id */
-    char *version_id;     /* extension_version.id */
-    char *name;           /* "git", "acme/textkit" */
-    char *type;           /* instrument | operator | motif */
-    char *entry;          /* "init.lua" */
+    char *id;         /* extension.id */
+    char *version_id; /* extension_version.id */
+    char *name;       /* "git", "acme/textkit" */
+    char *type;       /* instrument | operator | motif */
+    char *entry;      /* "init.lua" */
     sy__caps *caps;
     sy__operation *operations;
     size_t operation_count;
-    sy__source *sources;  /* read when it was added: a folder swapped under a running host harms nobody */
+    sy__source *sources; /* read when it was added: a folder swapped under a running host harms nobody */
     size_t source_count;
     int64_t max_parallel; /* 0: no limit of its own */
     const sy__alloc *alloc;
-    int refs;             /* atomic */
+    int refs; /* atomic */
 } sy__extension;
 
 typedef struct sy__registry sy__registry;
@@ -56,7 +56,8 @@ void sy__registry_remove(sy__registry *r, const char *name);
 /* Holds and returns the extension of "git" or "acme/textkit", NULL: unknown. Release it. Any thread. */
 sy__extension *sy__registry_get(sy__registry *r, const char *name);
 /* Splits "git.diff": holds and returns the extension and finds the operation. SY_EOPERATION. */
-int sy__registry_resolve(sy__registry *r, const char *operation, sy__extension **ext, const sy__operation **op, sy__error *err);
+int sy__registry_resolve(sy__registry *r, const char *operation, sy__extension **ext, const sy__operation **op,
+                         sy__error *err);
 sy__extension *sy__extension_hold(sy__extension *e);
 void sy__extension_release(sy__extension *e);
 /* A source by its path in the extension, or NULL. Lives as long as the extension. */

@@ -127,7 +127,7 @@ unknown_field(checker *c, const sy__node *n, const frame *f, const char *key, si
     if (!c->err) return SY_EFIELD;
     frame at = {f, key, len, 0};
     int best = 99, status = fail(c, &at, SY_EFIELD, "unknown field");
-    for (size_t i = 0; i < n->field_count; i++) {
+    for (size_t i = 0; n->fields && i < n->field_count; i++) {
         const sy__field *field = &n->fields[i];
         int d = field->node ? sy__near(key, len, field->key, field->len) : -1;
         if (d < 0 || d >= best) continue;

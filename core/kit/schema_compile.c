@@ -643,15 +643,15 @@ check_defaults(compiler *c)
 }
 
 static void *
-pcre_malloc(size_t bytes, void *alloc)
+pcre_malloc(size_t bytes, void *schema)
 {
-    return sy__malloc(alloc, bytes);
+    return sy__malloc(((const sy__schema *)schema)->alloc, bytes);
 }
 
 static void
-pcre_free(void *p, void *alloc)
+pcre_free(void *p, void *schema)
 {
-    sy__free(alloc, p);
+    sy__free(((const sy__schema *)schema)->alloc, p);
 }
 
 static int
@@ -660,7 +660,7 @@ build(compiler *c)
     place root = {0};
     sy__schema *s = c->s;
     sy__value schema = sy__blob_value(s->source);
-    s->pcre = pcre2_general_context_create(pcre_malloc, pcre_free, (void *)(uintptr_t)s->alloc);
+    s->pcre = pcre2_general_context_create(pcre_malloc, pcre_free, s);
     s->root = new_node(s);
     if (!s->pcre || !s->root) return no_memory(c);
     int status = make_defs(c, schema);

@@ -14,7 +14,13 @@
 
 /* Kinds of values as a mask. An integer fits ANY_INT and ANY_NUM. */
 enum {
-    SY__T_NULL = 1, SY__T_BOOL = 2, SY__T_INT = 4, SY__T_NUM = 8, SY__T_STR = 16, SY__T_ARRAY = 32, SY__T_MAP = 64,
+    SY__T_NULL = 1,
+    SY__T_BOOL = 2,
+    SY__T_INT = 4,
+    SY__T_NUM = 8,
+    SY__T_STR = 16,
+    SY__T_ARRAY = 32,
+    SY__T_MAP = 64,
 };
 
 typedef struct sy__node sy__node;
@@ -56,7 +62,7 @@ struct sy__node {
     sy__value def, konst, enums; /* data NULL: not given */
     sy__value least, most, above, below, multiple;
     int64_t min_length, max_length, min_items, max_items, min_fields, max_fields; /* -1: no limit */
-    sy__regex pattern; /* code NULL: none */
+    sy__regex pattern;                                                            /* code NULL: none */
 };
 
 typedef struct sy__chunk sy__chunk;

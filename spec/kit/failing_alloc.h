@@ -31,19 +31,19 @@ failing_alloc(void *ud, void *ptr, size_t bytes)
 
 /* Runs `body` with `a` failing at the first, second, … allocation until nothing fails any more. After each
  * round nothing may be left. `body` sees `f.failed` and ends when the round went through. */
-#define WITH_EACH_FAILURE(f, a, body)                                   \
-    do {                                                                \
-        failing f = {0, 0, false};                                      \
-        const sy__alloc a = {failing_alloc, &f};                        \
-        for (long round_ = 0;; round_++) {                              \
-            f = (failing){round_, 0, false};                            \
-            body;                                                       \
-            CHECK_INT(f.live, 0);                                       \
-            if (!f.failed || round_ > 10000) {                          \
-                CHECK(round_ <= 10000);                                 \
-                break;                                                  \
-            }                                                           \
-        }                                                               \
+#define WITH_EACH_FAILURE(f, a, body)            \
+    do {                                         \
+        failing f = {0, 0, false};               \
+        const sy__alloc a = {failing_alloc, &f}; \
+        for (long round_ = 0;; round_++) {       \
+            f = (failing){round_, 0, false};     \
+            body;                                \
+            CHECK_INT(f.live, 0);                \
+            if (!f.failed || round_ > 10000) {   \
+                CHECK(round_ <= 10000);          \
+                break;                           \
+            }                                    \
+        }                                        \
     } while (0)
 
 #endif
