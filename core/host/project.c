@@ -39,6 +39,8 @@ struct sy__project {
     int epoll_fd, wake_fd;
     follow *follows;
     int last_id;
+    int64_t data_version; /* of the database when it was last looked at */
+    int64_t looked_ms;
 };
 
 void
@@ -235,7 +237,20 @@ sy__project_fd(sy__project *p)
 
 /* ---- following ---- */
 
-enum { TAKE_EVENTS = 256 };
+enum { TAKE_EVENTS = 256, LOOK_MS = 100 };
+
+/* Whether another process committed since the last look; then the followers read what it wrote. */
+static void
+look_for_others(sy__project *p)
+{
+    int64_t now = sy__mono_ms(&p->clock);
+    if (now - p->looked_ms < LOOK_MS) return;
+    p->looked_ms = now;
+    int64_t version = sy__db_data_version(p->db);
+    if (version == p->data_version) return;
+    p->data_version = version;
+    sy__router_catch_up(p->router);
+}
 
 int
 sy__project_follow(sy__project *p, const char *pattern, int64_t since, sy__event_handler fn, void *ud, sy__error *err)
@@ -303,6 +318,7 @@ sy__project_step(sy__project *p, int timeout_ms)
     uint64_t count;
     int handed = 0;
     (void)epoll_wait(p->epoll_fd, &event, 1, timeout_ms);
+    if (p->follows) look_for_others(p);
     while (read(p->wake_fd, &count, sizeof count) > 0) continue;
     for (follow *f = p->follows; f; f = f->next) {
         int n = f->gone ? 0 : sy__follower_take(f->follower, TAKE_EVENTS, hand_out, f);

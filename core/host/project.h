@@ -43,7 +43,8 @@ struct sy__spawner *sy__project_spawner(sy__project *p);
 /* Readable when sy__project_step has something to do. */
 int sy__project_fd(sy__project *p);
 void sy__project_wake(sy__project *p);
-/* Hands out what is due, waiting at most `timeout_ms` (-1: until something is due). Returns the number of events. */
+/* Hands out what is due, waiting at most `timeout_ms` (-1: until something is due). Returns the number of events.
+ * What other processes committed is looked for at most ten times a second, and at a step only: nothing wakes it. */
 int sy__project_step(sy__project *p, int timeout_ms);
 
 /* Calls `fn` from sy__project_step for matching events with seq > since (-1: from now on). Returns a number > 0
