@@ -68,6 +68,12 @@ core_open(lua_State *L)
     };
     lua_getfield(L, 1, "stage_threads");
     o.stages = (int)luaL_optinteger(L, -1, 0);
+    lua_getfield(L, 1, "trusted");
+    o.trusted = lua_toboolean(L, -1);
+    lua_getfield(L, 1, "queue_events");
+    lua_Integer queue_events = luaL_optinteger(L, -1, 0);
+    luaL_argcheck(L, queue_events >= 0 && queue_events <= 1 << 20, 1, "queue_events is from 0 to 1048576");
+    o.queue_events = (size_t)queue_events;
     sy__lua_host *h = lua_newuserdatauv(L, sizeof *h, 0);
     *h = (sy__lua_host){0};
     luaL_setmetatable(L, SY__HOST_MT);
@@ -84,6 +90,7 @@ host_close(lua_State *L)
     sy__lua_host *h = luaL_checkudata(L, 1, SY__HOST_MT);
     sy__project_close(h->project);
     h->project = NULL;
+    h->chore = NULL;
     while (h->follows) {
         sy__lua_follow *f = h->follows;
         h->follows = f->next;
@@ -325,6 +332,9 @@ static const luaL_Reg host_methods[] = {
     {"register", host_register},
     {"unregister", host_unregister},
     {"identity", sy__core_identity},
+    {"begin_task", sy__core_begin_task},
+    {"decide", sy__core_decide},
+    {"end_task", sy__core_end_task},
     {"query", sy__core_query},
     {"write", sy__core_write},
     {"transaction", sy__core_transaction},

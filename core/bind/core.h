@@ -19,6 +19,7 @@ typedef struct sy__lua_host {
     sy__project *project; /* NULL: closed */
     lua_State *L;         /* the main state: handlers run in it */
     sy__lua_follow *follows;
+    struct sy__chore *chore; /* begun and not ended; NULL: none */
 } sy__lua_host;
 
 /* The open host at `index`; raises when it is closed. */
@@ -42,6 +43,11 @@ int sy__core_cancel(lua_State *L);
 int sy__core_pause(lua_State *L);
 int sy__core_run_state(lua_State *L);
 int sy__core_running(lua_State *L);
+
+/* core_chore.c */
+int sy__core_begin_task(lua_State *L);
+int sy__core_decide(lua_State *L);
+int sy__core_end_task(lua_State *L);
 
 /* core_person.c */
 int sy__core_identity(lua_State *L);

@@ -10,7 +10,8 @@
 
 static const char CONDUCTOR[] =
     "INSERT INTO conductor (id, rl_model_state, orchestration_strategies, performance_metrics, training_data,"
-    " event_router_config) VALUES (?1, '{\"algorithm\":null,\"decisions\":0,\"seq\":0}', '[\"manual\"]',"
+    " event_router_config) VALUES (?1, '{\"algorithm\":null,\"decisions\":0,\"seq\":0}',"
+    " '{\"active\":\"manual\",\"available\":[\"manual\"],\"runs\":{\"manual\":0}}',"
     " '{\"runs\":0,\"completed\":0,\"failed\":0,\"cancelled\":0,\"seq\":0}', '{\"samples\":0,\"seq\":0}',"
     " '{\"queue_events\":1024,\"overflow\":\"replay\"}')";
 

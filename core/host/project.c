@@ -37,6 +37,7 @@ struct sy__project {
     sy__spawner *spawner;
     sy__engine *engine;
     int epoll_fd, wake_fd;
+    size_t queue_events;
     follow *follows;
     int last_id;
     int64_t data_version; /* of the database when it was last looked at */
@@ -102,6 +103,7 @@ open_engine(sy__project *p, const sy__project_options *o, sy__error *err)
         .modules = o->modules,
         .stdlib = o->stdlib,
         .stdlib_ud = o->stdlib_ud,
+        .trusted = o->trusted,
         .stages = o->stages,
         .on_change = wake,
         .on_change_ud = p,
@@ -119,6 +121,7 @@ sy__project_open(sy__project **out, const sy__project_options *o, sy__error *err
     p->alloc = *o->alloc;
     p->clock = o->clock ? *o->clock : sy__clock_system;
     p->wake_fd = p->epoll_fd = -1;
+    p->queue_events = o->queue_events;
     sy__log_init(&p->log, &p->clock);
     p->log.sink = o->log;
     p->log.ud = o->log_ud;
@@ -258,6 +261,7 @@ sy__project_follow(sy__project *p, const char *pattern, int64_t since, sy__event
     follow *f = sy__calloc(&p->alloc, 1, sizeof *f);
     if (!f) return sy__error_set(err, SY_ENOMEM, "no memory for a subscription");
     sy__follower_options o = {.pattern = pattern,
+                              .queue_events = p->queue_events,
                               .overflow = SY__REPLAY,
                               .since = since,
                               .replay = sy__db_replay,

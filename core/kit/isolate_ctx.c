@@ -455,6 +455,8 @@ make_ctx(lua_State *L, sy__isolate *iso)
     make_blob_type(L);
     luaL_newlib(L, functions);
     add_editor(L, iso->caps);
+    lua_pushboolean(L, sy__isolate_options_of(iso)->trusted);
+    lua_setfield(L, -2, "trusted");
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &iso->call);
 }

@@ -8,8 +8,8 @@
 
 #include "base/bounds.h"
 
+#include <stdio.h>
 #include <string.h>
-
 
 void
 sy__each_free(const sy__alloc *a, sy__each *e)
@@ -23,6 +23,9 @@ sy__each_free(const sy__alloc *a, sy__each *e)
     void *blob;
     while (sy__map_next(&e->done, &at, &key, &len, &blob)) sy__blob_release(blob);
     sy__map_close(&e->done);
+    at = 0;
+    while (sy__map_next(&e->begun, &at, &key, &len, &blob)) sy__free(a, blob);
+    sy__map_close(&e->begun);
     sy__free(a, e);
 }
 
@@ -32,7 +35,7 @@ each_of(sy__task *t)
     const sy__alloc *a = t->run->engine->alloc;
     if (!t->each) {
         t->each = sy__calloc(a, 1, sizeof *t->each);
-        if (t->each) sy__map_init(&t->each->done, a);
+        if (t->each) sy__map_init(&t->each->done, a), sy__map_init(&t->each->begun, a);
     }
     return t->each;
 }
@@ -51,6 +54,30 @@ sy__each_remember(sy__task *t, int64_t position, sy__task_status status, sy__val
     e->failed += status == SY__TASK_FAILED;
     e->resumed = true;
     return SY_OK;
+}
+
+int
+sy__each_begun(sy__task *t, int64_t position, const char *id)
+{
+    sy__each *e = each_of(t);
+    char *own = e ? sy__strdup(t->run->engine->alloc, id) : NULL;
+    if (!own || sy__map_put(&e->begun, (const char *)&position, sizeof position, own)) {
+        sy__free(t->run->engine->alloc, own);
+        return SY_ENOMEM;
+    }
+    return SY_OK;
+}
+
+/* A child that had begun before a resume keeps its row. run.lock held. */
+static void
+name_child(sy__stage *s, sy__each *e, sy__task *child, int64_t position)
+{
+    char *id = sy__map_del(&e->begun, (const char *)&position, sizeof position);
+    if (id)
+        (void)snprintf(child->id, sizeof child->id, "%s", id);
+    else
+        sy__id_next(&s->ids, child->id);
+    sy__free(s->engine->alloc, id);
 }
 
 static void
@@ -99,7 +126,7 @@ next_child(sy__stage *s, sy__task *parent)
         child->number = (uint32_t)(position - 1);
         child->item = e->items.value;
         child->created_ms = sy__wall_ms(s->engine->o.clock);
-        sy__id_next(&s->ids, child->id);
+        name_child(s, e, child, position);
         sy__task_gates(child);
         link_child(r, child);
         e->living++;
@@ -159,6 +186,16 @@ finish(sy__stage *s, sy__task *parent)
     sy__task_end(s, parent, SY__TASK_FAILED, err.code == SY_ECANCELLED ? SY__OUTCOME_CANCELLED : SY__OUTCOME_ERROR);
 }
 
+static void
+record_fan_out(sy__stage *s, sy__task *t)
+{
+    char context[96];
+    int64_t window = t->spec->max_parallel > 0 ? t->spec->max_parallel : t->run->gate.limit;
+    (void)snprintf(context, sizeof context, "{\"decision\":\"fan_out\",\"items\":%zu,\"window\":%lld}", t->each->count,
+                   (long long)window);
+    sy__record_pit(s, t->run, t, SY__MEMBER_DAG, context, NULL);
+}
+
 void
 sy__each_begin(sy__stage *s, sy__task *t, sy__value list)
 {
@@ -187,6 +224,7 @@ sy__each_begin(sy__stage *s, sy__task *t, sy__value list)
     if (r->level != SY__LEVEL_NONE) sy__record_task(s, t);
     if (!t->started) sy__record_event(s, t, "task_started", NULL);
     t->started = true;
+    record_fan_out(s, t);
     sy__job *jobs = NULL, **end = &jobs;
     size_t window = (size_t)(t->spec->max_parallel > 0 ? t->spec->max_parallel : r->gate.limit);
     (void)pthread_mutex_lock(&r->lock);
@@ -214,6 +252,7 @@ take_result(sy__run *r, sy__task *child)
     e->failed += child->status == SY__TASK_FAILED;
     if (value) e->outputs[child->number] = sy__blob_hold(child->output);
     r->cpu_ns += child->cpu_ns;
+    if (child->peak_bytes > r->peak_bytes) r->peak_bytes = child->peak_bytes;
     r->usd_micro += child->usd_micro;
     r->tokens += child->tokens;
     if (child->status != SY__TASK_FAILED || child->spec->on_error == SY__ON_ERROR_SKIP || r->parking || r->cancelled) return;
@@ -226,7 +265,7 @@ sy__each_child_end(sy__stage *s, sy__task *child, bool dropped)
     sy__run *r = child->run;
     sy__task *parent = child->parent;
     sy__each *e = parent->each;
-    if (dropped && child->started && r->level != SY__LEVEL_NONE) {
+    if (dropped && child->started && !child->uncertain && r->level != SY__LEVEL_NONE) {
         child->status = SY__TASK_PENDING;
         sy__record_task(s, child);
     }

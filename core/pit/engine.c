@@ -4,6 +4,8 @@
 #include "pit/engine_impl.h"
 
 #include "base/bounds.h"
+#include "pit/chore.h"
+#include "pit/state.h"
 #include "pit/statements.h"
 
 #include <stdio.h>
@@ -22,6 +24,7 @@ sy__engine_new(sy__engine **out, const sy__engine_options *o, sy__error *err)
     e->isolates = (sy__gate){.name = "isolates", .limit = SY_MAX_ISOLATES};
     (void)pthread_mutex_init(&e->lock, NULL);
     (void)pthread_mutex_init(&e->gates_lock, NULL);
+    (void)pthread_mutex_init(&e->chore_lock, NULL);
     sy__map_init(&e->gates, e->alloc);
     int status = sy__arbiter_new(&e->arbiter, e->alloc, o->clock);
     if (!status) status = sy__statements_new(e, err);
@@ -31,6 +34,7 @@ sy__engine_new(sy__engine **out, const sy__engine_options *o, sy__error *err)
         sy__engine_free(e);
         return status;
     }
+    sy__artifacts_set_record(o->artifacts, sy__chore_pit, e);
     *out = e;
     return SY_OK;
 }
@@ -74,7 +78,10 @@ sy__engine_free(sy__engine *e)
 {
     if (!e) return;
     if (e->stages) park_all(e);
+    if (e->o.artifacts) sy__artifacts_set_record(e->o.artifacts, NULL, NULL);
     sy__stages_stop(e);
+    sy__state_close(e);
+    sy__chore_free_all(e);
     while (e->runs) {
         sy__run *r = e->runs;
         e->runs = r->next;
@@ -85,6 +92,7 @@ sy__engine_free(sy__engine *e)
     sy__free(e->alloc, e->statements);
     (void)pthread_mutex_destroy(&e->lock);
     (void)pthread_mutex_destroy(&e->gates_lock);
+    (void)pthread_mutex_destroy(&e->chore_lock);
     sy__free(e->alloc, e);
 }
 
@@ -166,7 +174,8 @@ insert_root(sqlite3 *conn, const new_row *n, sy__error *err)
         "INSERT INTO task (id, conductor_id, extension_id, melody_id, task_type, task_payload, task_status,"
         " execution_context, created_at, dispatched_at, orchestra_kit_id, pipeline_orchestration_id, key, operation,"
         " extension_version_id, attempts, started_at)"
-        " VALUES (?1,?2,?3,?4,'extension_activation','{}','executing','{}',?5,?5,?6,?7,'','host.run',?8,1,?5)";
+        " VALUES (?1,?2,?3,?4,'extension_activation',json_object('number',?9,'tasks',?10),'executing',"
+        "json_object('host',?11,'epoch',1),?5,?5,?6,?7,'','host.run',?8,1,?5)";
     sqlite3_stmt *stmt = NULL;
     if (sqlite3_prepare_v2(conn, sql, -1, &stmt, NULL)) return bad_statement(conn, err);
     bind_text(stmt, 1, n->run->root_id);
@@ -177,6 +186,9 @@ insert_root(sqlite3 *conn, const new_row *n, sy__error *err)
     bind_text(stmt, 6, n->st->kit);
     bind_text(stmt, 7, n->run->id);
     bind_text(stmt, 8, n->st->host_version);
+    (void)sqlite3_bind_int64(stmt, 9, n->run->number);
+    (void)sqlite3_bind_int64(stmt, 10, n->run->plan->count);
+    bind_text(stmt, 11, n->host);
     int status = sqlite3_step(stmt) == SQLITE_DONE ? SY_OK : bad_statement(conn, err);
     (void)sqlite3_finalize(stmt);
     return status;
@@ -189,6 +201,7 @@ write_new(sqlite3 *conn, void *ud, sy__error *err)
     int status = next_number(conn, &n->run->number, err);
     if (!status) status = insert_run(conn, n, err);
     if (!status) status = insert_root(conn, n, err);
+    if (!status) status = sy__state_running(conn, n->host, n->options.data, n->stamp, err);
     return status;
 }
 
@@ -448,7 +461,10 @@ sy__engine_stop_run(sy__run *r, int why)
     (void)pthread_mutex_lock(&r->lock);
     bool over = r->ended;
     if (!over && why == SY_ECANCELLED) r->cancelled = true;
-    if (!over && why == SY_EINTERRUPTED && !r->cancelled) r->parking = true;
+    if (!over && why == SY_EINTERRUPTED && !r->cancelled && !r->parking) {
+        r->parking = true;
+        r->parking_ns = sy__mono_ns(e->o.clock);
+    }
     if (!over) atomic_store(&r->stopping, true);
     (void)pthread_mutex_unlock(&r->lock);
     if (over) return SY_OK;
@@ -539,7 +555,10 @@ read_control(sy__stage *s)
     sy__db_reader_release(s->engine->o.db, conn);
 }
 
-/* Runs that another host has taken over stop here, unwritten. */
+/* How long an effect that is under way may take before parking cuts it. */
+static const int64_t PARK_NS = INT64_C(2000000000);
+
+/* Runs that another host has taken over stop here, unwritten; those that park for too long are cut. */
 static bool
 check_owners(sy__engine *e)
 {
@@ -547,11 +566,12 @@ check_owners(sy__engine *e)
     (void)pthread_mutex_lock(&e->lock);
     for (sy__run *r = e->runs; r; r = r->next) {
         (void)pthread_mutex_lock(&r->lock);
-        bool lost = !r->ended && !r->lost && sy__db_run_lost(e->o.db, r->id);
-        if (lost) r->lost = true;
+        bool stop = !r->ended && !r->lost && sy__db_run_lost(e->o.db, r->id);
+        if (stop) r->lost = true;
+        if (!r->ended && r->parking && !r->forced && sy__mono_ns(e->o.clock) - r->parking_ns > PARK_NS) stop = r->forced = true;
         living = living || !r->ended;
         (void)pthread_mutex_unlock(&r->lock);
-        if (lost) (void)sy__engine_stop_run(r, SY_EINTERRUPTED);
+        if (stop) (void)sy__engine_stop_run(r, SY_EINTERRUPTED);
     }
     (void)pthread_mutex_unlock(&e->lock);
     return living;
@@ -560,6 +580,7 @@ check_owners(sy__engine *e)
 void
 sy__engine_tick(sy__stage *s)
 {
+    sy__state_tick(s->engine);
     if (!check_owners(s->engine)) return;
     int64_t version = sy__db_data_version(s->engine->o.db);
     if (version == s->engine->data_version) return;

@@ -61,6 +61,7 @@ typedef struct sy__each {
     size_t living;          /* children that were created and have not ended */
     sy__blob **outputs;     /* count entries; NULL: no value */
     sy__map done;           /* position → blob of children that ended before a resume */
+    sy__map begun;          /* position → id of children that had begun before a resume, and not ended */
     sy__value_iter items;   /* at the next item */
     bool resumed;           /* `done` was filled by a resume */
 } sy__each;
@@ -110,6 +111,8 @@ struct sy__attempt {
     bool waiting_retry;
     int cancel_why; /* SY_OK, or why it was cancelled */
     char key[SY__ID_BYTES + 300]; /* idempotency key */
+    char (*artifacts)[SY__ID_BYTES]; /* rows it made: judged when its output is */
+    size_t artifact_count;
 };
 
 /* Immediate decisions, counted until the next flush: one PIT_OPERATION row a member, run and commit group. */
@@ -141,6 +144,8 @@ struct sy__run {
     atomic_int put_status; /* the failure after which its rows cannot be written; SY_OK */
     bool halting;       /* a task failed */
     bool cancelled, parking, lost;
+    bool forced;        /* parking took too long: effects under way are cut, too, and become uncertain */
+    int64_t parking_ns; /* when parking was asked for */
     size_t waiting;     /* tasks of uncertain effect that wait for a person */
     bool ended;         /* its final row is queued */
     bool committed;     /* … and durable */
@@ -150,6 +155,7 @@ struct sy__run {
     int64_t first_ns;
     int64_t ms_before;  /* spent before this resume */
     int64_t usd_micro, tokens, cpu_ns;
+    size_t peak_bytes;  /* of the largest isolate it used */
     sy__nodes resumable; /* nodes that were ready when it was resumed */
     sy__pit_count counts[SY__MEMBERS];
     sy__db_slot slot, root_slot;
@@ -186,6 +192,7 @@ struct sy__stage {
     sy__vbuf scratch, checked;
     sy__buf text, text2;
     sy__nodes ready, skipped;
+    char context[SY__ID_BYTES + 48]; /* how every event's context begins: {"host":…,"stage":… */
 };
 
 struct sy__engine {
@@ -203,6 +210,14 @@ struct sy__engine {
     atomic_int hooks;   /* callbacks of the writer that are still to come */
     struct sy__statements *statements;
     int64_t data_version; /* of the database when stage 0 last looked at `control` */
+    struct {
+        atomic_llong runs, isolates, decisions[SY__MEMBERS];
+        atomic_int peak_isolates;
+    } done;                       /* since the engine opened */
+    _Atomic int64_t picture_ns;   /* when state.c last wrote its picture; 0: never */
+    atomic_bool picture_owed;
+    pthread_mutex_t chore_lock;
+    struct sy__chore *chores;     /* chore.c: begun and not ended; under chore_lock */
 };
 
 /* ---- stage.c ---- */
@@ -218,8 +233,10 @@ int sy__pool_new(sy__pool **out, sy__stage *s);
 void sy__pool_free(sy__pool *p);
 /* A warm or new isolate for the extension. *cold_ns > 0 when it had to be made. */
 int sy__pool_take(sy__pool *p, sy__extension *ext, sy__isolate **out, int64_t *cold_ns, sy__error *err);
-/* Back to the warm ones, or freed when not reusable or too many. */
-void sy__pool_give(sy__pool *p, sy__extension *ext, sy__isolate *iso);
+/* Back to the warm ones; freed after a failure, when not reusable, or when there are enough. */
+void sy__pool_give(sy__pool *p, sy__extension *ext, sy__isolate *iso, bool failed);
+/* Makes an isolate for later, unless there is one. *ns > 0 when it made one, *bytes: its memory. */
+int sy__pool_warm(sy__pool *p, sy__extension *ext, int64_t *ns, size_t *bytes, sy__error *err);
 /* Frees what was idle for longer than the cooldown. */
 void sy__pool_cool(sy__pool *p, int64_t now_ns);
 
@@ -240,6 +257,13 @@ bool sy__task_has_value(const sy__task *t);
 /* Frees what hangs at a task, not the task. */
 void sy__task_close(sy__task *t);
 
+/* ---- prewarm.c ---- */
+/* Makes isolates for the later tasks of a run on another stage. Stage thread. */
+void sy__prewarm(sy__stage *s, sy__run *r);
+
+/* ---- chore.c: see chore.h ---- */
+int sy__chore_statements(sy__engine *e);
+
 /* ---- each.c (stage thread) ---- */
 /* Starts the children of a map over `list`. */
 void sy__each_begin(sy__stage *s, sy__task *t, sy__value list);
@@ -247,6 +271,8 @@ void sy__each_begin(sy__stage *s, sy__task *t, sy__value list);
 void sy__each_child_end(sy__stage *s, sy__task *child, bool dropped);
 /* Remembers the result of a child that ended before a resume. SY_ENOMEM. */
 int sy__each_remember(sy__task *t, int64_t position, sy__task_status status, sy__value output);
+/* A child that had begun, whose row it keeps when it begins again. */
+int sy__each_begun(sy__task *t, int64_t position, const char *id);
 void sy__each_free(const sy__alloc *a, sy__each *e);
 
 /* ---- run.c ---- */
@@ -284,7 +310,10 @@ void sy__record_task(sy__stage *s, sy__task *t);
 /* Only the error of a task whose row is there already: it waits for a person. */
 void sy__record_uncertain(sy__stage *s, sy__task *t);
 void sy__record_event(sy__stage *s, sy__task *t, const char *type, const char *payload);
+/* The run's last row (ended or parked), its event and what sums it up, in one transaction. run.lock held. */
 void sy__record_run(sy__stage *s, sy__run *r);
+/* What the schema says of the output that names the artifacts of an attempt. */
+void sy__record_judged(sy__stage *s, sy__attempt *a, bool valid);
 void sy__record_run_event(sy__stage *s, sy__run *r, const char *type, const char *payload);
 /* One decision of a member of the Pit. JSON texts; resources may be NULL. */
 void sy__record_pit(sy__stage *s, sy__run *r, sy__task *t, int member, const char *context, const char *resources);

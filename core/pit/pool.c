@@ -102,6 +102,7 @@ make_isolate(sy__pool *p, warm_set *set, sy__isolate **out, sy__error *err)
         .loop = p->stage->base,
         .spawner = e->o.spawner,
         .modules = e->o.modules,
+        .trusted = e->o.trusted,
     };
     const sy__source *entry = NULL;
     for (size_t i = 0; i < ext->source_count; i++)
@@ -114,7 +115,9 @@ make_isolate(sy__pool *p, warm_set *set, sy__isolate **out, sy__error *err)
         *out = NULL;
         return status;
     }
-    (void)atomic_fetch_add(&e->live_isolates, 1);
+    int live = atomic_fetch_add(&e->live_isolates, 1) + 1, peak = atomic_load(&e->done.peak_isolates);
+    while (live > peak && !atomic_compare_exchange_weak(&e->done.peak_isolates, &peak, live)) continue;
+    (void)atomic_fetch_add(&e->done.isolates, 1);
     return SY_OK;
 }
 
@@ -136,12 +139,29 @@ sy__pool_take(sy__pool *p, sy__extension *ext, sy__isolate **out, int64_t *cold_
     return status;
 }
 
+int
+sy__pool_warm(sy__pool *p, sy__extension *ext, int64_t *ns, size_t *bytes, sy__error *err)
+{
+    warm_set *set = set_of(p, ext);
+    *ns = 0;
+    if (!set) return sy__error_set(err, SY_ENOMEM, "no memory for an isolate");
+    if (set->count > 0 || set->active > 0) return SY_OK;
+    int64_t start = sy__mono_ns(p->stage->engine->o.clock);
+    int status = make_isolate(p, set, &set->isolates[0], err);
+    set->used_ns = sy__mono_ns(p->stage->engine->o.clock);
+    if (status) return status;
+    set->count = 1;
+    *ns = set->used_ns - start + 1;
+    *bytes = sy__isolate_bytes(set->isolates[0]);
+    return SY_OK;
+}
+
 void
-sy__pool_give(sy__pool *p, sy__extension *ext, sy__isolate *iso)
+sy__pool_give(sy__pool *p, sy__extension *ext, sy__isolate *iso, bool failed)
 {
     warm_set *set = set_of(p, ext);
     set->active--;
-    if (!sy__isolate_reusable(iso) || set->count == WARM_OF_ONE) {
+    if (failed || !sy__isolate_reusable(iso) || set->count == WARM_OF_ONE) {
         drop_isolate(p, iso);
         return;
     }

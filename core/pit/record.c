@@ -7,6 +7,7 @@
 #include "base/bounds.h"
 #include "base/text.h"
 #include "pit/engine_impl.h"
+#include "pit/state.h"
 #include "pit/statements.h"
 
 #include <stdio.h>
@@ -39,6 +40,9 @@ static const char SQL_ARTIFACT[] =
 static const char SQL_EVENT_ARTIFACT[] = "INSERT INTO event_artifact (artifact_id, event_id) VALUES (?1,?2)";
 static const char SQL_PIT_ARTIFACT[] =
     "INSERT INTO artifact_pit_operation (artifact_id, pit_operation_id) VALUES (?1,?2)";
+static const char SQL_QUALITY[] =
+    "UPDATE artifact SET quality_metrics = json_insert(quality_metrics, '$[#]', json_object('judge', 'schema',"
+    " 'version', ?2, 'verdict', ?3, 'value', ?4, 'at', ?5)) WHERE id = ?1";
 
 static const char *const status_names[] = {"pending", "dispatched", "executing", "completed", "failed"};
 static const char *const outcome_names[] = {NULL,    "ok",     "cached",  "fallback", "skipped",
@@ -100,9 +104,10 @@ sy__statements_new(sy__engine *e, sy__error *err)
     st->artifact = sy__db_statement(e->o.db, SQL_ARTIFACT);
     st->event_artifact = sy__db_statement(e->o.db, SQL_EVENT_ARTIFACT);
     st->pit_artifact = sy__db_statement(e->o.db, SQL_PIT_ARTIFACT);
+    st->quality = sy__db_statement(e->o.db, SQL_QUALITY);
     st->handled = sy__db_statement(e->o.db, "UPDATE control SET handled_at=?2 WHERE id=?1");
     st->uncertain = sy__db_statement(e->o.db, "UPDATE task SET error=?2 WHERE id=?1");
-    return st->uncertain < 0 ? sy__error_set(err, SY_ENOMEM, "no memory for the statements") : SY_OK;
+    return sy__state_statements(e) || sy__chore_statements(e) || st->uncertain < 0 ? sy__error_set(err, SY_ENOMEM, "no memory for the statements") : SY_OK;
 }
 
 /* ---- parameters ---- */
@@ -286,21 +291,25 @@ sy__record_uncertain(sy__stage *s, sy__task *t)
 /* ---- events ---- */
 
 static void
-emit(sy__stage *s, sy__run *r, const char *task_id, const char *extension_id, const char *key, const char *type,
+emit(sy__stage *s, sy__run *r, const sy__task *t, const char *extension_id, const char *key, const char *type,
      const char *payload, char id[SY__ID_BYTES])
 {
-    char topic[768];
+    char topic[768], context[sizeof s->context + 32];
+    if (t)
+        (void)snprintf(context, sizeof context, "%s,\"attempt\":%u}", s->context, t->attempts);
+    else
+        (void)snprintf(context, sizeof context, "%s,\"epoch\":%lld}", s->context, (long long)r->epoch);
     (void)snprintf(topic, sizeof topic, "run.%s.%s.%s", r->id, key, type);
     sy__id_next(&s->ids, id);
     sy__event event = {
         .id = id,
         .run = r->id,
-        .task = task_id,
+        .task = t ? t->id : r->root_id,
         .extension = extension_id,
         .type = type,
         .topic = topic,
         .payload = payload,
-        .context = "{}",
+        .context = context,
         .occurred_ms = sy__wall_ms(s->engine->o.clock),
     };
     if (r->level == SY__LEVEL_NONE)
@@ -351,7 +360,7 @@ sy__record_event(sy__stage *s, sy__task *t, const char *type, const char *payloa
         return;
     }
     bool map = t->spec->verb == SY__VERB_EACH && !t->parent;
-    emit(s, t->run, t->id, map ? s->engine->statements->host : t->spec->targets[t->target].extension->id, b, type, b + from, id);
+    emit(s, t->run, t, map ? s->engine->statements->host : t->spec->targets[t->target].extension->id, b, type, b + from, id);
 }
 
 void
@@ -359,7 +368,7 @@ sy__record_run_event(sy__stage *s, sy__run *r, const char *type, const char *pay
 {
     char id[SY__ID_BYTES], own[128];
     (void)snprintf(own, sizeof own, "{\"number\":%lld,\"status\":\"%s\"}", (long long)r->number, run_names[r->status]);
-    emit(s, r, r->root_id, s->engine->statements->host, "run", type, payload ? payload : own, id);
+    emit(s, r, NULL, s->engine->statements->host, "run", type, payload ? payload : own, id);
 }
 
 /* ---- the run ---- */
@@ -370,17 +379,20 @@ record_root(sy__stage *s, sy__run *r)
     const sy__statements *st = s->engine->statements;
     bool over = r->status >= SY__RUN_COMPLETED;
     bool ok = r->status == SY__RUN_COMPLETED;
-    char created[SY__STAMP_BYTES], started[SY__STAMP_BYTES], completed[SY__STAMP_BYTES];
+    char created[SY__STAMP_BYTES], started[SY__STAMP_BYTES], completed[SY__STAMP_BYTES], payload[96], context[192];
     sy__param none = {.kind = SY__P_NULL};
+    (void)snprintf(payload, sizeof payload, "{\"number\":%lld,\"tasks\":%zu}", (long long)r->number, r->plan->count);
+    (void)snprintf(context, sizeof context, "%s,\"epoch\":%lld,\"cpu_ms\":%.3f}", s->context, (long long)r->epoch,
+                   (double)r->cpu_ns / 1e6);
     sy__param p[] = {
         text(r->root_id),
         text(st->conductor),
         text(st->host),
         text(r->melody_id),
         text("extension_activation"),
-        text("{}"),
+        text(payload),
         text(!over ? "executing" : ok ? "completed" : "failed"),
-        text("{}"),
+        text(context),
         stamp(r->created_ms, created),
         stamp(r->started_ms, started),
         over ? stamp(r->completed_ms, completed) : none,
@@ -429,8 +441,14 @@ sy__record_run(sy__stage *s, sy__run *r)
         over ? stamp(r->completed_ms, completed) : none,
         r->status != SY__RUN_RUNNING ? none : text(sy__db_host_id(s->engine->o.db)),
     };
+    char type[32] = "run.";
+    (void)strcat(type, run_names[r->status]);
+    sy__db_begin(s->engine->o.db);
     check_put(r, sy__db_put(s->engine->o.db, level_of(r), st->run, r->id, p, sizeof p / sizeof *p, &r->slot));
     record_root(s, r);
+    sy__record_run_event(s, r, type, NULL);
+    sy__state_run_ended(r);
+    sy__db_end(s->engine->o.db);
 }
 
 /* ---- the Pit ---- */
@@ -465,15 +483,44 @@ sy__record_count(sy__run *r, int member, int64_t n)
 void
 sy__record_counts(sy__stage *s, sy__run *r)
 {
-    if (r->level == SY__LEVEL_NONE) return;
     for (int i = 0; i < SY__MEMBERS; i++) {
-        char context[64], id[SY__ID_BYTES];
+        char context[64], used[96], id[SY__ID_BYTES];
         int64_t n = atomic_exchange_explicit(&r->counts[i].count, 0, memory_order_relaxed);
-        if (n == 0) continue;
+        (void)atomic_fetch_add_explicit(&s->engine->done.decisions[i], n, memory_order_relaxed);
+        if (n == 0 || r->level == SY__LEVEL_NONE) continue;
         (void)snprintf(context, sizeof context, "{\"decision\":\"immediate\",\"count\":%lld}", (long long)n);
+        (void)snprintf(used, sizeof used, "{\"cpu_ms\":%.3f,\"peak_bytes\":%zu}", (double)r->cpu_ns / 1e6, r->peak_bytes);
         sy__id_next(&s->ids, id);
-        put_pit(s, r, id, r->root_id, i, context, NULL, NULL);
+        put_pit(s, r, id, r->root_id, i, context, i == SY__MEMBER_POOL ? used : NULL, NULL);
     }
+}
+
+/* ---- judged artifacts ---- */
+
+void
+sy__record_judged(sy__stage *s, sy__attempt *a, bool valid)
+{
+    sy__run *r = a->task->run;
+    char at[SY__STAMP_BYTES];
+    if (r->level == SY__LEVEL_NONE) return;
+    for (size_t i = 0; i < a->artifact_count; i++) {
+        sy__param p[] = {text(a->artifacts[i]), text(sy_version()), text(valid ? "valid" : "invalid"), integer(valid),
+                         stamp(sy__wall_ms(s->engine->o.clock), at)};
+        check_put(r, sy__db_put(s->engine->o.db, r->level, s->engine->statements->quality, r->id, p, 5, NULL));
+    }
+}
+
+/* Remembers an artifact until the output that names it is judged. */
+static int
+remember(sy__stage *s, sy__attempt *a, const char *id)
+{
+    if ((a->artifact_count & 7) == 0) {
+        void *list = sy__realloc(s->engine->alloc, a->artifacts, (a->artifact_count + 8) * sizeof *a->artifacts);
+        if (!list) return SY_ENOMEM;
+        a->artifacts = list;
+    }
+    memcpy(a->artifacts[a->artifact_count++], id, SY__ID_BYTES);
+    return SY_OK;
 }
 
 /* ---- artifacts ---- */
@@ -485,7 +532,7 @@ sy__record_artifact(sy__stage *s, sy__task *t, const char *type, const sy__store
     sy__run *r = t->run;
     const sy__statements *st = s->engine->statements;
     const char *extension = t->spec->targets[t->target].extension->id;
-    char id[SY__ID_BYTES], event_id[SY__ID_BYTES], pit_id[SY__ID_BYTES], at[SY__STAMP_BYTES], context[256];
+    char id[SY__ID_BYTES], event_id[SY__ID_BYTES], pit_id[SY__ID_BYTES], at[SY__STAMP_BYTES], context[256], used[64];
     sy__id_next(&s->ids, id);
     sy__vbuf_map(ref);
     sy__vbuf_key(ref, "$artifact", 9);
@@ -504,7 +551,9 @@ sy__record_artifact(sy__stage *s, sy__task *t, const char *type, const sy__store
     sy__task_key(t, &s->text);
     sy__buf_addc(&s->text, '\0');
     size_t from = s->text.len;
-    sy__buf_addf(&s->text, "{\"key\":\"%s\",\"artifact\":\"%s\",\"hash\":\"%s\",\"size\":%lld,\"type\":", s->text.data, id,
+    sy__buf_adds(&s->text, "{\"key\":\"");
+    sy__task_key(t, &s->text);
+    sy__buf_addf(&s->text, "\",\"artifact\":\"%s\",\"hash\":\"%s\",\"size\":%lld,\"type\":", id,
                  stored->hash, (long long)stored->size);
     sy__json_string(&s->text, type, strlen(type));
     sy__buf_addc(&s->text, '}');
@@ -516,7 +565,7 @@ sy__record_artifact(sy__stage *s, sy__task *t, const char *type, const sy__store
         sy__buf_adds(&s->text, "{}");
     const char *b = sy__buf_cstr(&s->text);
     if (!b) return sy__error_set(err, SY_ENOMEM, "no memory for an artifact's row");
-    emit(s, r, t->id, extension, b, "artifact_produced", b + from, event_id);
+    emit(s, r, t, extension, b, "artifact_produced", b + from, event_id);
     sy__param p[] = {text(id),           text(event_id), text(extension), text(r->melody_id), text(type), text(stored->hash),
                      text(b + meta), stamp(sy__wall_ms(s->engine->o.clock), at), text(t->id), text(r->id),
                      integer(stored->size)};
@@ -527,8 +576,10 @@ sy__record_artifact(sy__stage *s, sy__task *t, const char *type, const sy__store
                    stored->dedup ? "dedup_hit" : "store", stored->hash, (long long)stored->size,
                    (long long)stored->stored_size);
     sy__id_next(&s->ids, pit_id);
-    put_pit(s, r, pit_id, t->id, SY__MEMBER_ARTIFACT, context, NULL, NULL);
+    (void)snprintf(used, sizeof used, "{\"bytes\":%lld}", stored->dedup ? 0LL : (long long)stored->stored_size);
+    put_pit(s, r, pit_id, t->id, SY__MEMBER_ARTIFACT, context, used, NULL);
     sy__param pair[] = {text(id), text(pit_id)};
     if (!status) status = sy__db_put(s->engine->o.db, r->level, st->pit_artifact, r->id, pair, 2, NULL);
+    if (!status && t->attempt) status = remember(s, t->attempt, id);
     return status ? sy__error_set(err, status, "the artifact cannot be recorded") : SY_OK;
 }

@@ -8,6 +8,7 @@
  */
 #include "base/bounds.h"
 #include "pit/engine_impl.h"
+#include "pit/state.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -90,8 +91,9 @@ report(const char *run, const run_row *row, sy__run_info *out)
 /* ---- taking over ---- */
 
 typedef struct takeover {
-    const char *run, *host;
+    const char *run, *host, *options;
     int64_t epoch; /* the one seen */
+    char stamp[SY__STAMP_BYTES];
 } takeover;
 
 /* Writer thread, in a transaction: two who try at once, one wins. */
@@ -112,7 +114,7 @@ take_over(sqlite3 *conn, void *ud, sy__error *err)
     else if (sqlite3_changes(conn) != 1)
         status = sy__error_set(err, SY_EOWNED, "another process took the run over at the same moment");
     (void)sqlite3_finalize(stmt);
-    return status;
+    return status ? status : sy__state_running(conn, t->host, t->options, t->stamp, err);
 }
 
 static int
@@ -157,9 +159,12 @@ outcome_by_name(const char *name)
 
 /* A task that had begun and whose effect must not be repeated unasked. */
 static bool
-is_uncertain(const sy__plan_task *spec, const char *status)
+is_uncertain(const sy__plan_task *spec, sqlite3_stmt *stmt)
 {
+    const char *status = (const char *)sqlite3_column_text(stmt, 2), *name = (const char *)sqlite3_column_text(stmt, 9);
     const sy__operation *op = spec->targets[0].operation;
+    for (size_t i = 0; i < spec->target_count; i++) /* a fallback may have been under way */
+        if (strcmp(spec->targets[i].name, name) == 0) op = spec->targets[i].operation;
     return strcmp(status, "executing") == 0 && op->effects >= SY__EFFECT_WRITE && !op->idempotent;
 }
 
@@ -187,8 +192,8 @@ restore_child(sy__engine *e, sy__task *parent, sqlite3_stmt *stmt, sy__outcome o
 {
     sy__task child = {.run = parent->run, .spec = parent->spec};
     if (outcome == SY__OUTCOME_NONE) {
-        if (is_uncertain(parent->spec, (const char *)sqlite3_column_text(stmt, 2))) parent->uncertain = true;
-        return SY_OK;
+        if (is_uncertain(parent->spec, stmt)) parent->uncertain = true;
+        return sy__each_begun(parent, sqlite3_column_int64(stmt, 8), (const char *)sqlite3_column_text(stmt, 0));
     }
     int status = restore_ended(e, &child, stmt, outcome, err);
     if (!status)
@@ -211,15 +216,15 @@ restore(sy__run *r, sqlite3_stmt *stmt, sy__error *err)
     if (slash) return restore_child(e, t, stmt, outcome, err);
     (void)snprintf(t->id, sizeof t->id, "%s", (const char *)sqlite3_column_text(stmt, 0));
     if (outcome != SY__OUTCOME_NONE) return restore_ended(e, t, stmt, outcome, err);
-    t->uncertain = t->uncertain || (t->spec->verb == SY__VERB_TASK &&
-                                    is_uncertain(t->spec, (const char *)sqlite3_column_text(stmt, 2)));
+    t->uncertain = t->uncertain || (t->spec->verb == SY__VERB_TASK && is_uncertain(t->spec, stmt));
     return SY_OK;
 }
 
 static int
 restore_all(sy__run *r, sqlite3 *conn, sy__error *err)
 {
-    static const char sql[] = "SELECT id, key, task_status, outcome, output, output_hash, error, attempts, position"
+    static const char sql[] = "SELECT id, key, task_status, outcome, output, output_hash, error, attempts, position,"
+                              " operation"
                               " FROM task WHERE pipeline_orchestration_id = ?1 AND key <> '' ORDER BY key";
     sqlite3_stmt *stmt = NULL;
     int status = SY_OK;
@@ -265,6 +270,17 @@ uncertain_task(sy__run *r, const char *key, sy__task **out, sy__error *err)
     return SY_OK;
 }
 
+/* A result from outside is held to what the operation would have to give. */
+static int
+check_result(const sy__task *t, sy__value result, sy__error *err)
+{
+    char message[SY__ERROR_MESSAGE_BYTES];
+    const sy__operation *op = t->spec->targets[0].operation;
+    if (!op->output || sy__schema_check(op->output, result, NULL, err) == SY_OK) return SY_OK;
+    (void)snprintf(message, sizeof message, "%s", err->message);
+    return sy__error_set(err, SY_ETYPE, "the result of `%s`: %s", t->spec->key, message);
+}
+
 static int
 decide(sy__run *r, const sy__resume_request *q, sy__error *err)
 {
@@ -281,6 +297,7 @@ decide(sy__run *r, const sy__resume_request *q, sy__error *err)
     }
     if (!status && q->result_task) {
         status = uncertain_task(r, q->result_task, &t, err);
+        if (!status) status = check_result(t, q->result, err);
         if (!status) {
             t->output = sy__blob_new(r->engine->alloc, q->result);
             t->status = SY__TASK_COMPLETED;
@@ -350,7 +367,8 @@ static int
 go_on(sy__engine *e, sqlite3 *conn, const sy__resume_request *q, const run_row *row, sy__run_info *out, sy__error *err)
 {
     sy__run *r = NULL;
-    takeover t = {q->run, sy__db_host_id(e->o.db), row->epoch};
+    takeover t = {.run = q->run, .host = sy__db_host_id(e->o.db), .options = row->options, .epoch = row->epoch};
+    sy__stamp(sy__wall_ms(e->o.clock), t.stamp);
     int status = make_run(e, row, q->run, &r, err);
     if (!status && !q->accept_code) status = check_code(r, row, err);
     if (!status) status = restore_all(r, conn, err);

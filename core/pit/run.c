@@ -7,6 +7,7 @@
  */
 #include "pit/engine_impl.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -200,6 +201,7 @@ launch(sy__stage *s, void *ud)
     }
     sy__nodes_close(&ready);
     sy__nodes_close(&decided);
+    if (list) sy__prewarm(s, r);
     sy__run_release(r);
 }
 
@@ -328,6 +330,11 @@ committed(sy__run *r, int status)
         r->status = SY__RUN_FAILED;
         if (sy__db_status(e->o.db, &r->error) == SY_OK) (void)sy__error_set(&r->error, status, "%s", sy_strerror(status));
     }
+    if (!status && !r->lost && sy__db_run_lost(e->o.db, r->id)) {
+        r->status = SY__RUN_FAILED;
+        (void)sy__error_set(&r->error, SY_EINTERNAL, "the end of the run was not written: its rows were refused, or it was taken over");
+        sy__error_hint(&r->error, "symphony doctor   looks for what is wrong; symphony resume %lld", (long long)r->number);
+    }
     r->committed = true;
     sy__db_run_disown(e->o.db, r->id);
     if (e->o.on_change) e->o.on_change(e->o.on_change_ud);
@@ -365,16 +372,26 @@ final_status(const sy__run *r, size_t open)
 }
 
 static void
+record_finished(sy__stage *s, sy__run *r)
+{
+    char context[128], used[96];
+    bool over = r->status >= SY__RUN_COMPLETED;
+    (void)snprintf(context, sizeof context, "{\"decision\":\"%s\",\"status\":\"%s\",\"tasks\":%zu,\"open\":%zu}",
+                   over ? "run_finished" : "checkpoint", sy__run_status_name(r->status), r->plan->count,
+                   sy__dag_open(r->dag));
+    (void)snprintf(used, sizeof used, "{\"cpu_ms\":%.3f}", (double)r->cpu_ns / 1e6);
+    sy__record_pit(s, r, NULL, SY__MEMBER_DAG, context, used);
+}
+
+static void
 write_end(sy__stage *s, sy__run *r)
 {
     r->completed_ms = sy__wall_ms(r->engine->o.clock);
     if (r->status == SY__RUN_FAILED || r->status == SY__RUN_CANCELLED) close_rest(s, r);
     sy__record_counts(s, r);
+    record_finished(s, r);
     (void)sy__artifacts_flush(r->engine->o.artifacts, NULL);
     sy__record_run(s, r);
-    char type[32] = "run.";
-    (void)strcat(type, sy__run_status_name(r->status));
-    sy__record_run_event(s, r, type, NULL);
     sy__db *db = r->engine->o.db;
     (void)atomic_fetch_add(&r->engine->hooks, 1);
     int status = sy__db_notify(db, sy__db_now(db), r->level == SY__LEVEL_FULL, on_committed, sy__run_hold(r));

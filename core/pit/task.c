@@ -9,6 +9,7 @@
  * executing first. A fence (effects that must not repeat unasked) is the `executing` row made durable.
  */
 #include "pit/engine_impl.h"
+#include "pit/state.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -143,7 +144,7 @@ sy__task_drop(sy__stage *s, sy__task *t)
     sy__run *r = sy__run_hold(t->run);
     (void)pthread_mutex_lock(&r->lock);
     t->status = SY__TASK_PENDING;
-    if (t->started && r->level != SY__LEVEL_NONE) sy__record_task(s, t);
+    if (t->started && !t->uncertain && r->level != SY__LEVEL_NONE) sy__record_task(s, t);
     r->active--;
     sy__run_settle(s, r);
     (void)pthread_mutex_unlock(&r->lock);
@@ -180,6 +181,7 @@ sy__task_end(sy__stage *s, sy__task *t, sy__task_status status, sy__outcome outc
     t->ended = true;
     r->active--;
     r->cpu_ns += t->cpu_ns;
+    if (t->peak_bytes > r->peak_bytes) r->peak_bytes = t->peak_bytes;
     r->usd_micro += t->usd_micro;
     r->tokens += t->tokens;
     if (status == SY__TASK_FAILED && t->spec->on_error == SY__ON_ERROR_HALT && !r->parking && !r->cancelled)
@@ -219,6 +221,8 @@ attempt_free(sy__attempt *a)
     sy__stage *s = a->stage;
     if (a->timer) (void)event_del(a->timer);
     sy__call_close(&a->call);
+    sy__free(s->engine->alloc, a->artifacts);
+    a->artifacts = NULL;
     if (a->before)
         a->before->next = a->next;
     else
@@ -317,6 +321,15 @@ record_try(sy__stage *s, sy__task *t, const char *event)
     sy__record_event(s, t, event, NULL);
 }
 
+static void
+record_re_execution(sy__stage *s, sy__task *t, int64_t delay_ms)
+{
+    char context[128];
+    (void)snprintf(context, sizeof context, "{\"decision\":\"re_execution\",\"attempt\":%u,\"delay_ms\":%lld}",
+                   t->attempts + 1, (long long)delay_ms);
+    sy__record_pit(s, t->run, t, SY__MEMBER_DAG, context, NULL);
+}
+
 static bool
 try_retry(sy__stage *s, sy__task *t, bool transient)
 {
@@ -333,6 +346,7 @@ try_retry(sy__stage *s, sy__task *t, bool transient)
     t->approved = false;
     leave_gates(s, t);
     record_try(s, t, "task.retry");
+    record_re_execution(s, t, ms);
     return true;
 }
 
@@ -371,7 +385,10 @@ static void
 attempt_interrupted(sy__stage *s, sy__task *t, int why)
 {
     if (why == SY_EINTERRUPTED) {
-        t->attempts--;
+        if (t->approved)
+            t->uncertain = true; /* its effect was under way: the row stays `executing` for the resume to see */
+        else
+            t->attempts--;
         sy__task_drop(s, t);
         return;
     }
@@ -401,6 +418,15 @@ take_output(sy__stage *s, sy__task *t, sy__call *call, const sy__operation *op, 
     return t->output ? SY_OK : sy__error_set(err, SY_ENOMEM, "no memory for the output");
 }
 
+/* "init.lua" of an extension becomes "git/init.lua". */
+static void
+name_file(sy__error *err, const sy__extension *ext)
+{
+    char file[SY__ERROR_NAME_BYTES];
+    if ((size_t)snprintf(file, sizeof file, "%s/%s", ext->name, err->file) < sizeof file)
+        sy__error_where(err, file, err->line, NULL);
+}
+
 static void
 attempt_finished(sy__attempt *a, int status)
 {
@@ -413,8 +439,12 @@ attempt_finished(sy__attempt *a, int status)
     t->cpu_ns += a->call.cpu_ns;
     if (a->call.peak_bytes > t->peak_bytes) t->peak_bytes = a->call.peak_bytes;
     (void)snprintf(t->own_code, sizeof t->own_code, "%s", a->call.code);
+    bool failed = status != SY_OK;
+    if (err.file[0]) name_file(&err, target->extension);
     if (status == SY_OK) status = take_output(s, t, &a->call, target->operation, &err);
-    sy__pool_give(s->pool, target->extension, a->isolate);
+    if (a->artifact_count > 0 && target->operation->output && (status == SY_OK || status == SY_ETYPE))
+        sy__record_judged(s, a, status == SY_OK);
+    sy__pool_give(s->pool, target->extension, a->isolate, failed);
     attempt_free(a);
     if (status == SY_OK) {
         sy__task_end(s, t, SY__TASK_COMPLETED, t->target ? SY__OUTCOME_FALLBACK : SY__OUTCOME_OK);
@@ -443,13 +473,14 @@ show_started(sy__stage *s, sy__task *t)
 }
 
 static void
-record_cold_start(sy__stage *s, sy__task *t, int64_t cold_ns)
+record_cold_start(sy__stage *s, sy__task *t, const sy__isolate *iso, int64_t cold_ns)
 {
-    char context[384];
+    char context[384], used[64];
     show_started(s, t);
     (void)snprintf(context, sizeof context, "{\"decision\":\"cold_start\",\"extension\":\"%s\",\"ms\":%.3f}",
                    t->spec->targets[t->target].extension->name, (double)cold_ns / 1e6);
-    sy__record_pit(s, t->run, t, SY__MEMBER_POOL, context, NULL);
+    (void)snprintf(used, sizeof used, "{\"bytes\":%zu}", sy__isolate_bytes(iso));
+    sy__record_pit(s, t->run, t, SY__MEMBER_POOL, context, used);
     sy__record_event(s, t, "resource_allocated", context);
 }
 
@@ -482,11 +513,12 @@ execute(sy__stage *s, sy__task *t)
                    : sy__error_set(&err, SY_ENOMEM, "no memory for a call");
     if (status) {
         if (a) attempt_free(a);
+        if (status != SY_ENOMEM) sy__state_broken(s->engine, target->extension, &err);
         attempt_failed(s, t, &err, false);
         return;
     }
     if (cold_ns)
-        record_cold_start(s, t, cold_ns);
+        record_cold_start(s, t, a->isolate, cold_ns);
     else
         sy__record_count(t->run, SY__MEMBER_POOL, 1);
     sy__buf_reset(&s->text);
@@ -632,8 +664,11 @@ call_fn(sy__stage *s, sy__task *t, const sy__fn *fn, const sy__value *args, int 
         (void)output_of(r, fn->tasks[i], true, &b->value);
     }
     (void)pthread_mutex_unlock(&r->lock);
-    if (!s->expr && sy__expr_new(&s->expr, s->engine->alloc, s->engine->o.clock, s->engine->o.log))
-        return sy__error_set(err, SY_ENOMEM, "no memory for an expression");
+    if (!s->expr) {
+        if (sy__expr_new(&s->expr, s->engine->alloc, s->engine->o.clock, s->engine->o.log))
+            return sy__error_set(err, SY_ENOMEM, "no memory for an expression");
+        sy__expr_modules(s->expr, s->engine->o.modules, s->engine->o.stdlib, s->engine->o.stdlib_ud);
+    }
     sy__expr_call call = {
         .source = fn->source,
         .source_len = fn->len,
@@ -696,7 +731,7 @@ record_admission(sy__stage *s, sy__task *t)
     (void)snprintf(context, sizeof context, "{\"decision\":\"granted\",\"waited_at\":\"%s\",\"limit\":%lld,\"waited_ms\":%.3f}",
                    gate->name, (long long)gate->limit, (double)(now_ns(s) - t->job.queued_ns) / 1e6);
     sy__record_task(s, t);
-    sy__record_pit(s, t->run, t, SY__MEMBER_ARBITER, context, NULL);
+    sy__record_pit(s, t->run, t, SY__MEMBER_ARBITER, context, "{\"slots\":1}");
 }
 
 static bool
@@ -763,7 +798,8 @@ sy__task_sweep(sy__stage *s, sy__run *r, int why)
             sy__task *t = a->task;
             if (t->run != r || a->cancel_why) continue;
             const sy__operation *op = t->spec->targets[t->target].operation;
-            if (why == SY_EINTERRUPTED && !a->waiting_retry && op->effects >= SY__EFFECT_WRITE && !op->idempotent) continue;
+            bool effect = !a->waiting_retry && op->effects >= SY__EFFECT_WRITE && !op->idempotent;
+            if (why == SY_EINTERRUPTED && effect && !r->forced) continue;
             again = true;
             if (a->waiting_retry) {
                 attempt_free(a);

@@ -22,6 +22,8 @@ function M.open(place, settings, options)
     project = place.dir,
     user_dir = person.data_dir(),
     stage_threads = settings:get "host.stage_threads",
+    trusted = place.trusted,
+    queue_events = settings:get "events.queue",
   }
   if not host then return nil, problem.from(failure, code) end
   place.exists = true

@@ -208,7 +208,7 @@ a_failure_halts_unless_told_otherwise(void)
     CHECK_STR(i.status, "completed");
     CHECK_STR(ask(&i, "outcome", "b"), "skipped");
     CHECK_STR(ask(&i, "output", "c"), "{\"v\":\"none\"}");
-    CHECK_STR(ask(&i, "error ->> '$.where.file'", "a"), "init.lua");
+    CHECK_STR(ask(&i, "error ->> '$.where.file'", "a"), "t/init.lua");
 }
 
 static void

@@ -1,0 +1,24 @@
+/*
+ * state.h: the rows that sum up: the two singletons, a melody's execution_history, the lifecycle of extensions.
+ *
+ * Everything is queued for the writer; failures show as the failures of the run's own rows do.
+ */
+#ifndef SY_PIT_STATE_H
+#define SY_PIT_STATE_H
+
+#include "pit/engine_impl.h"
+
+/* Registers the statements. SY_ENOMEM. */
+int sy__state_statements(sy__engine *e);
+/* A run has its final, or parked, row: call between sy__db_begin and sy__db_end with it. run.lock held. */
+void sy__state_run_ended(sy__run *r);
+/* Stage 0, ten times a second: writes the picture of this host that was left out. */
+void sy__state_tick(sy__engine *e);
+/* Writes the last picture, when there was any. After the stages have stopped. */
+void sy__state_close(sy__engine *e);
+/* An extension's code cannot be loaded. Any thread. */
+void sy__state_broken(sy__engine *e, const sy__extension *ext, const sy__error *why);
+/* The extensions in `options`.code run from now on in the opening `host`. Writer thread, in a transaction. SY_EIO. */
+int sy__state_running(sqlite3 *conn, const char *host, const char *options, const char *at, sy__error *err);
+
+#endif
