@@ -5,9 +5,10 @@
  * protected call; the rest goes straight to the project. A program that was forked gets SY_EFORK: its threads
  * and locks stayed in the parent.
  */
+#include "bind/api.h"
+
 #include "base/text.h"
 #include "bind/core.h"
-#include "bind/trusted.h"
 #include "host/embed.h"
 #include "kit/luavalue.h"
 
@@ -35,6 +36,7 @@ typedef struct subscription {
 struct sy_host {
     sy__alloc alloc;
     pid_t pid;
+    int stage_threads;
     lua_State *L;
     int session; /* of rpc.embed, in the registry */
     sy__project *project;
@@ -48,10 +50,19 @@ static _Thread_local struct {
     char json[2048];
 } open_error;
 
+/* Whether the host can be used: it was not forked away. */
 static int
-forked(sy_host *h)
+forked(const sy_host *h)
 {
     return getpid() == h->pid ? SY_OK : SY_EFORK;
+}
+
+/* The same, and its project is open. */
+static int
+closed(const sy_host *h)
+{
+    int status = forked(h);
+    return status ? status : h->project ? SY_OK : SY_EUSAGE;
 }
 
 static int
@@ -155,46 +166,90 @@ embed(sy_host *h, const embed_call *c, sy__error *err)
 
 /* ---- opening and closing ---- */
 
-static int
-open_session(sy_host *h, const sy_options *o, sy__error *err)
+static const char host_key[] = "symphony.sy_host";
+
+lua_State *
+sy__host_lua(sy_host *h)
 {
-    sy__trusted_options lua = {.alloc = &h->alloc, .source = sy__embedded_source};
+    return h->L;
+}
+
+sy_host *
+sy__host_of(lua_State *L)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, host_key);
+    sy_host *h = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return h;
+}
+
+void
+sy__host_fill(const sy_host *h, sy__project_options *o)
+{
+    o->alloc = &h->alloc;
+    if (h->stage_threads > 0) o->stages = h->stage_threads;
+}
+
+void
+sy__host_attach(sy_host *h, sy__project *project)
+{
+    h->project = project;
+}
+
+/* Puts the host where sy__host_of finds it; protected, because it may raise for memory. */
+static int
+introduce(lua_State *L)
+{
+    lua_setfield(L, LUA_REGISTRYINDEX, host_key);
+    return 0;
+}
+
+static int
+open_session(sy_host *h, const sy_options *o, const char *root, sy__error *err)
+{
+    sy__trusted_options lua = {.alloc = &h->alloc, .root = root, .source = sy__embedded_source};
     int status = sy__trusted_new(&h->L, &lua, err);
-    embed_call c = {.function = "open", .text = o->project_dir};
-    if (!status) status = embed(h, &c, err);
     if (status) return status;
-    lua_getfield(h->L, 1, "host");
-    sy__lua_host *host = luaL_testudata(h->L, -1, SY__HOST_MT);
-    h->project = host ? host->project : NULL;
-    lua_settop(h->L, 1);
+    lua_pushcfunction(h->L, introduce);
+    lua_pushlightuserdata(h->L, h);
+    if (lua_pcall(h->L, 1, 0, 0) != LUA_OK) return sy__error_set(err, SY_ENOMEM, "no memory for a host");
+    if (o->open_later) return SY_OK;
+    embed_call c = {.function = "open", .text = o->project_dir};
+    status = embed(h, &c, err);
+    if (status) return status;
     h->session = luaL_ref(h->L, LUA_REGISTRYINDEX);
     return h->project ? SY_OK : sy__error_set(err, SY_EINTERNAL, "the host did not open its project");
 }
 
 int
-sy_open(sy_host **out, const sy_options *options)
+sy__host_open(sy_host **out, const sy_options *options, const char *root, sy__error *err)
 {
     sy_options o = {0};
-    sy__error err;
     *out = NULL;
-    sy__error_clear(&err);
+    sy__error_clear(err);
     if (options) memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
     sy__alloc alloc = o.alloc ? (sy__alloc){o.alloc, o.alloc_ud} : sy__alloc_default;
     sy_host *h = sy__calloc(&alloc, 1, sizeof *h);
-    int status = h ? SY_OK : sy__error_set(&err, SY_ENOMEM, "no memory for a host");
-    if (h) {
-        h->alloc = alloc;
-        h->pid = getpid();
-        sy__buf_init(&h->error_json, &h->alloc);
-        status = open_session(h, &o, &err);
-    }
-    if (status) {
-        keep_open_error(&err);
+    if (!h) return sy__error_set(err, SY_ENOMEM, "no memory for a host");
+    h->alloc = alloc;
+    h->pid = getpid();
+    h->stage_threads = o.stage_threads;
+    sy__buf_init(&h->error_json, &h->alloc);
+    int status = open_session(h, &o, root, err);
+    if (status)
         sy_close(h);
-        return status;
-    }
-    *out = h;
-    return SY_OK;
+    else
+        *out = h;
+    return status;
+}
+
+int
+sy_open(sy_host **out, const sy_options *options)
+{
+    sy__error err;
+    int status = sy__host_open(out, options, NULL, &err);
+    if (status) keep_open_error(&err);
+    return status;
 }
 
 static void
@@ -230,20 +285,20 @@ sy_close(sy_host *h)
 int
 sy_fd(sy_host *h)
 {
-    return sy__project_fd(h->project);
+    return h->project ? sy__project_fd(h->project) : SY_EUSAGE;
 }
 
 int
 sy_step(sy_host *h, int timeout_ms)
 {
-    int status = forked(h);
+    int status = closed(h);
     return status ? status : sy__project_step(h->project, timeout_ms);
 }
 
 void
 sy_wakeup(sy_host *h)
 {
-    sy__project_wake(h->project);
+    if (h->project) sy__project_wake(h->project);
 }
 
 /* ---- runs ---- */
@@ -277,7 +332,7 @@ sy_run(sy_host *h, const char *request_json, char **run_json)
     sy__vbuf b;
     sy__error err;
     embed_call c = {.function = "run", .session = h->session};
-    int status = forked(h);
+    int status = closed(h);
     *run_json = NULL;
     if (status) return status;
     sy__error_clear(&err);
@@ -300,7 +355,7 @@ sy_cancel(sy_host *h, const char *run)
 {
     sy__error err;
     embed_call c = {.function = "cancel", .session = h->session, .text = run};
-    int status = forked(h);
+    int status = closed(h);
     if (!status) status = embed(h, &c, &err);
     if (status && status != SY_EFORK) (void)keep_error(h, &err);
     return status;
@@ -420,7 +475,7 @@ int
 sy_subscribe(sy_host *h, const char *pattern, sy_event_fn fn, void *ud)
 {
     sy__error err;
-    int status = forked(h);
+    int status = closed(h);
     if (status) return status;
     sy__error_clear(&err);
     subscription *s = sy__calloc(&h->alloc, 1, sizeof *s);
@@ -442,14 +497,14 @@ sy_subscribe(sy_host *h, const char *pattern, sy_event_fn fn, void *ud)
 int
 sy_unsubscribe(sy_host *h, int id)
 {
-    int status = forked(h);
+    int status = closed(h);
     return status ? status : sy__project_unfollow(h->project, id);
 }
 
 int
 sy_next_event(sy_host *h, int id, char **event_json)
 {
-    int status = forked(h);
+    int status = closed(h);
     subscription *s = h->subscriptions;
     *event_json = NULL;
     while (s && s->id != id) s = s->next;
@@ -469,6 +524,7 @@ int
 sy_publish(sy_host *h, const char *topic, const char *payload_json)
 {
     sy__event event = {.topic = topic, .type = topic, .payload = payload_json};
+    if (closed(h)) return closed(h);
     event.occurred_ms = sy__wall_ms(sy__project_clock(h->project));
     if (!sy__topic_pattern_valid(topic) || strpbrk(topic, "*>")) return SY_EUSAGE;
     sy__router_publish(sy__project_router(h->project), &event);
@@ -482,7 +538,7 @@ sy_artifact_get(sy_host *h, const char *hash_or_id, char **bytes, size_t *size)
 {
     sy__buf b;
     sy__error err;
-    int status = forked(h);
+    int status = closed(h);
     *bytes = NULL;
     *size = 0;
     if (status) return status;

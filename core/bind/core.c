@@ -4,6 +4,7 @@
  * Failures are nil, {code=, message=, where={file=,line=,task=}, hint=}, code. A closed host raises. Handlers
  * of events run inside host:step, in the main state; one that raises ends the step with its error.
  */
+#include "bind/api.h"
 #include "bind/core.h"
 
 #include "bind/modules.h"
@@ -80,7 +81,10 @@ core_open(lua_State *L)
     lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
     h->L = lua_tothread(L, -1);
     lua_pop(L, 1);
+    sy_host *api = sy__host_of(L);
+    if (api) sy__host_fill(api, &o);
     if (sy__project_open(&h->project, &o, &err)) return sy__core_fail(L, &err);
+    if (api) sy__host_attach(api, h->project);
     return 1;
 }
 
@@ -88,6 +92,8 @@ static int
 host_close(lua_State *L)
 {
     sy__lua_host *h = luaL_checkudata(L, 1, SY__HOST_MT);
+    sy_host *api = sy__host_of(L);
+    if (api && h->project) sy__host_attach(api, NULL);
     sy__project_close(h->project);
     h->project = NULL;
     h->chore = NULL;

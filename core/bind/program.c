@@ -1,6 +1,8 @@
 /* program.c: one protected call around the Lua program; an error that escapes it becomes text here. */
 #include "bind/program.h"
 
+#include "bind/api.h"
+
 #include <lauxlib.h>
 #include <stdint.h>
 
@@ -55,8 +57,10 @@ run(lua_State *L)
 int
 sy__program_run(const sy__program *p, int argc, char **argv, sy__error *err)
 {
-    lua_State *L;
-    if (sy__trusted_new(&L, &p->lua, err) != SY_OK) return 1;
+    sy_host *host;
+    const sy_options options = {.size = sizeof options, .open_later = 1};
+    if (sy__host_open(&host, &options, p->root, err) != SY_OK) return 1;
+    lua_State *L = sy__host_lua(host);
     lua_pushboolean(L, p->debug);
     lua_pushcclosure(L, explain, 1);
     lua_pushcfunction(L, run);
@@ -71,6 +75,6 @@ sy__program_run(const sy__program *p, int argc, char **argv, sy__error *err)
     } else {
         sy__error_set(err, SY_EINTERNAL, "%s.main returned no exit code", p->module);
     }
-    lua_close(L);
+    sy_close(host);
     return exit_code;
 }

@@ -1,12 +1,14 @@
 /*
- * program.h: runs our Lua program as a process: one trusted state, one module, its `main(args)`.
+ * program.h: runs our Lua program as a process: one host of symphony.h, one module, its `main(args)`.
  *
  * core/cli/main.c is the only user; it owns what a process has one of: signals and the environment.
  */
 #ifndef SY_BIND_PROGRAM_H
 #define SY_BIND_PROGRAM_H
 
-#include "bind/trusted.h"
+#include "base/error.h"
+
+#include <lua.h>
 
 /* The process's signals, as sy.term sees them. */
 typedef struct sy__signals {
@@ -17,7 +19,7 @@ typedef struct sy__signals {
 } sy__signals;
 
 typedef struct sy__program {
-    sy__trusted_options lua;
+    const char *root;     /* a tree to read our Lua from instead of the binary; NULL: none */
     const char *module;   /* "cli.main": its main(args) returns the exit code */
     sy__signals *signals; /* must outlive the program; NULL: take_signal gives nil */
     bool debug;           /* show tracebacks of internal errors */

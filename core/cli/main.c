@@ -6,7 +6,6 @@
  * is remembered like a SIGTERM and turns the exit code into 141, which a shell takes as SIGPIPE.
  */
 #include "bind/program.h"
-#include "host/embed.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -106,7 +105,7 @@ main(int argc, char **argv)
     sy__signals signals = {.catch_them = catch_signals, .take = take_signal};
     signals.ud = &signals;
     sy__program program = {
-        .lua = {.alloc = &sy__alloc_default, .root = root && *root ? root : NULL, .source = sy__embedded_source},
+        .root = root && *root ? root : NULL,
         .module = "cli.main",
         .signals = &signals,
         .debug = debug && *debug,

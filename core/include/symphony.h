@@ -100,6 +100,7 @@ typedef struct sy_options {
     int stage_threads;       /* threads that run tasks; 0: one per core */
     int watchdog_signal;     /* 0: hook mode */
     const char *helper_path; /* program that runs process isolates; NULL: found by itself */
+    int open_later;          /* 1: the first Lua that needs the project opens it (the command line does) */
 } sy_options;
 
 /* Opens a host. *out is NULL on failure. Caller's thread; may read the disk. */
