@@ -71,11 +71,12 @@ end
 ---@param watch Progress?
 ---@param tell fun(text: string) words for people
 ---@return string? signal
+---@return table? state of the run, as the engine last told it
 function M.wait(host, run, watch, tell)
   local subscription = watch and host:on_event("run." .. run.run .. ".>", function(event) watch:event(event) end)
-  local signal
+  local signal, state
   while true do
-    local state = host:run_state(run.run)
+    state = host:run_state(run.run)
     if not state or ENDED[state.status] then break end
     signal = term.take_signal()
     if signal then
@@ -87,7 +88,7 @@ function M.wait(host, run, watch, tell)
   end
   if subscription then host:off_event(subscription) end
   if watch then watch:finish() end
-  return signal
+  return signal, state
 end
 
 local function say_all(ctx, lines)
@@ -139,6 +140,15 @@ function M.failure(doc)
   return nil
 end
 
+--- Why the end of a run could not be written, if so: its row does not say what became of it.
+---@param state table? as M.wait gives it
+---@param row table
+---@return Problem?
+function M.unwritten(state, row)
+  if not state or state.status ~= "failed" or (row.status ~= "running" and row.status ~= "pending") then return nil end
+  return as_problem(state.error or {})
+end
+
 --- Shows an ended (or parked) run. Returns its exit code.
 ---@param ctx Context
 ---@param host table
@@ -176,10 +186,12 @@ end
 ---@return Problem?
 function M.run(ctx, host, run, options)
   term.take_signal()
-  local signal = M.wait(host, run, watcher(ctx, host, run, options),
+  local signal, state = M.wait(host, run, watcher(ctx, host, run, options),
     function(said) ctx:note(said) end)
   local row, why = select.run(host, run.run)
   if not row then return nil, why end
+  local lost = M.unwritten(state, row)
+  if lost then return nil, lost end
   local code = M.conclude(ctx, host, row)
   if signal and not FINISHED[row.status] then return exit.INTERRUPTED end
   return code

@@ -52,8 +52,11 @@ local function one_task(ctx, host, operation, extension, input)
     params = {},
   }
   if not run then return nil, problem.from(failure, code) end
-  follow.wait(host, run, nil, function(said) ctx:note(said) end)
-  return select.run(host, run.run)
+  local _, state = follow.wait(host, run, nil, function(said) ctx:note(said) end)
+  local row, why = select.run(host, run.run)
+  local lost = row and follow.unwritten(state, row)
+  if lost then return nil, lost end
+  return row, why
 end
 
 local function conclude(ctx, host, row)
