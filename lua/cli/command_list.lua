@@ -11,6 +11,7 @@ return {
   "logs",
   "events",
   "artifact",
+  "data",
   "melody",
   "ext",
   "projects",

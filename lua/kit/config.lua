@@ -48,6 +48,7 @@ function M.check(setting, value, from)
     local number = math.tointeger(tonumber(value) or 0.5)
     if not number or type(value) == "boolean" then return refuse(setting, value, from, "a whole number") end
     if setting.min and number < setting.min then return refuse(setting, value, from, "at least " .. setting.min) end
+    if setting.max and number > setting.max then return refuse(setting, value, from, "at most " .. setting.max) end
     return number
   end
   if setting.type == "boolean" then

@@ -1,5 +1,6 @@
 --- Puts extensions that a melody needs before the engine: their rows in the database, and the C registry.
 --- Rows are written only when something changed; a run's tasks refer to the version row.
+local chore = require "kit.chore"
 local json = require "sy.json"
 local lifecycle = require "kit.lifecycle"
 local problem = require "kit.problem"
@@ -36,6 +37,15 @@ ON CONFLICT (extension_id) DO UPDATE SET ui_components = excluded.ui_components,
 local function object(map)
   if next(map) == nil then return "{}" end
   return json.encode(map)
+end
+
+--- The capabilities as they are stored: what may be listed is a list, also when nothing is.
+local function capabilities(manifest)
+  local map = {}
+  for name, value in pairs(manifest.capabilities) do
+    map[name] = type(value) == "table" and json.array(table.move(value, 1, #value, 1, {})) or value
+  end
+  return object(map)
 end
 
 local function schemas(manifest, part)
@@ -82,15 +92,22 @@ local function write_rows(host, entry, row)
   local version_id = row and not is_null(row.version_id) and row.version_id or host:new_id()
   local text = json.encode(manifest)
   local steps = {
-    { UPSERT_EXTENSION, { id, text, object(manifest.capabilities), manifest.extension.type, now, entry.name,
+    { UPSERT_EXTENSION, { id, text, capabilities(manifest), manifest.extension.type, now, entry.name,
       entry.origin,
       entry.dir or json.null, version_id } },
     { UPSERT_KIND[manifest.extension.type], kind_row(manifest, id) },
     { ADD_VERSION, { version_id, id, manifest.extension.version, entry.code_hash, text, now } },
   }
-  local ok, failure, code = host:transaction(steps)
-  if not ok then return nil, problem.from(failure, code) end
-  return { id = id, version_id = version_id }
+  return chore.run(host, {
+    type = "extension_activation",
+    operation = "host.kit",
+    payload = { action = row and "update" or "install", extension = entry.name, version = manifest.extension.version,
+      code_hash = entry.code_hash },
+  }, function()
+    local ok, failure, code = host:transaction(steps)
+    if not ok then return nil, problem.from(failure, code) end
+    return { id = id, version_id = version_id }
+  end)
 end
 
 local function description(entry, ids)

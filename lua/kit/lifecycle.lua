@@ -44,28 +44,39 @@ function M.steps(host, extension_id, state, why)
 end
 
 local CLAIMED = [[
-SELECT e.id, o.session_id FROM extension e LEFT JOIN extension_session o ON o.extension_id = e.id
-LEFT JOIN session s ON s.id = o.session_id AND s.ended_at IS NULL
-WHERE e.name <> 'host' AND e.lifecycle_state NOT IN ('installed',
-  'error') AND (s.id IS NOT NULL OR o.session_id IS NULL)]]
+SELECT e.id, e.lifecycle_state AS shown, o.session_id, o.lifecycle_state AS state
+FROM extension e LEFT JOIN (extension_session o JOIN session s ON s.id = o.session_id AND s.ended_at IS NULL)
+  ON o.extension_id = e.id
+WHERE e.name <> 'host' AND e.lifecycle_state NOT IN ('installed', 'error')]]
 
-local STALE = [[
-SELECT e.id FROM extension e WHERE e.name <> 'host' AND e.lifecycle_state NOT IN ('installed', 'error')]]
+local RANK = {}
+for rank, state in ipairs(M.ORDER) do RANK[state] = rank end
 
---- What no living opening of the host uses is only installed. Called when a host is opened and before it is closed.
+--- The furthest state of each extension in a living opening of the host, and what its row shows.
+local function furthest(host, leaving)
+  local best, shown = {}, {}
+  for _, row in ipairs(host:query(CLAIMED, {})) do
+    local session, rank = row.session_id, RANK[row.state]
+    shown[row.id] = row.shown
+    if session ~= json.null and rank and not (leaving and session == host:id()) and host:alive(session)
+      and rank > RANK[best[row.id] or "installed"] then
+      best[row.id] = row.state
+    end
+  end
+  return best, shown
+end
+
+--- A row shows the furthest state of a living host; what none uses is only installed. Called when a host is opened
+--- and before it is closed.
 ---@param host table
 ---@param leaving? boolean this opening does not count
 ---@return boolean?, Problem?
 function M.settle(host, leaving)
-  local used, steps = {}, {}
-  for _, row in ipairs(host:query(CLAIMED, {})) do
-    local session = row.session_id
-    if session ~= json.null and not (leaving and session == host:id()) and host:alive(session) then
-      used[row.id] = true
-    end
-  end
-  for _, row in ipairs(host:query(STALE, {})) do
-    if not used[row.id] then steps[#steps + 1] = { SHOW, { row.id, "installed" } } end
+  local best, shown = furthest(host, leaving)
+  local steps = {}
+  for id, state in pairs(shown) do
+    local now = best[id] or "installed"
+    if now ~= state then steps[#steps + 1] = { SHOW, { id, now } } end
   end
   if #steps == 0 then return true end
   local ok, failure, code = host:transaction(steps)

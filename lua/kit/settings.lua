@@ -7,6 +7,7 @@
 ---@field default any
 ---@field choices string[]?
 ---@field min integer?
+---@field max integer?
 ---@field flag string? the option that sets it for one command
 
 ---@type Setting[]
@@ -35,6 +36,15 @@ return {
     unit = "threads",
     default = 0,
     min = 0,
+  },
+  {
+    key = "events.queue",
+    doc = "Events that may wait for one follower; beyond it the follower reads on from the database.",
+    type = "integer",
+    unit = "events",
+    default = 1024,
+    min = 16,
+    max = 1048576,
   },
   {
     key = "output.color",

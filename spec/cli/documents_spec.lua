@@ -142,6 +142,11 @@ describe("with --json", function()
     document("artifact-export", { "artifact", "export", hash, dir .. "/out.bin" })
   end)
 
+  it("rows of the data model", function()
+    document("data-entities", { "data" })
+    assert.equal(1, #document("data", { "data", "user" }).rows)
+  end)
+
   it("a failure is the error alone", function()
     local doc, r = document("error", { "show", "99" }, 4)
     assert.equal("not_found", doc.error.code)

@@ -1,9 +1,11 @@
 --- artifact: what runs have made, by content.
 local args = require "cli.args"
+local chore = require "kit.chore"
 local exit = require "cli.exit"
 local json = require "sy.json"
 local paths = require "kit.paths"
 local problem = require "kit.problem"
+local quality = require "kit.quality"
 local text = require "cli.output.text"
 
 local DAY_MS = 86400000
@@ -119,6 +121,27 @@ local function cat(ctx, words)
   return exit.DONE
 end
 
+--- A task of the host that works on artifacts.
+local function processing(host, payload, work)
+  return chore.run(host, { type = "artifact_processing", operation = "host.artifacts", payload = payload }, work)
+end
+
+--- Reads all content and compares; every artifact with it is judged.
+local function verify_all(host, rows)
+  local bad, verdicts = json.array {}, {}
+  for i, row in ipairs(rows) do
+    local fine, failure, code = host:artifact_verify(row.hash)
+    if not fine then
+      local found = problem.from(failure, code)
+      bad[#bad + 1] = { hash = row.hash, code = found.code, message = found.message }
+    end
+    verdicts[i] = { hash = row.hash, verdict = fine and "intact" or "damaged", value = fine and 1 or 0 }
+  end
+  local judged, why = quality.judge(host, "verify", verdicts)
+  if not judged then return nil, why end
+  return { verified = #rows - #bad, damaged = bad }
+end
+
 local function verify(ctx, words)
   local ok, why = args.count(words, 0, 1, "artifact verify [ARTIFACT]")
   if not ok then return nil, why end
@@ -130,16 +153,12 @@ local function verify(ctx, words)
     if not row then return nil, none end
     rows = { row }
   end
-  local bad = json.array {}
-  for _, row in ipairs(rows) do
-    local fine, failure, code = host:artifact_verify(row.hash)
-    if not fine then
-      local problem_found = problem.from(failure, code)
-      bad[#bad + 1] = { hash = row.hash, code = problem_found.code, message = problem_found.message }
-    end
-  end
+  local report, failed = processing(host, { action = "verify", contents = #rows },
+    function() return verify_all(host, rows) end)
+  if not report then return nil, failed end
+  local bad = report.damaged
   if ctx.json then
-    ctx:document { verified = #rows - #bad, damaged = bad }
+    ctx:document(report)
   else
     for _, item in ipairs(bad) do ctx:print(("%s  %s"):format(item.hash, item.message)) end
     ctx:say(("%d verified, %d damaged"):format(#rows - #bad, #bad))
@@ -151,10 +170,14 @@ local function pinning(on, name)
   return function(ctx, words)
     local host, row, why = one(ctx, words, ("artifact %s ARTIFACT"):format(name))
     if not row then return nil, why end
-    local ok, failure, code = host:pin(row.hash, on)
-    if not ok then return nil, problem.from(failure, code) end
+    local done, refused = processing(host, { action = name, hash = row.hash }, function()
+      local ok, failure, code = host:pin(row.hash, on)
+      if not ok then return nil, problem.from(failure, code) end
+      return { hash = row.hash, pinned = on }
+    end)
+    if not done then return nil, refused end
     if ctx.json then
-      ctx:document { hash = row.hash, pinned = on }
+      ctx:document(done)
     else
       ctx:say(("%s is %s"):format(row.hash:sub(8, 19),
         on and "kept until it is unpinned" or "no longer kept on purpose"))
@@ -168,13 +191,23 @@ local function gc(ctx, words)
   if not ok then return nil, why end
   local host, closed = open(ctx)
   if not host then return nil, closed end
-  local report, failure, code = host:collect {
+  local dry_run = words.options["dry-run"] or false
+  local policy = {
     hot_ms = ctx:setting "artifact.hot_days" * DAY_MS,
     archive_ms = ctx:setting "artifact.archive_days" * DAY_MS,
     max_bytes = ctx:setting "artifact.max_mib" * (1 << 20),
-    dry_run = words.options["dry-run"] or false,
+    dry_run = dry_run,
   }
-  if not report then return nil, problem.from(failure, code) end
+  local report, failed = processing(host, { action = "gc", dry_run = dry_run, policy = policy }, function()
+    local found, failure, code = host:collect(policy)
+    if not found then return nil, problem.from(failure, code) end
+    host:decide("stale_management", json.encode { action = "collect", dry_run = dry_run, examined = found.examined,
+      archived = found.archived, deleted = found.deleted, kept_pinned = found.kept_pinned,
+      kept_referenced = found.kept_referenced },
+      json.encode { bytes_before = found.bytes_before, bytes_after = found.bytes_after })
+    return found
+  end)
+  if not report then return nil, failed end
   if ctx.json then
     ctx:document(report)
     return exit.DONE
@@ -191,14 +224,18 @@ local function export(ctx, words)
   if not host then return nil, closed end
   local row, none = find(host, words[1])
   if not row then return nil, none end
-  local bytes, failure, code = host:artifact_get(row.hash)
-  if not bytes then return nil, problem.from(failure, code) end
-  local written, message, write_code = paths.write(words[2], bytes)
-  if not written then return nil, problem.new(write_code, message) end
+  local done, failed = processing(host, { action = "export", hash = row.hash, file = words[2] }, function()
+    local bytes, failure, code = host:artifact_get(row.hash)
+    if not bytes then return nil, problem.from(failure, code) end
+    local written, message, write_code = paths.write(words[2], bytes)
+    if not written then return nil, problem.new(write_code, message) end
+    return { hash = row.hash, file = words[2], size = #bytes }
+  end)
+  if not done then return nil, failed end
   if ctx.json then
-    ctx:document { hash = row.hash, file = words[2], size = #bytes }
+    ctx:document(done)
   else
-    ctx:say(("%s  %s"):format(words[2], text.size(#bytes)))
+    ctx:say(("%s  %s"):format(words[2], text.size(done.size)))
   end
   return exit.DONE
 end
