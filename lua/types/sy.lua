@@ -582,6 +582,25 @@ function sy_Host:unregister(name) end
 ---@return string?
 function sy_Host:identity(who) end
 
+--- A task of the host itself: {type, operation, payload}.
+---@param about table
+---@return string?
+---@return sy.Error?
+---@return string?
+function sy_Host:begin_task(about) end
+
+--- A decision of the Pit in the task that has begun.
+---@param member string
+---@param context string
+---@param resources string?
+---@return boolean
+function sy_Host:decide(member, context, resources) end
+
+--- Ends it: {output} or {code, message}.
+---@param result table
+---@return boolean
+function sy_Host:end_task(result) end
+
 --- Rows.
 ---@param sql string
 ---@param params? table
