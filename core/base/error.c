@@ -67,13 +67,13 @@ sy__error_errno(sy__error *err, int errnum, const char *format, ...)
                : errnum == ENOMEM                   ? SY_ENOMEM
                                                     : SY_EIO;
     if (!err) return code;
-    char what[SY__ERROR_MESSAGE_BYTES], why[128];
+    char what[SY__ERROR_MESSAGE_BYTES];
+    const char *why = strerrordesc_np(errnum); /* never translated, safe in any thread */
     va_list args;
     va_start(args, format);
     put_format(what, sizeof what, format, args);
     va_end(args);
-    if (strerror_r(errnum, why, sizeof why) != 0) (void)snprintf(why, sizeof why, "error %d", errnum);
-    return sy__error_set(err, code, "%s: %s", what, why);
+    return why ? sy__error_set(err, code, "%s: %s", what, why) : sy__error_set(err, code, "%s: error %d", what, errnum);
 }
 
 void
