@@ -243,8 +243,6 @@ void sy__pool_cool(sy__pool *p, int64_t now_ns);
 /* ---- task.c (stage thread) ---- */
 /* Runs a task whose gates are passed. */
 void sy__task_run(sy__stage *s, sy__task *t);
-/* Cancels whatever this stage does for the run. */
-void sy__task_sweep(sy__stage *s, sy__run *r, int why);
 /* Lets go of a task that has not begun because its run stops: it stays pending. */
 void sy__task_drop(sy__stage *s, sy__task *t);
 /* Ends a task with its outcome and hands on its successors. */
@@ -263,6 +261,40 @@ void sy__prewarm(sy__stage *s, sy__run *r);
 
 /* ---- chore.c: see chore.h ---- */
 int sy__chore_statements(sy__engine *e);
+
+/* Ends it as failed for `why`. */
+void sy__task_fail(sy__stage *s, sy__task *t, const sy__error *why);
+/* Keeps the error of an attempt. */
+void sy__task_note_error(sy__stage *s, sy__task *t, const sy__error *why);
+/* Releases its gates, if it has passed them. */
+void sy__task_leave(sy__stage *s, sy__task *t);
+
+/* ---- attempt.c (stage thread) ---- */
+/* Calls the task's operation; its input is there. */
+void sy__attempt_begin(sy__stage *s, sy__task *t);
+/* An attempt in the stage's list; NULL: no memory. */
+sy__attempt *sy__attempt_new(sy__stage *s, sy__task *t);
+void sy__attempt_free(sy__attempt *a);
+/* Arms the attempt's one timer; false: no memory. */
+bool sy__attempt_arm(sy__attempt *a, int64_t ns);
+/* Cancels whatever this stage does for the run. */
+void sy__task_sweep(sy__stage *s, sy__run *r, int why);
+
+/* ---- retry.c (stage thread) ---- */
+/* Schedules the task again after its delay; false: it is not to be tried again. */
+bool sy__retry_later(sy__stage *s, sy__task *t, bool transient);
+/* Goes on with the next fallback; false: there is none. */
+bool sy__retry_fallback(sy__stage *s, sy__task *t);
+/* What is left of the time for all attempts; INT64_MAX without a limit. */
+int64_t sy__retry_left_ns(const sy__stage *s, const sy__task *t);
+
+/* ---- input.c (stage thread) ---- */
+/* Fills a template; the value is borrowed from the template or from stage.scratch. */
+int sy__input_fill(sy__stage *s, sy__task *t, const sy__template *template, sy__value *out, sy__error *err);
+/* `when`: 1 go on, 0 skip, negative: it failed. */
+int sy__input_when(sy__stage *s, sy__task *t, sy__error *err);
+/* Makes task.input. */
+int sy__input_make(sy__stage *s, sy__task *t, sy__error *err);
 
 /* ---- each.c (stage thread) ---- */
 /* Starts the children of a map over `list`. */
