@@ -6,6 +6,9 @@ CREATE INDEX artifact_run ON artifact (pipeline_orchestration_id);
 
 CREATE INDEX control_waiting ON control (pipeline_orchestration_id) WHERE handled_at IS NULL;
 
+CREATE INDEX pipeline_orchestration_open ON pipeline_orchestration (number)
+    WHERE status IN ('pending', 'running', 'waiting', 'paused');
+
 CREATE INDEX pit_operation_task ON pit_operation (task_id);
 
 CREATE TABLE artifact (
