@@ -284,7 +284,7 @@ check_result(const sy__task *t, sy__value result, sy__error *err)
 static int
 decide(sy__run *r, const sy__resume_request *q, sy__error *err)
 {
-    sy__task *t;
+    sy__task *t = NULL;
     int status = SY_OK;
     if (q->retry) status = uncertain_task(r, q->retry, &t, err);
     if (!status && q->skip) {

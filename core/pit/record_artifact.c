@@ -1,0 +1,142 @@
+/* record_artifact.c: the Pit's decisions, artifacts, and what a judge found of them. */
+#include "pit/record_impl.h"
+
+#include "base/text.h"
+
+#include <stdio.h>
+
+static const char *const member_names[] = {"pool_allocation", "dag_tracking", "artifact_storage", "arbitration",
+                                           "stale_management"};
+
+/* ---- the Pit ---- */
+
+static void
+put_pit(sy__stage *s, sy__run *r, const char *id, const char *task_id, int member, const char *context,
+        const char *resources, sy__db_slot *slot)
+{
+    char at[SY__STAMP_BYTES];
+    sy__param p[] = {sy__p_text(id),      sy__p_text(task_id),
+                     sy__p_text(member_names[member]), sy__p_text(context),
+                     sy__p_text(resources ? resources : "{}"), sy__p_stamp(sy__wall_ms(s->engine->o.clock), at)};
+    sy__record_checked(r, sy__db_put(s->engine->o.db, r->level, s->engine->statements->pit, r->id, p, 6, slot));
+}
+
+void
+sy__record_pit(sy__stage *s, sy__run *r, sy__task *t, int member, const char *context, const char *resources)
+{
+    char id[SY__ID_BYTES];
+    if (r->level == SY__LEVEL_NONE) return;
+    sy__id_next(&s->ids, id);
+    put_pit(s, r, id, t ? t->id : r->root_id, member, context, resources, NULL);
+}
+
+void
+sy__record_count(sy__run *r, int member, int64_t n)
+{
+    (void)atomic_fetch_add_explicit(&r->counts[member].count, n, memory_order_relaxed);
+}
+
+/* One row a member for what was immediate since the last call; run.lock held. */
+void
+sy__record_counts(sy__stage *s, sy__run *r)
+{
+    for (int i = 0; i < SY__MEMBERS; i++) {
+        char context[64], used[96], id[SY__ID_BYTES];
+        int64_t n = atomic_exchange_explicit(&r->counts[i].count, 0, memory_order_relaxed);
+        (void)atomic_fetch_add_explicit(&s->engine->done.decisions[i], n, memory_order_relaxed);
+        if (n == 0 || r->level == SY__LEVEL_NONE) continue;
+        (void)snprintf(context, sizeof context, "{\"decision\":\"immediate\",\"count\":%lld}", (long long)n);
+        (void)snprintf(used, sizeof used, "{\"cpu_ms\":%.3f,\"peak_bytes\":%zu}", (double)r->cpu_ns / 1e6, r->peak_bytes);
+        sy__id_next(&s->ids, id);
+        put_pit(s, r, id, r->root_id, i, context, i == SY__MEMBER_POOL ? used : NULL, NULL);
+    }
+}
+
+/* ---- judged artifacts ---- */
+
+void
+sy__record_judged(sy__stage *s, sy__attempt *a, bool valid)
+{
+    sy__run *r = a->task->run;
+    char at[SY__STAMP_BYTES];
+    if (r->level == SY__LEVEL_NONE) return;
+    for (size_t i = 0; i < a->artifact_count; i++) {
+        sy__param p[] = {sy__p_text(a->artifacts[i]), sy__p_text(sy_version()), sy__p_text(valid ? "valid" : "invalid"), sy__p_integer(valid),
+                         sy__p_stamp(sy__wall_ms(s->engine->o.clock), at)};
+        sy__record_checked(r, sy__db_put(s->engine->o.db, r->level, s->engine->statements->quality, r->id, p, 5, NULL));
+    }
+}
+
+/* Remembers an artifact until the output that names it is judged. */
+static int
+remember(sy__stage *s, sy__attempt *a, const char *id)
+{
+    if ((a->artifact_count & 7) == 0) {
+        void *list = sy__realloc(s->engine->alloc, a->artifacts, (a->artifact_count + 8) * sizeof *a->artifacts);
+        if (!list) return SY_ENOMEM;
+        a->artifacts = list;
+    }
+    memcpy(a->artifacts[a->artifact_count++], id, SY__ID_BYTES);
+    return SY_OK;
+}
+
+/* ---- artifacts ---- */
+
+int
+sy__record_artifact(sy__stage *s, sy__task *t, const char *type, const sy__stored *stored, sy__value metadata,
+                    sy__vbuf *ref, sy__error *err)
+{
+    sy__run *r = t->run;
+    const sy__statements *st = s->engine->statements;
+    const char *extension = t->spec->targets[t->target].extension->id;
+    char id[SY__ID_BYTES], event_id[SY__ID_BYTES], pit_id[SY__ID_BYTES], at[SY__STAMP_BYTES], context[256], used[64];
+    sy__id_next(&s->ids, id);
+    sy__vbuf_map(ref);
+    sy__vbuf_key(ref, "$artifact", 9);
+    sy__vbuf_cstr(ref, stored->hash);
+    sy__vbuf_key(ref, "id", 2);
+    sy__vbuf_cstr(ref, id);
+    sy__vbuf_key(ref, "size", 4);
+    sy__vbuf_int(ref, stored->size);
+    sy__vbuf_key(ref, "type", 4);
+    sy__vbuf_cstr(ref, type);
+    sy__vbuf_end(ref);
+    t->artifacts++;
+    if (r->level == SY__LEVEL_NONE) return SY_OK;
+    if (!t->started) sy__record_task(s, t);
+    sy__buf_reset(&s->text);
+    sy__task_key(t, &s->text);
+    sy__buf_addc(&s->text, '\0');
+    size_t from = s->text.len;
+    sy__buf_adds(&s->text, "{\"key\":\"");
+    sy__task_key(t, &s->text);
+    sy__buf_addf(&s->text, "\",\"artifact\":\"%s\",\"hash\":\"%s\",\"size\":%lld,\"type\":", id,
+                 stored->hash, (long long)stored->size);
+    sy__json_string(&s->text, type, strlen(type));
+    sy__buf_addc(&s->text, '}');
+    sy__buf_addc(&s->text, '\0');
+    size_t meta = s->text.len;
+    if (sy__value_kind(metadata) == SY__MAP)
+        sy__value_to_json(metadata, SY__JSON_COMPACT, &s->text);
+    else
+        sy__buf_adds(&s->text, "{}");
+    const char *b = sy__buf_cstr(&s->text);
+    if (!b) return sy__error_set(err, SY_ENOMEM, "no memory for an artifact's row");
+    sy__record_emit(s, r, t, extension, b, "artifact_produced", b + from, event_id);
+    sy__param p[] = {sy__p_text(id),           sy__p_text(event_id), sy__p_text(extension), sy__p_text(r->melody_id), sy__p_text(type), sy__p_text(stored->hash),
+                     sy__p_text(b + meta), sy__p_stamp(sy__wall_ms(s->engine->o.clock), at), sy__p_text(t->id), sy__p_text(r->id),
+                     sy__p_integer(stored->size)};
+    int status = sy__db_put(s->engine->o.db, r->level, st->artifact, r->id, p, sizeof p / sizeof *p, NULL);
+    sy__param link[] = {sy__p_text(id), sy__p_text(event_id)};
+    if (!status) status = sy__db_put(s->engine->o.db, r->level, st->event_artifact, r->id, link, 2, NULL);
+    (void)snprintf(context, sizeof context, "{\"decision\":\"%s\",\"hash\":\"%s\",\"size\":%lld,\"stored\":%lld}",
+                   stored->dedup ? "dedup_hit" : "store", stored->hash, (long long)stored->size,
+                   (long long)stored->stored_size);
+    sy__id_next(&s->ids, pit_id);
+    (void)snprintf(used, sizeof used, "{\"bytes\":%lld}", stored->dedup ? 0LL : (long long)stored->stored_size);
+    put_pit(s, r, pit_id, t->id, SY__MEMBER_ARTIFACT, context, used, NULL);
+    sy__param pair[] = {sy__p_text(id), sy__p_text(pit_id)};
+    if (!status) status = sy__db_put(s->engine->o.db, r->level, st->pit_artifact, r->id, pair, 2, NULL);
+    if (!status && t->attempt) status = remember(s, t->attempt, id);
+    return status ? sy__error_set(err, status, "the artifact cannot be recorded") : SY_OK;
+}
