@@ -234,6 +234,7 @@ put_payload(const sy__task *t, sy__buf *out)
 void
 sy__record_event(sy__stage *s, sy__task *t, const char *type, const char *payload)
 {
+    if (t->run->level == SY__LEVEL_NONE && !sy__router_listening(s->engine->o.router)) return;
     char id[SY__ID_BYTES];
     sy__buf_reset(&s->text);
     sy__task_key(t, &s->text);

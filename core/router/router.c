@@ -148,6 +148,12 @@ sy__router_publish(sy__router *r, const sy__event *event)
     atomic_store_explicit(&r->seen, event->seq, memory_order_release); /* not before it is in every queue */
 }
 
+bool
+sy__router_listening(const sy__router *r)
+{
+    return atomic_load_explicit(&r->subs, memory_order_relaxed) > 0;
+}
+
 void
 sy__router_catch_up(sy__router *r)
 {

@@ -27,6 +27,8 @@ void sy__router_free(sy__router *r);
  * Delivers to every match. With no matching subscription it allocates nothing and takes no lock that a
  * writer could hold for long. */
 void sy__router_publish(sy__router *r, const sy__event *event);
+/* Whether anybody subscribed to anything: with nobody listening an event that is not stored need not be made. */
+bool sy__router_listening(const sy__router *r);
 /* A direct subscription; *id > 0. SY_EUSAGE for a malformed pattern. */
 int sy__router_subscribe(sy__router *r, const char *pattern, sy__event_handler fn, void *ud, int *id, sy__error *err);
 /* Waits until no thread is inside the handler. Unknown ids: SY_ENOTFOUND. */

@@ -1,18 +1,23 @@
 /*
- * engine_bench.c: tasks per second of whole runs, durable, counted in the database afterwards.
+ * engine_bench.c: tasks per second of whole runs, counted in the database afterwards.
  *
- *     engine_bench [fan N | lattice N | chain N | each N] [full|process|none]
+ *     engine_bench                                  every figure, each in a process of its own
+ *     engine_bench SHAPE N full|process|none        one: fan, lattice, chain or each
  *
- * Shapes: fan N no-op tasks and a join; lattice N x N with two parents each; chain of N; each over N items.
- * The operation is a Lua function in an isolate that returns its input. A figure counts only when every task's
- * row with its stamps, its events and the Pit's rows are found; the counts are printed.
+ * Shapes: fan: N no-op tasks and a join; lattice: N x N with two parents each; chain of N; each: a map over N
+ * items. The operation is a Lua function in an isolate that returns its input. A figure counts only when every
+ * task's row with its stamps, its events and the Pit's rows are found (at level `none`: the run's row and outputs);
+ * the counts are printed.
  */
 #include "host/project.h"
+
+#include "bench/bench.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void
@@ -100,65 +105,140 @@ write_rows(sqlite3 *conn, void *ud, sy__error *err)
     return sy__error_set(err, SY_EIO, "%s", why);
 }
 
+/* What a figure must reach; 0: nothing was asked of it. */
+typedef struct figure {
+    const char *shape;
+    int n;
+    const char *level;
+    double tasks_per_s, us_per_task, peak_mib;
+} figure;
+
+static const figure figures[] = {
+    {"fan", 10000, "full", 20000, 0, 100}, {"lattice", 100, "full", 20000, 0, 0},  {"each", 10000, "full", 0, 0, 0},
+    {"fan", 10000, "none", 100000, 0, 0},  {"lattice", 100, "none", 100000, 0, 0}, {"each", 100000, "none", 0, 0, 0},
+    {"chain", 1000, "process", 0, 60, 0},  {"chain", 1000, "full", 0, 0, 0},
+};
+
+/* The work must be there: rows with stamps, two events a task, rows of the Pit. */
 static void
-report(sqlite3 *conn, const char *shape, const char *level, int tasks, double seconds)
+verify(sqlite3 *conn, const figure *f, long long tasks)
 {
+    long long rows = count(conn, "SELECT count(*) FROM task WHERE key <> '' AND outcome = 'ok' AND created_at IS NOT NULL"
+                                 " AND dispatched_at IS NOT NULL AND completed_at IS NOT NULL");
+    long long events = count(conn, "SELECT count(*) FROM event WHERE event_type IN ('task_started', 'task.completed')");
+    long long pit = count(conn, "SELECT count(*) FROM pit_operation");
+    long long runs = count(conn, "SELECT count(*) FROM pipeline_orchestration WHERE status = 'completed' AND outputs IS NOT NULL");
+    bool none = strcmp(f->level, "none") == 0;
+    if (runs != 1 || (!none && (rows != tasks || events != 2 * tasks || pit < 3))) die("rows are missing", NULL);
+    (void)printf("{\"bench\":\"engine\",\"what\":\"%s %d, %s: rows found\",\"tasks\":%lld,\"events\":%lld,"
+                 "\"pit_operations\":%lld,\"runs\":%lld}\n",
+                 f->shape, f->n, f->level, rows, events, pit, runs);
+}
+
+static void
+report(const figure *f, long long tasks, double seconds)
+{
+    char what[96];
     struct rusage usage;
     (void)getrusage(RUSAGE_SELF, &usage);
-    (void)printf("{\"bench\":\"engine\",\"shape\":\"%s\",\"level\":\"%s\",\"tasks\":%d,\"seconds\":%.4f,"
-                 "\"tasks_per_s\":%.0f,\"us_per_task\":%.2f,\"peak_mib\":%.1f,"
-                 "\"rows\":{\"task\":%lld,\"stamped\":%lld,\"event\":%lld,\"pit_operation\":%lld,\"run_completed\":%lld}}\n",
-                 shape, level, tasks, seconds, tasks / seconds, seconds / tasks * 1e6, (double)usage.ru_maxrss / 1024,
-                 count(conn, "SELECT count(*) FROM task WHERE key <> ''"),
-                 count(conn, "SELECT count(*) FROM task WHERE key <> '' AND outcome = 'ok' AND created_at IS NOT NULL"
-                             " AND dispatched_at IS NOT NULL AND completed_at IS NOT NULL"),
-                 count(conn, "SELECT count(*) FROM event WHERE event_type IN ('task_started', 'task.completed')"),
-                 count(conn, "SELECT count(*) FROM pit_operation"),
-                 count(conn, "SELECT count(*) FROM pipeline_orchestration WHERE status = 'completed' AND outputs IS NOT NULL"));
+    (void)snprintf(what, sizeof what, "%s %d, %s", f->shape, f->n, f->level);
+    if (f->us_per_task > 0)
+        bench_print("engine", what, seconds / (double)tasks * 1e6, "us/task", -f->us_per_task);
+    else
+        bench_print("engine", what, (double)tasks / seconds, "tasks/s", f->tasks_per_s);
+    (void)snprintf(what, sizeof what, "%s %d, %s: peak memory", f->shape, f->n, f->level);
+    bench_print("engine", what, (double)usage.ru_maxrss / 1024, "MiB", -f->peak_mib);
+}
+
+/* Opens a project in `dir` with the extension `bench`. */
+static sy__project *
+open_project(const char *dir)
+{
+    static const char description[] =
+        "{\"id\":\"bench\",\"version_id\":\"bench-1\",\"name\":\"bench\",\"type\":\"operator\",\"entry\":\"init.lua\","
+        "\"capabilities\":{},\"operations\":{\"noop\":{\"effects\":\"none\",\"idempotent\":true}},"
+        "\"sources\":{\"init.lua\":\"return { noop = function(input) return input end }\"}}";
+    sy__error err = {0};
+    sy__project *p;
+    sy__vbuf b;
+    sy__project_options o = {.alloc = &sy__alloc_default, .dir = dir};
+    if (sy__project_open(&p, &o, &err)) die("open", &err);
+    sy__db *db = sy__project_db(p);
+    if (sy__db_identity(db, "0192d3b0-0000-7000-8000-000000000001", "bench", "", "{}", "bench", "{}", &err)) die("identity", &err);
+    if (sy__db_exclusive(db, write_rows, NULL, &err)) die("rows", &err);
+    if (sy__registry_add(sy__project_registry(p), parse(&b, description), dir, &err)) die("extension", &err);
+    sy__vbuf_close(&b);
+    return p;
+}
+
+/* From the start of the run to the commit of its end. */
+static double
+run_to_end(sy__project *p, const sy__run_request *q)
+{
+    sy__error err = {0};
+    sy__run_info info = {0};
+    double start = bench_seconds();
+    if (sy__engine_start(sy__project_engine(p), q, &info, &err)) die("start", &err);
+    while (!info.committed) {
+        (void)sy__project_step(p, 1000);
+        (void)sy__engine_info(sy__project_engine(p), info.id, &info);
+    }
+    double seconds = bench_seconds() - start;
+    if (info.error.code) die("run", &info.error);
+    return seconds;
+}
+
+static void
+measure(const figure *f)
+{
+    char dir[] = "/var/tmp/symphony-bench-XXXXXX", command[128];
+    sy__error err = {0};
+    sy__vbuf definition, params;
+    sy__buf json;
+    if (!mkdtemp(dir)) die("mkdtemp", NULL);
+    sy__project *p = open_project(dir);
+    sy__buf_init(&json, &sy__alloc_default);
+    int tasks = make_definition(f->shape, f->n, &json);
+    sy__run_request q = {.definition = parse(&definition, sy__buf_cstr(&json)), .params = parse(&params, "{}")};
+    q.durability = strcmp(f->level, "none") == 0      ? SY__LEVEL_NONE
+                   : strcmp(f->level, "process") == 0 ? SY__LEVEL_PROCESS
+                                                      : SY__LEVEL_FULL;
+    double seconds = run_to_end(p, &q);
+    report(f, tasks, seconds);
+    sqlite3 *conn = sy__db_reader(sy__project_db(p), &err);
+    verify(conn, f, tasks);
+    sy__db_reader_release(sy__project_db(p), conn);
+    sy__project_close(p);
+    sy__vbuf_close(&definition);
+    sy__vbuf_close(&params);
+    sy__buf_close(&json);
+    (void)snprintf(command, sizeof command, "rm -rf %s", dir);
+    if (system(command) != 0) die("rm", NULL);
+}
+
+/* Each in a process of its own, so that one's memory is not another's. */
+static int
+measure_all(void)
+{
+    int failed = 0;
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
+        int status = 0;
+        pid_t child = fork();
+        if (child == 0) {
+            measure(&figures[i]);
+            exit(0);
+        }
+        (void)waitpid(child, &status, 0);
+        failed += status != 0;
+    }
+    return failed > 0;
 }
 
 int
 main(int argc, char **argv)
 {
-    const char *shape = argc > 1 ? argv[1] : "fan", *level = argc > 3 ? argv[3] : "full";
-    int n = argc > 2 ? atoi(argv[2]) : 10000;
-    char dir[] = "/tmp/symphony-bench-XXXXXX", command[128];
-    sy__error err = {0};
-    sy__project *p;
-    sy__vbuf extension, definition, params;
-    sy__buf json;
-    if (!mkdtemp(dir)) die("mkdtemp", NULL);
-    sy__project_options o = {.alloc = &sy__alloc_default, .dir = dir};
-    if (sy__project_open(&p, &o, &err)) die("open", &err);
-    if (sy__db_identity(sy__project_db(p), "0192d3b0-0000-7000-8000-000000000001", "bench", "", "{}", "bench", "{}", &err))
-        die("identity", &err);
-    if (sy__db_exclusive(sy__project_db(p), write_rows, NULL, &err)) die("rows", &err);
-    sy__value e = parse(&extension, "{\"id\":\"bench\",\"version_id\":\"bench-1\",\"name\":\"bench\",\"type\":\"operator\","
-                                    "\"entry\":\"init.lua\",\"capabilities\":{},\"operations\":{\"noop\":{\"effects\":\"none\","
-                                    "\"idempotent\":true}},\"sources\":{\"init.lua\":"
-                                    "\"return { noop = function(input) return input end }\"}}");
-    if (sy__registry_add(sy__project_registry(p), e, dir, &err)) die("extension", &err);
-    sy__buf_init(&json, &sy__alloc_default);
-    int tasks = make_definition(shape, n, &json);
-    sy__run_request q = {.definition = parse(&definition, sy__buf_cstr(&json)), .params = parse(&params, "{}")};
-    q.durability = strcmp(level, "none") == 0 ? SY__LEVEL_NONE : strcmp(level, "process") == 0 ? SY__LEVEL_PROCESS : SY__LEVEL_FULL;
-    sy__run_info info = {0};
-    int64_t start = sy__mono_ns(&sy__clock_system);
-    if (sy__engine_start(sy__project_engine(p), &q, &info, &err)) die("start", &err);
-    while (!info.committed) {
-        (void)sy__project_step(p, 1000);
-        (void)sy__engine_info(sy__project_engine(p), info.id, &info);
-    }
-    double seconds = (double)(sy__mono_ns(&sy__clock_system) - start) / 1e9;
-    if (info.error.code) die("run", &info.error);
-    sqlite3 *conn = sy__db_reader(sy__project_db(p), &err);
-    report(conn, shape, level, tasks, seconds);
-    sy__db_reader_release(sy__project_db(p), conn);
-    sy__project_close(p);
-    sy__vbuf_close(&extension);
-    sy__vbuf_close(&definition);
-    sy__vbuf_close(&params);
-    sy__buf_close(&json);
-    (void)snprintf(command, sizeof command, "rm -rf %s", dir);
-    return system(command) == 0 ? 0 : 1;
+    if (argc == 1) return measure_all();
+    figure f = {.shape = argv[1], .n = argc > 2 ? atoi(argv[2]) : 10000, .level = argc > 3 ? argv[3] : "full"};
+    measure(&f);
+    return 0;
 }
