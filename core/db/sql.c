@@ -35,7 +35,7 @@ hint(sy__error *err, int code)
 {
     if (code == SY_EDISKFULL) sy__error_hint(err, "free some space, then type: symphony resume");
     if (code == SY_EDAMAGED)
-        sy__error_hint(err, "symphony doctor checks and repairs it; copies of it are in .symphony/backup/");
+        sy__error_hint(err, "symphony doctor looks at all of it; copies from before upgrades are in .symphony/backup/");
     if (code == SY_EIO) sy__error_hint(err, "check that the .symphony folder and the disk can be written");
     if (code == SY_ETIMEOUT) sy__error_hint(err, "another program holds the database; close it and try again");
 }

@@ -133,11 +133,22 @@ local function description(entry, ids)
   }
 end
 
+--- The ids of the extension's rows, written where needed. Another process may install it at the same moment: then
+--- one of the two is refused, and finds what the other has written.
+local function rows_of(host, entry)
+  local ids, why
+  for _ = 1, 2 do
+    local row = known(host, entry)
+    if current(row, entry) then return { id = row.id, version_id = row.version_id } end
+    ids, why = write_rows(host, entry, row)
+    if ids or why.code == "manifest_invalid" then break end
+  end
+  return ids, why
+end
+
 --- Writes rows where needed and registers the extension with the host.
 local function one(host, entry, steps)
-  local row = known(host, entry)
-  local ids, why = row and { id = row.id, version_id = row.version_id }, nil
-  if not current(row, entry) then ids, why = write_rows(host, entry, row) end
+  local ids, why = rows_of(host, entry)
   if not ids then return nil, why end
   local ok, failure, code = host:register(description(entry, ids))
   if not ok then why = problem.from(failure, code) end
