@@ -73,15 +73,27 @@ publish(sy__attempt *a, const char *type, const char *payload)
     sy__buf_close(&key);
 }
 
+/* Closes the map in `b`, publishes it and frees the buffer. */
+static void
+publish_map(sy__attempt *a, const char *type, sy__vbuf *b)
+{
+    sy__buf json;
+    sy__value v;
+    sy__buf_init(&json, a->stage->engine->alloc);
+    sy__vbuf_end(b);
+    if (sy__vbuf_done(b, &v) == SY_OK) sy__value_to_json(v, SY__JSON_LOSSY, &json);
+    const char *payload = sy__buf_cstr(&json);
+    if (payload && *payload) publish(a, type, payload);
+    sy__vbuf_close(b);
+    sy__buf_close(&json);
+}
+
 static void
 on_progress(void *ud, double done, double total, const char *text)
 {
     sy__vbuf b;
-    sy__buf json;
-    sy__value v;
     sy__attempt *a = ud;
     sy__vbuf_init(&b, a->stage->engine->alloc);
-    sy__buf_init(&json, a->stage->engine->alloc);
     sy__vbuf_map(&b);
     sy__vbuf_key(&b, "done", 4);
     sy__vbuf_num(&b, done);
@@ -89,32 +101,19 @@ on_progress(void *ud, double done, double total, const char *text)
     sy__vbuf_num(&b, total);
     sy__vbuf_key(&b, "text", 4);
     sy__vbuf_cstr(&b, text ? text : "");
-    sy__vbuf_end(&b);
-    if (sy__vbuf_done(&b, &v) == SY_OK) sy__value_to_json(v, SY__JSON_LOSSY, &json);
-    const char *payload = sy__buf_cstr(&json);
-    if (payload && *payload) publish(a, "task.progress", payload);
-    sy__vbuf_close(&b);
-    sy__buf_close(&json);
+    publish_map(a, "task.progress", &b);
 }
 
 static void
 on_stream(void *ud, const char *bytes, size_t len)
 {
     sy__vbuf b;
-    sy__buf json;
-    sy__value v;
     sy__attempt *a = ud;
     sy__vbuf_init(&b, a->stage->engine->alloc);
-    sy__buf_init(&json, a->stage->engine->alloc);
     sy__vbuf_map(&b);
     sy__vbuf_key(&b, "chunk", 5);
     sy__vbuf_str(&b, bytes, len);
-    sy__vbuf_end(&b);
-    if (sy__vbuf_done(&b, &v) == SY_OK) sy__value_to_json(v, SY__JSON_LOSSY, &json);
-    const char *payload = sy__buf_cstr(&json);
-    if (payload && *payload) publish(a, "task.stream", payload);
-    sy__vbuf_close(&b);
-    sy__buf_close(&json);
+    publish_map(a, "task.stream", &b);
 }
 
 static void
