@@ -62,7 +62,7 @@ int sy__isolate_run(sy__isolate *iso, lua_CFunction body, void *ud, int64_t cpu_
 int sy__isolate_explain(sy__isolate *iso, int status, sy__error *err);
 /* Pushes the ctx table, made at the first call. isolate_ctx.c */
 void sy__isolate_push_ctx(lua_State *L, sy__isolate *iso);
-/* Frees the contents that finalizers left behind. isolate_ctx.c */
+/* Frees the contents that finalizers left behind. isolate_artifact.c */
 void sy__isolate_drop_buffers(sy__isolate *iso);
 /* Raises an error whose code in sy__error is `code`. */
 int sy__isolate_fail(lua_State *L, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
