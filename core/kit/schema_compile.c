@@ -1,8 +1,9 @@
 /*
  * schema_compile.c: from the value of a JSON Schema to nodes.
  *
- * One table names every keyword and the function that reads it, so an unknown keyword is found by failing
- * to find it. `#/$defs/…` are made as empty nodes first: a $ref is then a pointer, whatever the order.
+ * One table names every keyword, the function that reads it and the member of the node it fills, so an
+ * unknown keyword is found by failing to find it. `#/$defs/…` are made as empty nodes first: a $ref is then a pointer,
+ * whatever the order.
  */
 #include "kit/near.h"
 #include "kit/schema_node.h"
@@ -33,7 +34,8 @@ typedef struct compiler {
     sy__error *err;
 } compiler;
 
-typedef int (*reader)(compiler *c, sy__node *n, sy__value v, const place *at);
+/* Reads a keyword's value into `to`: the member that the table names, or the whole node where it names none. */
+typedef int (*reader)(compiler *c, void *to, sy__value v, const place *at);
 
 static void *
 arena(sy__schema *s, size_t bytes)
@@ -139,13 +141,13 @@ sy__types_text(unsigned mask, char *out, size_t size)
 }
 
 static int
-add_type(compiler *c, sy__node *n, sy__value v, const place *at)
+add_type(compiler *c, unsigned *mask, sy__value v, const place *at)
 {
     size_t len;
     const char *name = sy__value_str(v, &len);
     for (size_t i = 0; name && i < TYPE_COUNT; i++) {
         if (strlen(types[i].name) != len || memcmp(types[i].name, name, len) != 0) continue;
-        n->types |= types[i].mask;
+        *mask |= types[i].mask;
         if (types[i].mask == SY__T_ARRAY) c->s->has_arrays = true;
         return SY_OK;
     }
@@ -153,14 +155,14 @@ add_type(compiler *c, sy__node *n, sy__value v, const place *at)
 }
 
 static int
-read_type(compiler *c, sy__node *n, sy__value v, const place *at)
+read_type(compiler *c, void *to, sy__value v, const place *at)
 {
-    if (sy__value_kind(v) != SY__ARRAY) return add_type(c, n, v, at);
+    if (sy__value_kind(v) != SY__ARRAY) return add_type(c, to, v, at);
     sy__value_iter it;
     sy__value_iter_init(&it, v);
     if (sy__value_count(v) == 0) return wrong(c, at, "a list of types cannot be empty");
     while (sy__value_iter_next(&it)) {
-        int status = add_type(c, n, it.value, at);
+        int status = add_type(c, to, it.value, at);
         if (status) return status;
     }
     return SY_OK;
@@ -176,8 +178,9 @@ by_key(const void *a, const void *b)
 
 /* `properties` and `required` come in one list; this keyword order is fixed by compile(). */
 static int
-read_properties(compiler *c, sy__node *n, sy__value v, const place *at)
+read_properties(compiler *c, void *to, sy__value v, const place *at)
 {
+    sy__node *n = to;
     if (sy__value_kind(v) != SY__MAP) return wrong(c, at, "must be an object of schemas");
     n->fields = arena(c->s, (sy__value_count(v) + 1) * sizeof *n->fields);
     if (!n->fields) return no_memory(c);
@@ -201,8 +204,9 @@ find_field(sy__field *fields, size_t count, const char *key, size_t len)
 }
 
 static int
-read_required(compiler *c, sy__node *n, sy__value v, const place *at)
+read_required(compiler *c, void *to, sy__value v, const place *at)
 {
+    sy__node *n = to;
     if (sy__value_kind(v) == SY__MAP && sy__value_count(v) == 0) return SY_OK;
     if (sy__value_kind(v) != SY__ARRAY) return wrong(c, at, "must be a list of field names");
     sy__field *all = arena(c->s, (n->field_count + sy__value_count(v) + 1) * sizeof *all);
@@ -227,12 +231,6 @@ read_required(compiler *c, sy__node *n, sy__value v, const place *at)
     n->field_count = count;
     for (size_t i = 0; i < count; i++) n->required_count += all[i].required;
     return SY_OK;
-}
-
-static int
-read_additional(compiler *c, sy__node *n, sy__value v, const place *at)
-{
-    return compile_new(c, &n->additional, v, at);
 }
 
 static int
@@ -262,16 +260,17 @@ compile_regex(compiler *c, sy__regex *out, const char *text, size_t len, const p
 }
 
 static int
-read_pattern(compiler *c, sy__node *n, sy__value v, const place *at)
+read_pattern(compiler *c, void *to, sy__value v, const place *at)
 {
     size_t len;
     const char *text = sy__value_str(v, &len);
-    return text ? compile_regex(c, &n->pattern, text, len, at) : wrong(c, at, "must be a string");
+    return text ? compile_regex(c, to, text, len, at) : wrong(c, at, "must be a string");
 }
 
 static int
-read_patterns(compiler *c, sy__node *n, sy__value v, const place *at)
+read_patterns(compiler *c, void *to, sy__value v, const place *at)
 {
+    sy__node *n = to;
     if (sy__value_kind(v) != SY__MAP) return wrong(c, at, "must be an object of schemas");
     n->patterns = arena(c->s, (sy__value_count(v) + 1) * sizeof *n->patterns);
     if (!n->patterns) return no_memory(c);
@@ -288,14 +287,15 @@ read_patterns(compiler *c, sy__node *n, sy__value v, const place *at)
 }
 
 static int
-read_items(compiler *c, sy__node *n, sy__value v, const place *at)
+read_schema(compiler *c, void *to, sy__value v, const place *at)
 {
-    return compile_new(c, &n->items, v, at);
+    return compile_new(c, to, v, at);
 }
 
 static int
-read_list(compiler *c, sy__node_list *list, sy__value v, const place *at)
+read_list(compiler *c, void *to, sy__value v, const place *at)
 {
+    sy__node_list *list = to;
     if (sy__value_kind(v) != SY__ARRAY || sy__value_count(v) == 0) return wrong(c, at, "must be a list of schemas");
     list->at = arena(c->s, sy__value_count(v) * sizeof(sy__node *));
     if (!list->at) return no_memory(c);
@@ -309,233 +309,140 @@ read_list(compiler *c, sy__node_list *list, sy__value v, const place *at)
 }
 
 static int
-read_prefix(compiler *c, sy__node *n, sy__value v, const place *at)
-{
-    return read_list(c, &n->prefix, v, at);
-}
-
-static int
-read_any(compiler *c, sy__node *n, sy__value v, const place *at)
-{
-    return read_list(c, &n->any, v, at);
-}
-
-static int
-read_one(compiler *c, sy__node *n, sy__value v, const place *at)
-{
-    return read_list(c, &n->one, v, at);
-}
-
-static int
-read_all(compiler *c, sy__node *n, sy__value v, const place *at)
-{
-    return read_list(c, &n->all, v, at);
-}
-
-static int
-read_not(compiler *c, sy__node *n, sy__value v, const place *at)
-{
-    return compile_new(c, &n->not_, v, at);
-}
-
-static int
-read_enum(compiler *c, sy__node *n, sy__value v, const place *at)
-{
-    if (sy__value_kind(v) != SY__ARRAY || sy__value_count(v) == 0) return wrong(c, at, "must be a list of values");
-    n->enums = v;
-    return SY_OK;
-}
-
-static int
-read_const(compiler *c, sy__node *n, sy__value v, const place *at)
+read_value(compiler *c, void *to, sy__value v, const place *at)
 {
     (void)c, (void)at;
-    n->konst = v;
+    *(sy__value *)to = v;
     return SY_OK;
 }
 
 static int
-read_default(compiler *c, sy__node *n, sy__value v, const place *at)
+read_default(compiler *c, void *to, sy__value v, const place *at)
 {
-    (void)at;
-    n->def = v;
     c->s->has_defaults = true;
-    return SY_OK;
+    return read_value(c, to, v, at);
 }
 
 static int
-read_bound(compiler *c, sy__value *bound, sy__value v, const place *at)
+read_enum(compiler *c, void *to, sy__value v, const place *at)
+{
+    if (sy__value_kind(v) != SY__ARRAY || sy__value_count(v) == 0) return wrong(c, at, "must be a list of values");
+    return read_value(c, to, v, at);
+}
+
+static int
+read_bound(compiler *c, void *to, sy__value v, const place *at)
 {
     sy__kind kind = sy__value_kind(v);
     if (kind != SY__INT && kind != SY__NUM) return wrong(c, at, "must be a number");
-    *bound = v;
-    return SY_OK;
+    return read_value(c, to, v, at);
 }
 
 static int
-read_minimum(compiler *c, sy__node *n, sy__value v, const place *at)
-{
-    return read_bound(c, &n->least, v, at);
-}
-
-static int
-read_maximum(compiler *c, sy__node *n, sy__value v, const place *at)
-{
-    return read_bound(c, &n->most, v, at);
-}
-
-static int
-read_above(compiler *c, sy__node *n, sy__value v, const place *at)
-{
-    return read_bound(c, &n->above, v, at);
-}
-
-static int
-read_below(compiler *c, sy__node *n, sy__value v, const place *at)
-{
-    return read_bound(c, &n->below, v, at);
-}
-
-static int
-read_multiple(compiler *c, sy__node *n, sy__value v, const place *at)
+read_multiple(compiler *c, void *to, sy__value v, const place *at)
 {
     if (!(sy__value_num(v) > 0)) return wrong(c, at, "must be a number above 0");
-    return read_bound(c, &n->multiple, v, at);
+    return read_bound(c, to, v, at);
 }
 
 static int
-read_size(compiler *c, int64_t *size, sy__value v, const place *at)
+read_size(compiler *c, void *to, sy__value v, const place *at)
 {
     double d = sy__value_num(v);
     sy__kind kind = sy__value_kind(v);
-    if ((kind != SY__INT && kind != SY__NUM) || d < 0 || d > 1e15 || d != (double)(int64_t)d)
+    if ((kind != SY__INT && kind != SY__NUM) || !(d >= 0 && d <= 1e15) || d != (double)(int64_t)d)
         return wrong(c, at, "must be a whole number from 0");
-    *size = (int64_t)d;
+    *(int64_t *)to = (int64_t)d;
     return SY_OK;
 }
 
 static int
-read_min_length(compiler *c, sy__node *n, sy__value v, const place *at)
-{
-    return read_size(c, &n->min_length, v, at);
-}
-
-static int
-read_max_length(compiler *c, sy__node *n, sy__value v, const place *at)
-{
-    return read_size(c, &n->max_length, v, at);
-}
-
-static int
-read_min_items(compiler *c, sy__node *n, sy__value v, const place *at)
-{
-    return read_size(c, &n->min_items, v, at);
-}
-
-static int
-read_max_items(compiler *c, sy__node *n, sy__value v, const place *at)
-{
-    return read_size(c, &n->max_items, v, at);
-}
-
-static int
-read_min_fields(compiler *c, sy__node *n, sy__value v, const place *at)
-{
-    return read_size(c, &n->min_fields, v, at);
-}
-
-static int
-read_max_fields(compiler *c, sy__node *n, sy__value v, const place *at)
-{
-    return read_size(c, &n->max_fields, v, at);
-}
-
-static int
-read_unique(compiler *c, sy__node *n, sy__value v, const place *at)
+read_unique(compiler *c, void *to, sy__value v, const place *at)
 {
     sy__kind kind = sy__value_kind(v);
     if (kind != SY__TRUE && kind != SY__FALSE) return wrong(c, at, "must be true or false");
-    n->unique = sy__value_bool(v);
+    *(bool *)to = sy__value_bool(v);
     return SY_OK;
 }
 
 static int
-read_ref(compiler *c, sy__node *n, sy__value v, const place *at)
+read_ref(compiler *c, void *to, sy__value v, const place *at)
 {
     static const char prefix[] = "#/$defs/";
     size_t len, skip = sizeof prefix - 1;
     const char *text = sy__value_str(v, &len);
     if (text && len == 1 && *text == '#') {
-        n->ref = c->s->root;
+        *(sy__node **)to = c->s->root;
         return SY_OK;
     }
     if (!text || len <= skip || memcmp(text, prefix, skip) != 0)
         return wrong(c, at, "must be \"#\" or \"#/$defs/NAME\"");
     sy__field *def = find_field(c->s->defs, c->s->def_count, text + skip, len - skip);
     if (!def) return wrong(c, at, "names nothing in $defs");
-    n->ref = def->node;
+    *(sy__node **)to = def->node;
     return SY_OK;
 }
 
 static int
-read_nothing(compiler *c, sy__node *n, sy__value v, const place *at)
+read_nothing(compiler *c, void *to, sy__value v, const place *at)
 {
-    (void)c, (void)n, (void)v, (void)at;
+    (void)c, (void)to, (void)v, (void)at;
     return SY_OK;
 }
 
 static int
-read_defs(compiler *c, sy__node *n, sy__value v, const place *at)
+read_defs(compiler *c, void *to, sy__value v, const place *at)
 {
     (void)v;
-    return n == c->s->root ? SY_OK : wrong(c, at, "$defs belongs to the top of a schema");
+    return to == c->s->root ? SY_OK : wrong(c, at, "$defs belongs to the top of a schema");
 }
 
 /* In the order they are read: properties before required. Annotations read nothing. */
 static const struct keyword {
     const char *name;
     reader read;
+    size_t at; /* where in the node the value goes; 0: the reader takes the node */
 } keywords[] = {
-    {"type", read_type},
-    {"properties", read_properties},
-    {"required", read_required},
-    {"additionalProperties", read_additional},
-    {"patternProperties", read_patterns},
-    {"items", read_items},
-    {"prefixItems", read_prefix},
-    {"enum", read_enum},
-    {"const", read_const},
-    {"default", read_default},
-    {"minimum", read_minimum},
-    {"maximum", read_maximum},
-    {"exclusiveMinimum", read_above},
-    {"exclusiveMaximum", read_below},
-    {"multipleOf", read_multiple},
-    {"minLength", read_min_length},
-    {"maxLength", read_max_length},
-    {"pattern", read_pattern},
-    {"minItems", read_min_items},
-    {"maxItems", read_max_items},
-    {"uniqueItems", read_unique},
-    {"minProperties", read_min_fields},
-    {"maxProperties", read_max_fields},
-    {"anyOf", read_any},
-    {"oneOf", read_one},
-    {"allOf", read_all},
-    {"not", read_not},
-    {"$ref", read_ref},
-    {"$defs", read_defs},
-    {"$schema", read_nothing},
-    {"$id", read_nothing},
-    {"$comment", read_nothing},
-    {"title", read_nothing},
-    {"description", read_nothing},
-    {"doc", read_nothing},
-    {"examples", read_nothing},
-    {"format", read_nothing},
-    {"deprecated", read_nothing},
-    {"readOnly", read_nothing},
-    {"writeOnly", read_nothing},
+    {"type", read_type, offsetof(sy__node, types)},
+    {"properties", read_properties, 0},
+    {"required", read_required, 0},
+    {"additionalProperties", read_schema, offsetof(sy__node, additional)},
+    {"patternProperties", read_patterns, 0},
+    {"items", read_schema, offsetof(sy__node, items)},
+    {"prefixItems", read_list, offsetof(sy__node, prefix)},
+    {"enum", read_enum, offsetof(sy__node, enums)},
+    {"const", read_value, offsetof(sy__node, konst)},
+    {"default", read_default, offsetof(sy__node, def)},
+    {"minimum", read_bound, offsetof(sy__node, least)},
+    {"maximum", read_bound, offsetof(sy__node, most)},
+    {"exclusiveMinimum", read_bound, offsetof(sy__node, above)},
+    {"exclusiveMaximum", read_bound, offsetof(sy__node, below)},
+    {"multipleOf", read_multiple, offsetof(sy__node, multiple)},
+    {"minLength", read_size, offsetof(sy__node, min_length)},
+    {"maxLength", read_size, offsetof(sy__node, max_length)},
+    {"pattern", read_pattern, offsetof(sy__node, pattern)},
+    {"minItems", read_size, offsetof(sy__node, min_items)},
+    {"maxItems", read_size, offsetof(sy__node, max_items)},
+    {"uniqueItems", read_unique, offsetof(sy__node, unique)},
+    {"minProperties", read_size, offsetof(sy__node, min_fields)},
+    {"maxProperties", read_size, offsetof(sy__node, max_fields)},
+    {"anyOf", read_list, offsetof(sy__node, any)},
+    {"oneOf", read_list, offsetof(sy__node, one)},
+    {"allOf", read_list, offsetof(sy__node, all)},
+    {"not", read_schema, offsetof(sy__node, not_)},
+    {"$ref", read_ref, offsetof(sy__node, ref)},
+    {"$defs", read_defs, 0},
+    {"$schema", read_nothing, 0},
+    {"$id", read_nothing, 0},
+    {"$comment", read_nothing, 0},
+    {"title", read_nothing, 0},
+    {"description", read_nothing, 0},
+    {"doc", read_nothing, 0},
+    {"examples", read_nothing, 0},
+    {"format", read_nothing, 0},
+    {"deprecated", read_nothing, 0},
+    {"readOnly", read_nothing, 0},
+    {"writeOnly", read_nothing, 0},
 };
 enum { KEYWORD_COUNT = sizeof keywords / sizeof keywords[0] };
 
@@ -582,7 +489,7 @@ compile(compiler *c, sy__node *n, sy__value v, const place *at)
         place in = {at, name, strlen(name), at->depth + 1};
         sy__value inner;
         if (!sy__value_get(v, name, in.len, &inner)) continue;
-        int status = keywords[i].read(c, n, inner, &in);
+        int status = keywords[i].read(c, (char *)n + keywords[i].at, inner, &in);
         if (status) return status;
     }
     return SY_OK;
