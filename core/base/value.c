@@ -127,9 +127,9 @@ compare_keys(const char *a, size_t a_len, const char *b, size_t b_len)
 bool
 sy__value_get(sy__value v, const char *key, size_t key_len, sy__value *out)
 {
-    if (sy__value_kind(v) != SY__MAP) return false;
     sy__value_iter it;
     sy__value_iter_init(&it, v);
+    if (!it.map) return false;
     while (sy__value_iter_next(&it)) {
         if (it.key_len == key_len && memcmp(it.key, key, key_len) == 0) {
             *out = it.value;

@@ -67,8 +67,8 @@ l_disk(lua_State *L)
         return 3;
     }
     lua_createtable(L, 0, 2);
-    set_int(L, "free", (lua_Integer)(st.f_bavail * st.f_frsize));
-    set_int(L, "total", (lua_Integer)(st.f_blocks * st.f_frsize));
+    set_int(L, "free", (lua_Integer)st.f_bavail * (lua_Integer)st.f_frsize);
+    set_int(L, "total", (lua_Integer)st.f_blocks * (lua_Integer)st.f_frsize);
     return 1;
 }
 

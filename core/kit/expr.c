@@ -36,7 +36,7 @@ typedef struct evaluation {
     sy__expr *e;
     const sy__expr_call *call;
     sy__vbuf *out;
-    sy__buf *chunk;
+    sy__buf chunk;
     bool is_function;
 } evaluation;
 
@@ -104,11 +104,11 @@ static void
 push_chunk(lua_State *L, const evaluation *ev)
 {
     (void)lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_key);
-    lua_pushlstring(L, ev->chunk->data, ev->chunk->len);
+    lua_pushlstring(L, ev->chunk.data, ev->chunk.len);
     lua_pushvalue(L, -1);
     if (lua_rawget(L, -3) == LUA_TNIL) {
         lua_pop(L, 1);
-        push_compiled(L, ev->chunk);
+        push_compiled(L, &ev->chunk);
         if (++ev->e->kept > MAX_KEPT) {
             lua_newtable(L);
             lua_pushvalue(L, -1);
@@ -288,7 +288,7 @@ static int
 check_body(lua_State *L)
 {
     const evaluation *ev = lua_touserdata(L, 1);
-    push_compiled(L, ev->chunk);
+    push_compiled(L, &ev->chunk);
     return 0;
 }
 
@@ -347,15 +347,13 @@ place_in_melody(sy__error *err, const char *file, int line)
 static int
 run(sy__expr *e, lua_CFunction body, evaluation *ev, sy__error *err)
 {
-    sy__buf chunk;
-    sy__buf_init(&chunk, e->options.alloc);
+    sy__buf_init(&ev->chunk, e->options.alloc);
     ev->e = e;
-    ev->chunk = &chunk;
     ev->is_function = is_function_source(ev->call->source, ev->call->source_len);
     int rc = ready(e, err);
-    if (rc == SY_OK) rc = write_chunk(&chunk, ev->call->source, ev->call->source_len, ev->call->captures, err);
+    if (rc == SY_OK) rc = write_chunk(&ev->chunk, ev->call->source, ev->call->source_len, ev->call->captures, err);
     if (rc == SY_OK) rc = sy__isolate_run(e->iso, body, ev, CPU_MS, err);
-    sy__buf_close(&chunk);
+    sy__buf_close(&ev->chunk);
     if (rc) place_in_melody(err, ev->call->file, ev->call->line);
     return rc;
 }

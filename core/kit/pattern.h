@@ -35,8 +35,8 @@ typedef struct sy__match {
 
 /* Sets subject and pattern; keeps fuel, refuel and ud. */
 void sy__match_init(sy__match *m, const char *subject, size_t subject_len, const char *pattern, size_t pattern_len);
-/* Matches at `at` exactly: the end of the match, or NULL (look at `fault` and `stopped`). */
-const char *sy__match_at(sy__match *m, const char *at);
+/* Matches at `at` exactly: the end of the match, or NULL (look at `fault` and `stopped`). `at` is never NULL. */
+const char *sy__match_at(sy__match *m, const char *at) __attribute__((nonnull));
 /* The text or position of capture `index` from 0, where capture 0 of a pattern without any is the whole match from
  * `at` to `end`. False sets `fault`. A position has *len SY__CAPTURE_POSITION. */
 bool sy__match_capture(sy__match *m, int index, const char *at, const char *end, const char **start, ptrdiff_t *len);
