@@ -45,11 +45,6 @@ struct sy_host {
     subscription *subscriptions;
 };
 
-/* sy_open has no host to keep its error in. */
-static _Thread_local struct {
-    char json[2048];
-} open_error;
-
 /* Whether the host can be used: it was not forked away. */
 static int
 forked(const sy_host *h)
@@ -70,20 +65,6 @@ keep_error(sy_host *h, const sy__error *err)
 {
     h->error = *err;
     return err->code;
-}
-
-static void
-keep_open_error(const sy__error *err)
-{
-    sy__buf b;
-    sy__buf_init(&b, &sy__alloc_default);
-    sy__error_json(err, &b);
-    const char *text = sy__buf_cstr(&b);
-    if (text && b.len < sizeof open_error.json)
-        memcpy(open_error.json, text, b.len + 1);
-    else
-        open_error.json[0] = '\0';
-    sy__buf_close(&b);
 }
 
 /* ---- calls into Lua ---- */
@@ -236,10 +217,8 @@ sy__host_open(sy_host **out, const sy_options *options, const char *root, sy__er
     h->stage_threads = o.stage_threads;
     sy__buf_init(&h->error_json, &h->alloc);
     int status = open_session(h, &o, root, err);
-    if (status)
-        sy_close(h);
-    else
-        *out = h;
+    if (status) h->error = *err;
+    *out = h;
     return status;
 }
 
@@ -247,9 +226,7 @@ int
 sy_open(sy_host **out, const sy_options *options)
 {
     sy__error err;
-    int status = sy__host_open(out, options, NULL, &err);
-    if (status) keep_open_error(&err);
-    return status;
+    return sy__host_open(out, options, NULL, &err);
 }
 
 static void
@@ -387,7 +364,7 @@ int
 sy_eval(sy_host *h, const char *lua, char **results_json)
 {
     sy__error err;
-    int status = forked(h);
+    int status = h->L ? forked(h) : SY_EUSAGE;
     *results_json = NULL;
     if (status) return status;
     sy__error_clear(&err);
@@ -556,7 +533,7 @@ sy_artifact_get(sy_host *h, const char *hash_or_id, char **bytes, size_t *size)
 const char *
 sy_last_error(sy_host *h)
 {
-    if (!h) return open_error.json;
+    if (!h) return "{\"code\":\"out_of_memory\",\"message\":\"no memory for a host\"}";
     sy__buf_reset(&h->error_json);
     sy__error_json(&h->error, &h->error_json);
     const char *text = sy__buf_cstr(&h->error_json);

@@ -5,7 +5,7 @@
 #include "bind/trusted.h"
 #include "host/project.h"
 
-/* As sy_open, with a tree to read our Lua from instead of the binary (NULL: none). */
+/* As sy_open (close *out also after a failure), with a tree to read our Lua from instead of the binary (NULL: none). */
 int sy__host_open(sy_host **out, const sy_options *options, const char *root, sy__error *err);
 /* The trusted state of the host; lives as long as it. */
 lua_State *sy__host_lua(sy_host *host);

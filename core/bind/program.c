@@ -59,7 +59,10 @@ sy__program_run(const sy__program *p, int argc, char **argv, sy__error *err)
 {
     sy_host *host;
     const sy_options options = {.size = sizeof options, .open_later = 1};
-    if (sy__host_open(&host, &options, p->root, err) != SY_OK) return 1;
+    if (sy__host_open(&host, &options, p->root, err) != SY_OK) {
+        sy_close(host);
+        return 1;
+    }
     lua_State *L = sy__host_lua(host);
     lua_pushboolean(L, p->debug);
     lua_pushcclosure(L, explain, 1);

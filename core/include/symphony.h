@@ -103,7 +103,8 @@ typedef struct sy_options {
     int open_later;          /* 1: the first Lua that needs the project opens it (the command line does) */
 } sy_options;
 
-/* Opens a host. *out is NULL on failure. Caller's thread; may read the disk. */
+/* Opens a host. On failure *out is a host that serves sy_last_error and sy_close only (as sqlite3_open does), or
+ * NULL without memory. Caller's thread; may read the disk. */
 SY_API int sy_open(sy_host **out, const sy_options *options);
 /* Parks what runs, commits, stops every thread and frees all. NULL is legal. */
 SY_API void sy_close(sy_host *host);
@@ -134,7 +135,7 @@ SY_API int sy_publish(sy_host *host, const char *topic, const char *payload_json
 /* Reads an artifact, verified, by hash ("sha256:…") or id. sy_free(*bytes). */
 SY_API int sy_artifact_get(sy_host *host, const char *hash_or_id, char **bytes, size_t *size);
 
-/* The last error of the caller's thread on this host, as {"code","message","where","hint"}; host NULL: of sy_open. */
+/* The last error on this host, as {"code","message","where","hint"}; valid until the next call. NULL: no memory. */
 SY_API const char *sy_last_error(sy_host *host);
 SY_API void sy_free(sy_host *host, void *ptr);
 /* One sentence for a code. */

@@ -134,16 +134,14 @@ main(void)
     write_file("m.json", "{\"format\":1,\"name\":\"m\",\"tasks\":[{\"key\":\"a\",\"verb\":\"task\",\"operation\":\"file.list\","
                          "\"input\":{\"path\":\".\"}}]}");
     sy_options o = {.size = sizeof o, .project_dir = "/nowhere/at/all"};
-    CHECK(sy_open(&h, &o) < 0 && h == NULL);
-    CHECK(strstr(sy_last_error(NULL), "\"message\"") != NULL);
+    CHECK(sy_open(&h, &o) < 0);
+    CHECK(strstr(sy_last_error(h), "\"message\"") != NULL);
+    CHECK_INT(sy_step(h, 0), SY_EUSAGE);
+    sy_close(h);
     (void)snprintf(project, sizeof project, "%s/project", dir);
     if (mkdir(project, 0700)) return 2;
     o.project_dir = project;
     CHECK_INT(sy_open(&h, &o), SY_OK);
-    if (!h) {
-        (void)fprintf(stderr, "%s\n", sy_last_error(NULL));
-        return 2;
-    }
     CHECK_INT(sy_open(&second, &o), SY_OK);
     says_what_is_wrong(h);
     runs_a_melody(h);
