@@ -7,81 +7,20 @@
 --- language whose paragraph before is "`PATH`:" is written to that file first.
 local args = require "cli.args"
 local command = require "cli.command"
+local document = require "document"
 local paths = require "kit.paths"
 local support = require "support"
 
-local ROOT = paths.real(support.root)
-local BIN = paths.real(support.bin)
+local ROOT, BIN = document.root, paths.real(support.bin)
+local read, blocks = document.read, document.blocks
 
-local function read(path)
-  return (support.read_file(ROOT .. "/" .. path):gsub("\r", ""))
-end
+local ALL = document.list "*.md docs/*.md docs/guide/*.md docs/decisions/*.md"
+local GUIDES = document.list "README.md docs/guide/*.md"
 
-local function list(globs)
-  local found = {}
-  for path in support.sh("ls " .. globs, { cwd = ROOT }):gmatch "[^\n]+" do found[#found + 1] = path end
-  return found
-end
-
-local ALL = list "*.md docs/*.md docs/guide/*.md docs/decisions/*.md"
-local GUIDES = list "README.md docs/guide/*.md"
-
---- The fenced blocks of a text: {language, lines, file = what the line before names}.
-local function blocks(text)
-  local found, open, before = {}, nil, ""
-  for line in text:gmatch "([^\n]*)\n" do
-    local fence = line:match "^```(.*)$"
-    if fence and open then
-      open, before = nil, ""
-    elseif fence then
-      open = { language = fence, lines = {}, file = before:match "^`([%w_./-]+)`[^`]*:$" }
-      found[#found + 1] = open
-    elseif open then
-      open.lines[#open.lines + 1] = line
-    elseif line ~= "" then
-      before = line
-    end
-  end
-  return found
-end
-
--- ---- what may differ ----
-
-local function plain(line)
-  line = line:gsub("\r", ""):gsub("%d%d%d%d%-%d%d%-%d%d[ T]%d%d:%d%d:%d%d[%d.]*Z?", "DATE")
-  line = line:gsub("%x+%-%x+%-%x+%-%x+%-%x+", "ID"):gsub("sha256:%x+", "HASH")
-  line = line:gsub("%d[%d.]* ms%f[%A]", "TIME"):gsub("%d[%d.]* s%f[%A]", "TIME")
-  return (line:gsub("%s+", " "):gsub(" $", ""))
-end
-
-local function fits(line, expected)
-  local pattern = plain(expected):gsub("[%^%$%(%)%%%.%[%]%*%+%-%?]", "%%%0"):gsub("…", ".*")
-  return plain(line):match("^" .. pattern .. "$") ~= nil
-end
-
---- Whether the lines from `at` are what is expected from `from`.
-local function same(lines, expected, at, from)
-  local want = expected[from]
-  if not want then return lines[at] == nil end
-  if want == "…" then
-    for skip = at, #lines + 1 do
-      if same(lines, expected, skip, from + 1) then return true end
-    end
-    return false
-  end
-  return lines[at] ~= nil and fits(lines[at], want) and same(lines, expected, at + 1, from + 1)
-end
-
-local function lines_of(text)
-  local lines = {}
-  for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
-  return lines
-end
-
--- ---- a repository to type into ----
+-- ---- a repository to type into: a project of its own, whatever lies above it ----
 
 local SCENE = [[
-mkdir home bin repo && ln -s "$SYMPHONY" bin/symphony
+mkdir -p home bin repo && mkdir -m 700 repo/.symphony && ln -s "$SYMPHONY" bin/symphony
 printf '[user]\n name = Ada\n email = ada@example.invalid\n[init]\n defaultBranch = main\n' >home/.gitconfig
 cd repo && git init -q && mkdir src
 printf '# Pool\n\nA pool of sockets.\n' >README.md && cp README.md LICENSE
@@ -125,7 +64,7 @@ local function perform(place, one, following)
   if place.code ~= 0 and not shown:find("error[", 1, true) and not (following and following.text == "echo $?") then
     error(("`%s` ended with %d:\n%s"):format(one.text, place.code, r.out), 0)
   end
-  if #one.output > 0 and not same(lines_of(r.out), one.output, 1, 1) then
+  if #one.output > 0 and not document.same(document.lines(r.out), one.output) then
     error(("`%s` printed\n%s\nand not\n%s"):format(one.text, r.out, shown), 0)
   end
 end
@@ -151,6 +90,23 @@ for _, name in ipairs(GUIDES) do
   end)
 end
 
+describe("the melodies of docs/guide/melodies.md", function()
+  local place, number = nil, 0
+  for _, block in ipairs(blocks(read "docs/guide/melodies.md")) do
+    if block.language == "lua" or block.language == "json" then
+      number = number + 1
+      local file = ("melodies/snippet%d.%s"):format(number, block.language)
+      it("run: " .. number, function()
+        place = place or scene()
+        local text = table.concat(block.lines, "\n")
+        local given = text:find('m:param("name"', 1, true) and " -p name=Ada" or ""
+        support.write_file(place.dir .. "/" .. file, text)
+        perform(place, { text = "symphony trust && symphony run " .. file .. given, output = {} })
+      end)
+    end
+  end
+end)
+
 -- ---- what is named ----
 
 --- Pieces of code in a text: its blocks' lines, and what stands between backticks.
@@ -159,7 +115,7 @@ local function code(text)
   for _, block in ipairs(blocks(text)) do
     for _, line in ipairs(block.lines) do pieces[#pieces + 1] = line end
   end
-  for piece in text:gsub("\n```.-\n```", "\n"):gmatch "`([^`]+)`" do pieces[#pieces + 1] = piece end
+  for piece in document.prose(text):gmatch "`([^`]+)`" do pieces[#pieces + 1] = piece end
   return pieces
 end
 
@@ -215,7 +171,7 @@ describe("the documents", function()
   for _, name in ipairs(ALL) do
     it("lead to what is there: " .. name, function()
       local text, folder = read(name), name:match "^(.*/)" or ""
-      for target in text:gsub("\n```.-\n```", "\n"):gmatch "%]%(([^)%s]+)%)" do
+      for target in document.prose(text):gmatch "%]%(([^)%s]+)%)" do
         if not target:match "^%a+://" then
           local file, anchor = target:match "^([^#]*)#?(.*)$"
           local found = file == "" and text or paths.stat(ROOT .. "/" .. folder .. file)
