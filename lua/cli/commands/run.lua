@@ -15,9 +15,9 @@ local USAGE = "run MELODY [-p key=value]... [--params FILE] [--durability full|p
 
 --- Shows what is wrong with a melody; the exit code when nothing may run.
 local function refused(ctx, problems)
-  if ctx.json then return nil, problems[1] end
-  ctx:complain_all(problems)
-  return exit.of(problems[1].code) ~= exit.FAILED and exit.of(problems[1].code) or exit.USAGE
+  if ctx.json then ctx:complain(problems[1]) else ctx:complain_all(problems) end
+  local code = exit.of(problems[1].code)
+  return code ~= exit.FAILED and code or exit.USAGE
 end
 
 local function only_errors(problems)
