@@ -136,7 +136,8 @@ int
 sy__chore_begin(sy__chore **out, sy__engine *e, const sy__chore_about *about, sy__error *err)
 {
     *out = NULL;
-    if (!known_type(about->task_type)) return sy__error_set(err, SY_EUSAGE, "there is no task type `%s`", about->task_type);
+    if (!known_type(about->task_type))
+        return sy__error_set(err, SY_EUSAGE, "there is no task type `%s`", about->task_type);
     sy__chore *c = sy__calloc(e->alloc, 1, sizeof *c);
     if (c) c->payload = sy__strdup(e->alloc, about->payload ? about->payload : "{}");
     if (!c || !c->payload) {

@@ -78,6 +78,6 @@ sy__record_run(sy__stage *s, sy__run *r)
     sy__record_checked(r, sy__db_put(s->engine->o.db, sy__record_level(r), st->run, r->id, p, sizeof p / sizeof *p, &r->slot));
     record_root(s, r);
     sy__record_run_event(s, r, type, NULL);
-    sy__state_run_ended(r);
+    sy__state_run_ended(r, ms);
     sy__db_end(s->engine->o.db);
 }

@@ -37,11 +37,11 @@ static const char SQL_METRICS[] =
     " '$.tokens', coalesce(json_extract(performance_metrics, '$.tokens'), 0) + ?4,"
     " '$.as_of', ?5, '$.seq', " LAST_SEQ "),"
     " orchestration_strategies = json_set(CASE WHEN json_type(orchestration_strategies) = 'object'"
-    " THEN orchestration_strategies ELSE json_object('available', json(orchestration_strategies), 'runs', json('{}')) END,"
+    " THEN orchestration_strategies ELSE json_object('available', json(orchestration_strategies), 'runs', json('{}')) "
+    "END,"
     " '$.active', ?6, '$.runs.' || ?6, coalesce(json_extract(orchestration_strategies, '$.runs.' || ?6), 0) + 1)";
 
-static const char SQL_KIT[] =
-    "UPDATE orchestra_kit SET performance_state = json_set(?1, '$.seq', " LAST_SEQ ")";
+static const char SQL_KIT[] = "UPDATE orchestra_kit SET performance_state = json_set(?1, '$.seq', " LAST_SEQ ")";
 
 /* Tasks that have begun and not ended, and nodes of open runs that have no row yet; depth of each extension. */
 static const char SQL_QUEUE[] =
@@ -50,7 +50,8 @@ static const char SQL_QUEUE[] =
     " JOIN task t ON t.pipeline_orchestration_id = o.id JOIN extension x ON x.id = t.extension_id"
     " WHERE o." OPEN_RUN " AND t.key <> '' AND t.task_status IN ('pending', 'dispatched', 'executing')"
     " UNION ALL SELECT o.number, o.id, json_extract(n.value, '$.key'), NULL,"
-    " substr(json_extract(n.value, '$.operation'), 1, instr(json_extract(n.value, '$.operation'), '.') - 1), o.created_at"
+    " substr(json_extract(n.value, '$.operation'), 1, instr(json_extract(n.value, '$.operation'), '.') - 1), "
+    "o.created_at"
     " FROM pipeline_orchestration o, json_each(o.task_dag, '$.nodes') n WHERE o." OPEN_RUN
     " AND NOT EXISTS (SELECT 1 FROM task t WHERE t.pipeline_orchestration_id = o.id"
     " AND t.key = json_extract(n.value, '$.key')))"
@@ -72,9 +73,8 @@ static const char SQL_REST_SHOWN[] =
     " (SELECT 1 FROM extension_session o JOIN session n ON n.id = o.session_id WHERE o.extension_id = extension.id"
     " AND o.lifecycle_state = 'running' AND n.ended_at IS NULL)";
 
-static const char SQL_BROKEN[] =
-    "UPDATE extension_session SET lifecycle_state = 'error', error = ?3, updated_at = ?4"
-    " WHERE extension_id = ?1 AND session_id = ?2";
+static const char SQL_BROKEN[] = "UPDATE extension_session SET lifecycle_state = 'error', error = ?3, updated_at = ?4"
+                                 " WHERE extension_id = ?1 AND session_id = ?2";
 
 static const char SQL_BROKEN_SHOWN[] = "UPDATE extension SET lifecycle_state = 'error' WHERE id = ?1";
 
@@ -85,10 +85,10 @@ sy__state_statements(sy__engine *e)
         int *number;
         const char *sql;
     } all[] = {
-        {&e->statements->history, SQL_HISTORY},   {&e->statements->metrics, SQL_METRICS},
-        {&e->statements->kit_state, SQL_KIT},     {&e->statements->queue, SQL_QUEUE},
-        {&e->statements->rest, SQL_REST},         {&e->statements->rest_shown, SQL_REST_SHOWN},
-        {&e->statements->broken, SQL_BROKEN},     {&e->statements->broken_shown, SQL_BROKEN_SHOWN},
+        {&e->statements->history, SQL_HISTORY}, {&e->statements->metrics, SQL_METRICS},
+        {&e->statements->kit_state, SQL_KIT},   {&e->statements->queue, SQL_QUEUE},
+        {&e->statements->rest, SQL_REST},       {&e->statements->rest_shown, SQL_REST_SHOWN},
+        {&e->statements->broken, SQL_BROKEN},   {&e->statements->broken_shown, SQL_BROKEN_SHOWN},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if ((*all[i].number = sy__db_statement(e->o.db, all[i].sql)) < 0) return SY_ENOMEM;
@@ -174,27 +174,27 @@ sy__state_close(sy__engine *e)
 /* ---- the end of a run ---- */
 
 static void
-count_run(sy__run *r, const char *at)
+count_run(sy__run *r, int64_t ms, const char *at)
 {
     sy__engine *e = r->engine;
     const char *status = sy__run_status_name(r->status);
-    int64_t ms = r->ms_before + (sy__mono_ns(e->o.clock) - r->first_ns) / 1000000;
     double usd = (double)r->usd_micro / 1e6;
-    sy__param history[] = {text(r->melody_id), text(r->id),  integer(r->number), text(status),
-                           text(at),           integer(ms),  number(usd),        integer(r->tokens)};
-    sy__param metrics[] = {text(status), integer(ms), number(usd), integer(r->tokens), text(at), text(r->orchestration_type)};
+    sy__param history[] = {text(r->melody_id), text(r->id), integer(r->number), text(status),
+                           text(at),           integer(ms), number(usd),        integer(r->tokens)};
+    sy__param metrics[] = {text(status),       integer(ms), number(usd),
+                           integer(r->tokens), text(at),    text(r->orchestration_type)};
     if (r->melody_id) (void)sy__db_put(e->o.db, stored_level(r), e->statements->history, r->id, history, 8, NULL);
     (void)sy__db_put(e->o.db, stored_level(r), e->statements->metrics, r->id, metrics, 6, NULL);
     (void)atomic_fetch_add(&e->done.runs, 1);
 }
 
 void
-sy__state_run_ended(sy__run *r)
+sy__state_run_ended(sy__run *r, int64_t ms)
 {
     sy__engine *e = r->engine;
     char at[SY__STAMP_BYTES];
     sy__stamp(r->completed_ms, at);
-    if (r->status >= SY__RUN_COMPLETED) count_run(r, at);
+    if (r->status >= SY__RUN_COMPLETED) count_run(r, ms, at);
     sy__param rest[] = {text(sy__db_host_id(e->o.db)), text(at)};
     (void)sy__db_put(e->o.db, stored_level(r), e->statements->rest, r->id, rest, 2, NULL);
     (void)sy__db_put(e->o.db, stored_level(r), e->statements->rest_shown, r->id, NULL, 0, NULL);
@@ -236,7 +236,8 @@ sy__state_running(sqlite3 *conn, const char *host, const char *options, const ch
             rc = sqlite3_bind_text(stmt, k + 1, texts[k], -1, SQLITE_STATIC);
         if (rc == SQLITE_OK) rc = sqlite3_step(stmt);
         (void)sqlite3_finalize(stmt);
-        if (rc != SQLITE_DONE) return sy__error_set(err, SY_EIO, "the extensions cannot be written: %s", sqlite3_errmsg(conn));
+        if (rc != SQLITE_DONE)
+            return sy__error_set(err, SY_EIO, "the extensions cannot be written: %s", sqlite3_errmsg(conn));
     }
     return SY_OK;
 }

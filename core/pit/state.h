@@ -10,8 +10,9 @@
 
 /* Registers the statements. SY_ENOMEM. */
 int sy__state_statements(sy__engine *e);
-/* A run has its final, or parked, row: call between sy__db_begin and sy__db_end with it. run.lock held. */
-void sy__state_run_ended(sy__run *r);
+/* A run has its final, or parked, row, after `ms` in all: call between sy__db_begin and sy__db_end with it. run.lock
+ * held. */
+void sy__state_run_ended(sy__run *r, int64_t ms);
 /* Stage 0, ten times a second: writes the picture of this host that was left out. */
 void sy__state_tick(sy__engine *e);
 /* Writes the last picture, when there was any. After the stages have stopped. */
