@@ -9,13 +9,12 @@
 
 typedef struct sy__error_row {
     int code;
-    int exit_code;
     const char *name;
     const char *sentence;
 } sy__error_row;
 
 static const sy__error_row rows[] = {
-#define SY__ROW(number, cname, name, exit_code, sentence) {number, exit_code, name, sentence},
+#define SY__ROW(number, cname, name, exit_code, sentence) {number, name, sentence},
     SY_ERRORS(SY__ROW)
 #undef SY__ROW
 };
@@ -137,13 +136,6 @@ sy__error_code(const char *name)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (strcmp(rows[i].name, name) == 0) return rows[i].code;
     return 0;
-}
-
-int
-sy__error_exit(int code)
-{
-    const sy__error_row *row = row_of(code);
-    return code == SY_OK ? 0 : row ? row->exit_code : 1;
 }
 
 const char *

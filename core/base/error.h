@@ -31,7 +31,5 @@ void sy__error_clear(sy__error *err);
 void sy__error_json(const sy__error *err, sy__buf *out);
 /* The code of a name such as "not_found", or 0 when there is none. */
 int sy__error_code(const char *name);
-/* The process exit code that belongs to an error code. */
-int sy__error_exit(int code);
 
 #endif

@@ -1,103 +1,154 @@
---- Every error code: what it means, an example, what to do. `symphony help CODE` prints one; the exit codes here
---- are those of the C core, and a spec compares the two.
-return {
-  { code = "usage", exit = 2, meaning = "the command or call was used wrongly",
+--- Every error code: its exit code and meaning as the C core has them, an example, what to do. `symphony help CODE`
+--- prints one. The list has the order of the core.
+local core = require "sy.core"
+
+local texts = {
+  usage = {
     example = "symphony run\nerror[usage]: something is missing",
-    action = "Look at the command's --help; nothing was done." },
-  { code = "melody_invalid", exit = 2, meaning = "the melody is not valid, nothing was run",
+    action = "Look at the command's --help; nothing was done.",
+  },
+  melody_invalid = {
     example = "melodies/review.lua:4   local diff = review:task(\"diff\"",
-    action = "Correct the line that is named, then: symphony melody check FILE" },
-  { code = "cycle", exit = 2, meaning = "the tasks of the melody depend on each other in a circle",
+    action = "Correct the line that is named, then: symphony melody check FILE",
+  },
+  cycle = {
     example = "error[cycle]: a waits for b, b waits for a",
-    action = "Take one of the named edges away; `after` and references both make edges." },
-  { code = "unknown_operation", exit = 2, meaning = "no installed extension has this operation",
+    action = "Take one of the named edges away; `after` and references both make edges.",
+  },
+  unknown_operation = {
     example = "review:task(\"diff\", \"git.dif\")\nerror[unknown_operation]: did you mean `git.diff`?",
-    action = "symphony ext ls   lists the extensions, symphony ext show NAME its operations." },
-  { code = "unknown_field", exit = 2, meaning = "a field that the schema does not have",
+    action = "symphony ext ls   lists the extensions, symphony ext show NAME its operations.",
+  },
+  unknown_field = {
     example = "paths = diff.fiels\nerror[unknown_field]: git.diff has no output `fiels`",
-    action = "symphony ext show EXT.OP   lists the fields." },
-  { code = "type_mismatch", exit = 2, meaning = "a value does not fit the declared schema",
+    action = "symphony ext show EXT.OP   lists the fields.",
+  },
+  type_mismatch = {
     example = "symphony run review -p depth=many\nerror[type_mismatch]: parameter `depth` is integer",
-    action = "Give a value of the type that is named." },
-  { code = "missing_param", exit = 2, meaning = "a required parameter was not given",
+    action = "Give a value of the type that is named.",
+  },
+  missing_param = {
     example = "symphony run deploy\nerror[missing_param]: deploy needs the parameter `target`",
-    action = "Give it: symphony run deploy -p target=staging" },
-  { code = "unknown_param", exit = 2, meaning = "the melody has no parameter of this name",
+    action = "Give it: symphony run deploy -p target=staging",
+  },
+  unknown_param = {
     example = "symphony run review -p bse=main\nerror[unknown_param]: did you mean `base`?",
-    action = "symphony melody show NAME   lists the parameters." },
-  { code = "expression_error", exit = 2, meaning = "a function or expression of the melody failed",
+    action = "symphony melody show NAME   lists the parameters.",
+  },
+  expression_error = {
     example = "when = \"#diff.files >\"\nerror[expression_error]: unexpected symbol",
-    action = "Correct the expression at the line that is named." },
-  { code = "manifest_invalid", exit = 2, meaning = "the extension's Symphony.toml is not valid",
+    action = "Correct the expression at the line that is named.",
+  },
+  manifest_invalid = {
     example = "extensions/mine/Symphony.toml:3   verson = \"0.1.0\"\nerror[manifest_invalid]: did you mean `version`?",
-    action = "Correct the line, then: symphony ext check FOLDER" },
-  { code = "permission_denied", exit = 3, meaning = "the extension was not granted what it tried to use",
+    action = "Correct the line, then: symphony ext check FOLDER",
+  },
+  permission_denied = {
     example = "error[permission_denied]: mine may not read /etc/passwd",
-    action = "If it should, add the path to [capabilities] in its Symphony.toml." },
-  { code = "not_trusted", exit = 3, meaning = "this project has not been trusted to run its own code",
+    action = "If it should, add the path to [capabilities] in its Symphony.toml.",
+  },
+  not_trusted = {
     example = "symphony run build\nerror[not_trusted]: build.lua belongs to this project, which is not trusted",
-    action = "Read the project's melodies and extensions, then: symphony trust" },
-  { code = "not_found", exit = 4, meaning = "there is nothing of this name",
+    action = "Read the project's melodies and extensions, then: symphony trust",
+  },
+  not_found = {
     example = "symphony show 99\nerror[not_found]: there is no run 99",
-    action = "symphony runs, symphony melody ls and symphony ext ls   list what there is." },
-  { code = "no_model", exit = 1, meaning = "no model is configured for this task",
+    action = "symphony runs, symphony melody ls and symphony ext ls   list what there is.",
+  },
+  no_model = {
     example = "notes   skipped: no model",
-    action = "Give the task a fallback or on_error = \"skip\", or use a melody without model calls." },
-  { code = "no_editor", exit = 1, meaning = "no editor is attached",
+    action = "Give the task a fallback or on_error = \"skip\", or use a melody without model calls.",
+  },
+  no_editor = {
     example = "error[no_editor]: ctx.editor.selection needs an editor",
-    action = "Run it from an editor that is attached to this project." },
-  { code = "timeout", exit = 1, meaning = "the time allowed for this was used up",
+    action = "Run it from an editor that is attached to this project.",
+  },
+  timeout = {
     example = "checks/3   timeout after 30 s",
-    action = "Give the task more time (timeout = \"2m\"), or less to do." },
-  { code = "memory_limit", exit = 1, meaning = "the extension asked for more memory than it may use",
+    action = "Give the task more time (timeout = \"2m\"), or less to do.",
+  },
+  memory_limit = {
     example = "error[memory_limit]: search may use 64 MiB",
-    action = "Give it less at once, or raise memory in [capabilities] of its Symphony.toml." },
-  { code = "cancelled", exit = 1, meaning = "this was cancelled",
+    action = "Give it less at once, or raise memory in [capabilities] of its Symphony.toml.",
+  },
+  cancelled = {
     example = "symphony cancel 7\nrun #7: cancelled",
-    action = "Start the melody again when you want it." },
-  { code = "budget_exceeded", exit = 1, meaning = "the budget does not cover the next call",
+    action = "Start the melody again when you want it.",
+  },
+  budget_exceeded = {
     example = "error[budget_exceeded]: 0.05 usd are not enough for notes",
-    action = "Raise the task's budget, or use a cheaper operation." },
-  { code = "extension_error", exit = 1, meaning = "the extension's code failed",
+    action = "Raise the task's budget, or use a cheaper operation.",
+  },
+  extension_error = {
     example = "extensions/mine/init.lua:12: attempt to index a nil value",
-    action = "symphony logs RUN --failed   shows what it said; correct the extension or its input." },
-  { code = "process_failed", exit = 1, meaning = "a program that was started failed",
+    action = "symphony logs RUN --failed   shows what it said; correct the extension or its input.",
+  },
+  process_failed = {
     example = "error[process_failed]: git diff ended with 128: not a git repository",
-    action = "Run the program by hand in the project's folder; install it if it is missing." },
-  { code = "effect_uncertain", exit = 5, meaning = "a crash left it unknown whether an effect took place",
+    action = "Run the program by hand in the project's folder; install it if it is missing.",
+  },
+  effect_uncertain = {
     example = "`upload` may have taken effect before the crash",
-    action = "Look, then: symphony resume RUN --retry TASK, --skip TASK or --result TASK=JSON" },
-  { code = "disk_full", exit = 1, meaning = "the disk is full",
+    action = "Look, then: symphony resume RUN --retry TASK, --skip TASK or --result TASK=JSON",
+  },
+  disk_full = {
     example = "error[disk_full]: .symphony/symphony.db: No space left on device",
-    action = "Free some space (symphony artifact gc may help), then: symphony resume" },
-  { code = "db_damaged", exit = 1, meaning = "the database is damaged",
+    action = "Free some space (symphony artifact gc may help), then: symphony resume",
+  },
+  db_damaged = {
     example = "error[db_damaged]: .symphony/symphony.db is not a database",
-    action = "symphony doctor   looks closer; copies from before migrations lie in .symphony/backup/." },
-  { code = "db_newer", exit = 1, meaning = "the database was written by a newer version of Symphony",
+    action = "symphony doctor   looks closer; copies from before migrations lie in .symphony/backup/.",
+  },
+  db_newer = {
     example = "error[db_newer]: the database has version 9, this program knows 4",
-    action = "Use the newer program; nothing was changed." },
-  { code = "run_owned", exit = 1, meaning = "another living process owns this run",
+    action = "Use the newer program; nothing was changed.",
+  },
+  run_owned = {
     example = "symphony resume 7\nerror[run_owned]: run #7 is being run by another process",
-    action = "Wait for it, end it with symphony cancel, or end that process." },
-  { code = "forked", exit = 1, meaning = "the host was opened before fork(); open one in the child",
+    action = "Wait for it, end it with symphony cancel, or end that process.",
+  },
+  forked = {
     example = "sy_open(...); fork(); sy_step(...) in the child",
-    action = "Open a host after fork(); one host serves one process." },
-  { code = "out_of_memory", exit = 1, meaning = "the allocator returned no memory",
+    action = "Open a host after fork(); one host serves one process.",
+  },
+  out_of_memory = {
     example = "error[out_of_memory]: no memory for a Lua state",
-    action = "Close other programs, or run fewer tasks at once: --parallel 2" },
-  { code = "io_error", exit = 1, meaning = "the system refused to read or write",
+    action = "Close other programs, or run fewer tasks at once: --parallel 2",
+  },
+  io_error = {
     example = "error[io_error]: .symphony: Input/output error",
-    action = "Look at the file that is named, and at the disk: symphony doctor" },
-  { code = "again", exit = 1, meaning = "nothing is ready yet",
+    action = "Look at the file that is named, and at the disk: symphony doctor",
+  },
+  again = {
     example = "sy_next_event(...) == SY_EAGAIN",
-    action = "Call it again when sy_fd is readable." },
-  { code = "interrupted", exit = 130, meaning = "this was interrupted and can be resumed",
+    action = "Call it again when sy_fd is readable.",
+  },
+  interrupted = {
     example = "^C\nrun #7 is parked   symphony resume 7",
-    action = "symphony resume   goes on with it." },
-  { code = "invalid_value", exit = 2, meaning = "the text is not a valid value",
+    action = "symphony resume   goes on with it.",
+  },
+  invalid_value = {
     example = "symphony call file.read '{path}'\nerror[invalid_value]: line 1: '\"' expected",
-    action = "Values are JSON: names and texts in double quotes." },
-  { code = "internal", exit = 1, meaning = "Symphony itself has a fault; please report it",
+    action = "Values are JSON: names and texts in double quotes.",
+  },
+  internal = {
     example = "error[internal]: lua/cli/main.lua:60: attempt to index a nil value",
-    action = "Report it with the command you typed and what symphony version says." },
+    action = "Report it with the command you typed and what symphony version says.",
+  },
 }
+
+---@class ErrorHelp
+---@field code string
+---@field exit integer
+---@field meaning string
+---@field example string
+---@field action string
+
+---@type ErrorHelp[]
+local list = {}
+for i, row in ipairs(core.errors()) do
+  local text = texts[row.code] or {}
+  list[i] = { code = row.code, exit = row.exit, meaning = row.sentence, example = text.example, action = text.action }
+end
+
+return list

@@ -1,4 +1,6 @@
 --- Exit codes, of commands and of errors by their name.
+local core = require "sy.core"
+
 local M = {}
 
 M.DONE = 0
@@ -17,7 +19,7 @@ local codes
 function M.of(name)
   if not codes then
     codes = {}
-    for _, entry in ipairs(require("cli.error_help")) do codes[entry.code] = entry.exit end
+    for _, row in ipairs(core.errors()) do codes[row.code] = row.exit end
   end
   return codes[name] or M.FAILED
 end
