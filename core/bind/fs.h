@@ -23,8 +23,7 @@ bool sy__fs_allows(lua_State *L, sy__access access, const char *path);
 /* A path argument; raises when it is none (a NUL in it). */
 const char *sy__fs_path(lua_State *L, int arg);
 
-/* 'f' file, 'd' folder, 'l' link, 'o' other. */
-char sy__fs_kind(mode_t mode);
+/* Of 'f' file, 'd' folder, 'l' link, 'o' other. */
 const char *sy__fs_kind_name(char kind);
 /* Appends a byte for the kind, the name and a NUL for each entry of the open folder, in no order. Takes `fd`. */
 int sy__fs_read_folder(int fd, sy__buf *to, sy__error *err);

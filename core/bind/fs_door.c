@@ -76,8 +76,8 @@ sy__fs_fail(lua_State *L, int errnum, const char *what, const char *path)
     return sy__lib_error(L, &err);
 }
 
-char
-sy__fs_kind(mode_t mode)
+static char
+mode_kind(mode_t mode)
 {
     return S_ISREG(mode) ? 'f' : S_ISDIR(mode) ? 'd' : S_ISLNK(mode) ? 'l' : 'o';
 }
@@ -99,7 +99,7 @@ kind_of(DIR *dir, const struct dirent *entry)
     case DT_UNKNOWN: break;
     default: return 'o';
     }
-    return fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? sy__fs_kind(st.st_mode) : 'o';
+    return fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? mode_kind(st.st_mode) : 'o';
 }
 
 int
@@ -163,7 +163,7 @@ sy__fs_push_stat(lua_State *L, const struct stat *st)
 {
     int64_t ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
     lua_createtable(L, 0, 9);
-    lua_pushstring(L, sy__fs_kind_name(sy__fs_kind(st->st_mode)));
+    lua_pushstring(L, sy__fs_kind_name(mode_kind(st->st_mode)));
     lua_setfield(L, -2, "type");
     set_integer(L, "size", st->st_size);
     set_integer(L, "mode", st->st_mode & 07777);

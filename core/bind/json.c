@@ -351,8 +351,9 @@ write_value(writer *w, int index, const frame *f)
     }
 }
 
-void
-sy__json_write(sy__out *out, int index, bool pretty, bool lossy)
+/* Appends the JSON of the value at `index`; raises, naming the path, for what JSON cannot say. */
+static void
+json_write(sy__out *out, int index, bool pretty, bool lossy)
 {
     writer w = {.L = out->L, .out = out, .pretty = pretty, .lossy = lossy};
     write_value(&w, lua_absindex(out->L, index), NULL);
@@ -381,7 +382,7 @@ l_encode(lua_State *L)
     lua_settop(L, 2);
     bool pretty = option(L, "pretty"), lossy = option(L, "lossy");
     sy__out_init(&out, L, 256);
-    sy__json_write(&out, 1, pretty, lossy);
+    json_write(&out, 1, pretty, lossy);
     sy__lib_charge(L, out.len);
     sy__out_push(&out);
     return 1;

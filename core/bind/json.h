@@ -8,8 +8,6 @@ enum { SY__JSON_DEPTH = 128 /* nesting that text may have; a value that crosses 
 
 /* Pushes the value of a JSON text; false: it is not JSON, and a message with line and column is pushed. */
 bool sy__json_read(lua_State *L, const char *text, size_t len);
-/* Appends the JSON of the value at `index`; raises, naming the path, for what JSON cannot say. */
-void sy__json_write(sy__out *out, int index, bool pretty, bool lossy);
 
 int sy__open_json(lua_State *L);
 

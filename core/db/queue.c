@@ -38,8 +38,9 @@ next_chunk(sy__group *g, const sy__alloc *a, size_t bytes)
     return g->current = c;
 }
 
-void *
-sy__group_bytes(sy__group *g, const sy__alloc *a, size_t bytes)
+/* Bytes in the memory of a group, aligned; NULL: no memory. */
+static void *
+group_bytes(sy__group *g, const sy__alloc *a, size_t bytes)
 {
     bytes = (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
     sy__chunk *c = g->current;
@@ -310,7 +311,7 @@ fill(sy__queue *q, sy__change *c, int statement, const sy__param *params, int co
 {
     size_t room = room_for(params, count);
     if (room > c->room || !c->params) {
-        sy__param *to = sy__group_bytes(q->open, q->alloc, room);
+        sy__param *to = group_bytes(q->open, q->alloc, room);
         if (!to) return SY_ENOMEM;
         c->params = to;
         c->room = room;

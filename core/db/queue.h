@@ -118,7 +118,5 @@ void sy__queue_wake(sy__queue *q);
 sy__group *sy__queue_take(sy__queue *q);
 /* With the lock held, writer: the taken group has ended; its memory is kept for the next, but not its bulk. */
 void sy__queue_recycle(sy__queue *q);
-/* Bytes in the memory of a group, aligned; NULL: no memory. */
-void *sy__group_bytes(sy__group *g, const sy__alloc *a, size_t bytes);
 
 #endif

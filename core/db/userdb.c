@@ -149,9 +149,3 @@ sy__userdb_forget(sy__userdb *u, const char *project_id, sy__error *err)
     if (code || sqlite3_changes(u->conn) > 0) return code;
     return sy__error_set(err, SY_ENOTFOUND, "no project has the id %s", project_id);
 }
-
-sqlite3 *
-sy__userdb_conn(sy__userdb *u)
-{
-    return u->conn;
-}

@@ -35,7 +35,5 @@ int sy__userdb_project(sy__userdb *u, const char *project_id, const char *path, 
 int sy__userdb_projects(sy__userdb *u, void (*each)(void *ud, const sy__known_project *p), void *ud, sy__error *err);
 /* Takes a project off the list; SY_ENOTFOUND. Its folder is not touched. */
 int sy__userdb_forget(sy__userdb *u, const char *project_id, sy__error *err);
-/* The connection, for what else is kept about the person. Borrowed. */
-sqlite3 *sy__userdb_conn(sy__userdb *u);
 
 #endif

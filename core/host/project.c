@@ -214,22 +214,10 @@ sy__project_clock(sy__project *p)
     return &p->clock;
 }
 
-sy__log *
-sy__project_log(sy__project *p)
-{
-    return &p->log;
-}
-
 const char *
 sy__project_dir(sy__project *p)
 {
     return p->dir;
-}
-
-sy__spawner *
-sy__project_spawner(sy__project *p)
-{
-    return p->spawner;
 }
 
 int

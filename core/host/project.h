@@ -38,9 +38,7 @@ sy__router *sy__project_router(sy__project *p);
 sy__engine *sy__project_engine(sy__project *p);
 const sy__alloc *sy__project_alloc(sy__project *p);
 const sy__clock *sy__project_clock(sy__project *p);
-sy__log *sy__project_log(sy__project *p);
 const char *sy__project_dir(sy__project *p);
-struct sy__spawner *sy__project_spawner(sy__project *p);
 
 /* Readable when sy__project_step has something to do. */
 int sy__project_fd(sy__project *p);

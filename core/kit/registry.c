@@ -193,8 +193,8 @@ sy__extension_release(sy__extension *e)
     if (e && __atomic_sub_fetch(&e->refs, 1, __ATOMIC_ACQ_REL) == 0) extension_free(e);
 }
 
-const sy__source *
-sy__extension_source(const sy__extension *e, const char *path)
+static const sy__source *
+extension_source(const sy__extension *e, const char *path)
 {
     for (size_t i = 0; i < e->source_count; i++)
         if (strcmp(e->sources[i].path, path) == 0) return &e->sources[i];
@@ -226,7 +226,7 @@ sy__extension_module(void *ud, const char *name, const char **source, size_t *le
     for (int i = 0; i < 2; i++) {
         for (size_t k = 0; k < n; k++) path[k] = name[k] == '.' ? '/' : name[k];
         memcpy(path + n, endings[i], strlen(endings[i]) + 1);
-        const sy__source *s = sy__extension_source(e, path);
+        const sy__source *s = extension_source(e, path);
         if (!s) continue;
         *source = s->text;
         *len = s->len;
@@ -317,8 +317,8 @@ by_name(const void *key, const void *op)
     return strcmp(key, ((const sy__operation *)op)->name);
 }
 
-const sy__operation *
-sy__extension_operation(const sy__extension *e, const char *name)
+static const sy__operation *
+extension_operation(const sy__extension *e, const char *name)
 {
     if (!e->operation_count) return NULL;
     return bsearch(name, e->operations, e->operation_count, sizeof *e->operations, by_name);
@@ -372,7 +372,7 @@ sy__registry_resolve(sy__registry *r, const char *operation, sy__extension **ext
         if (err) propose_extension(r, operation, len, err);
         return SY_EOPERATION;
     }
-    *op = sy__extension_operation(e, dot + 1);
+    *op = extension_operation(e, dot + 1);
     if (*op) {
         *ext = e;
         return SY_OK;

@@ -60,10 +60,6 @@ int sy__registry_resolve(sy__registry *r, const char *operation, sy__extension *
                          sy__error *err);
 sy__extension *sy__extension_hold(sy__extension *e);
 void sy__extension_release(sy__extension *e);
-/* A source by its path in the extension, or NULL. Lives as long as the extension. */
-const sy__source *sy__extension_source(const sy__extension *e, const char *path);
-/* An operation by its name within the extension, or NULL. Lives as long as the extension. */
-const sy__operation *sy__extension_operation(const sy__extension *e, const char *name);
 /* A module of the extension by require name ("lib.util" → lib/util.lua), as sy__module_fn with ud = extension. */
 bool sy__extension_module(void *ud, const char *name, const char **source, size_t *len, const char **chunk_name);
 

@@ -70,9 +70,10 @@ sy__lock_file(int fd, short type)
     return SY_OK;
 }
 
-/* The lock belongs to the open file description, which all threads share: they count themselves. */
-int
-sy__names_lock(sy__artifacts *s)
+/* Shared: while a file gets its name or is marked as used; never while `lock` is held. The lock belongs to the open
+ * file description, which all threads share: they count themselves. */
+static int
+lock_names(sy__artifacts *s)
 {
     (void)pthread_mutex_lock(&s->names_lock);
     int rc = s->namers == 0 ? sy__lock_file(s->lock_fd, F_RDLCK) : SY_OK;
@@ -81,8 +82,8 @@ sy__names_lock(sy__artifacts *s)
     return rc;
 }
 
-void
-sy__names_unlock(sy__artifacts *s)
+static void
+unlock_names(sy__artifacts *s)
 {
     (void)pthread_mutex_lock(&s->names_lock);
     if (--s->namers == 0) (void)sy__lock_file(s->lock_fd, F_UNLCK);
@@ -202,12 +203,12 @@ sy__blob_touch(sy__artifacts *s, const char *hash, const sy__blob_row *row)
     struct timespec times[2];
     struct stat st;
     sy__blob_path(hash, row->encoding, path);
-    if (sy__names_lock(s)) return SY_ENOTFOUND;
+    if (lock_names(s)) return SY_ENOTFOUND;
     bool there = fstatat(s->dir_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
                  (row->encoding == SY__RAW ? st.st_size == row->size : st.st_size > 0);
     used_times(sy__artifacts_now(s), times);
     if (there) (void)utimensat(s->dir_fd, path, times, AT_SYMLINK_NOFOLLOW);
-    sy__names_unlock(s);
+    unlock_names(s);
     return there ? SY_OK : SY_ENOTFOUND;
 }
 
@@ -311,10 +312,10 @@ sy__temp_name_durably(sy__artifacts *s, unsigned number, int fd, const char *has
     sy__blob_path(hash, how, path);
     used_times(sy__artifacts_now(s), times);
     int e = futimens(fd, times) != 0 || fsync(fd) != 0 ? errno : 0;
-    if (e == 0 && sy__names_lock(s)) e = EIO;
+    if (e == 0 && lock_names(s)) e = EIO;
     if (e == 0) {
         e = rename_into(s, temp, path, &made);
-        sy__names_unlock(s);
+        unlock_names(s);
     }
     if (e) {
         sy__temp_remove(s, number);
@@ -337,12 +338,12 @@ name_files(batch *b, sy__error *err)
 {
     sy__artifacts *s = b->store;
     bool used[256] = {false}, made = false;
-    if (sy__names_lock(s)) return sy__error_set(err, SY_EIO, "cannot lock artifacts/.lock");
+    if (lock_names(s)) return sy__error_set(err, SY_EIO, "cannot lock artifacts/.lock");
     for (int i = 0; i < b->count; i++) {
         name_file(b, b->files[i], &made);
         used[first_byte(b->files[i]->hash)] |= b->files[i]->status == SY_OK;
     }
-    sy__names_unlock(s);
+    unlock_names(s);
     int rc = sync_folders(s, used, err);
     if (rc == SY_OK && made) rc = sync_folder(s->dir_fd, ".", err);
     return rc;

@@ -121,8 +121,6 @@ bool sy__hash_valid(const char *hash);
 /* ---- artifact_pending.c ---- */
 
 sy__pending *sy__pending_new(sy__artifacts *s, const char *hash, size_t stored_size, const void *bytes);
-void sy__pending_free(sy__artifacts *s, sy__pending *p);
-void sy__pending_push(sy__pending_list *l, sy__pending *p);
 /* Copies what is pending under a hash: the row, and small content into t->stored when `content`. false: nothing. */
 bool sy__pending_find(sy__artifacts *s, sy__tool *t, const char *hash, bool content, sy__blob_row *row);
 /* Queues the row of small content and takes `p`; when the same content came in between, frees it and sets *dedup. */
@@ -155,9 +153,6 @@ int sy__blob_touch(sy__artifacts *s, const char *hash, const sy__blob_row *row);
 int sy__write_all(int fd, const void *bytes, size_t size, sy__error *err);
 /* Removes temporary files of hosts that are gone; returns how many. */
 int sy__temp_clean(sy__artifacts *s);
-/* Shared: while a file gets its name or is marked as used. Never while `lock` is held. */
-int sy__names_lock(sy__artifacts *s);
-void sy__names_unlock(sy__artifacts *s);
 /* Sets a lock (F_RDLCK, F_WRLCK, F_UNLCK) of an open file description, waiting for others; SY_EIO. */
 int sy__lock_file(int fd, short type);
 int64_t sy__artifacts_now(sy__artifacts *s);

@@ -29,8 +29,8 @@ sy__pending_new(sy__artifacts *s, const char *hash, size_t stored_size, const vo
     return p;
 }
 
-void
-sy__pending_free(sy__artifacts *s, sy__pending *p)
+static void
+pending_free(sy__artifacts *s, sy__pending *p)
 {
     if (!p) return;
     if (p->fd >= 0) (void)close(p->fd);
@@ -38,8 +38,8 @@ sy__pending_free(sy__artifacts *s, sy__pending *p)
     sy__free(s->alloc, p);
 }
 
-void
-sy__pending_push(sy__pending_list *l, sy__pending *p)
+static void
+pending_push(sy__pending_list *l, sy__pending *p)
 {
     p->next = NULL;
     if (l->last)
@@ -99,7 +99,7 @@ static void
 forget(sy__artifacts *s, sy__pending *p)
 {
     (void)sy__map_del(&s->pending, p->hash, key_len());
-    sy__pending_free(s, p);
+    pending_free(s, p);
 }
 
 /* The writer's thread. After a failure nothing is ever committed: all are forgotten. */
@@ -119,7 +119,7 @@ static void
 wait_for_commit(sy__artifacts *s, sy__pending *p)
 {
     p->ticket = sy__db_now(s->db);
-    sy__pending_push(&s->waiting, p);
+    pending_push(&s->waiting, p);
     ask_notice(s);
 }
 
@@ -179,7 +179,7 @@ put_and_enter(sy__artifacts *s, sy__pending *p, int statement, bool *dedup)
     else if (entered)
         forget(s, p);
     (void)pthread_mutex_unlock(&s->lock);
-    if (!entered) sy__pending_free(s, p);
+    if (!entered) pending_free(s, p);
     return rc;
 }
 
@@ -195,9 +195,9 @@ sy__pending_file(sy__artifacts *s, sy__pending *p, bool *dedup)
     (void)pthread_mutex_lock(&s->lock);
     int rc = enter(s, p, dedup);
     bool entered = rc == SY_OK && !*dedup;
-    if (entered) sy__pending_push(&s->files, p);
+    if (entered) pending_push(&s->files, p);
     (void)pthread_mutex_unlock(&s->lock);
-    if (!entered) sy__pending_free(s, p);
+    if (!entered) pending_free(s, p);
     return rc;
 }
 

@@ -185,12 +185,6 @@ sy__dag_seal(sy__dag *d, sy__nodes *circle)
 }
 
 size_t
-sy__dag_count(const sy__dag *d)
-{
-    return d->count;
-}
-
-size_t
 sy__dag_edges(const sy__dag *d)
 {
     return d->edge_count;
