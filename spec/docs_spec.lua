@@ -107,6 +107,13 @@ describe("the melodies of docs/guide/melodies.md", function()
   end
 end)
 
+it("the definition in docs/definition.md is a melody", function()
+  local place = scene()
+  local block = blocks(read "docs/definition.md")[1]
+  support.write_file(place.dir .. "/melodies/defined.json", table.concat(block.lines, "\n"))
+  perform(place, { text = "symphony trust && symphony run melodies/defined.json", output = {} })
+end)
+
 -- ---- what is named ----
 
 --- Pieces of code in a text: its blocks' lines, and what stands between backticks.
