@@ -73,6 +73,26 @@ put_session(sy__db *db, const char *sql, int count)
     return statement < 0 ? statement : sy__db_put(db, SY__LEVEL_PROCESS, statement, NULL, params, count, NULL);
 }
 
+/* What a dead host did on its own, outside of any run, has failed: nobody takes it over. A sy__dead_fn. */
+static bool
+close_tasks(void *ud, const char *host)
+{
+    static const char sql[] = "UPDATE task SET task_status='failed', outcome='cancelled', completed_at=?2,"
+                              " error='{\"code\":\"cancelled\",\"message\":\"its process ended before it did\"}'"
+                              " WHERE pipeline_orchestration_id IS NULL AND task_status='executing'"
+                              " AND json_extract(execution_context, '$.host')=?1";
+    sy__db *db = ud;
+    char now[SY__STAMP_BYTES];
+    sy__stamp(sy__wall_ms(db->clock), now);
+    const sy__param params[] = {
+        {.kind = SY__P_TEXT, .p = host, .len = strlen(host)},
+        {.kind = SY__P_TEXT, .p = now, .len = strlen(now)},
+    };
+    int statement = sy__db_statement(db, sql);
+    if (statement < 0 || sy__db_put(db, SY__LEVEL_PROCESS, statement, NULL, params, 2, NULL)) return false;
+    return sy__db_wait(db, sy__db_now(db), false, NULL) == SY_OK;
+}
+
 static int
 name_files(sy__db *db, const char *dir, sy__error *err)
 {
@@ -103,6 +123,7 @@ open_all(sy__db *db, const char *dir, sy__error *err)
     code = sy__writer_start(db, conn, err);
     if (code == SY_OK)
         code = put_session(db, "INSERT INTO session (id, started_at, pid, version) VALUES (?1, ?2, ?3, ?4)", 4);
+    if (code == SY_OK) sy__hosts_dead(dir, close_tasks, db);
     return code;
 }
 

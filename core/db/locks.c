@@ -64,11 +64,27 @@ each_host(const char *dir, void (*fn)(void *ud, const char *path), void *ud)
     (void)closedir(d);
 }
 
+typedef struct dead {
+    sy__dead_fn *fn;
+    void *ud;
+} dead;
+
 static void
-remove_dead(void *ud, const char *path)
+tell_dead(void *ud, const char *path)
 {
-    (void)ud;
-    if (!is_held(path)) (void)unlink(path);
+    const dead *d = ud;
+    const char *name = strrchr(path, '/') + 1;
+    char id[PID_BYTES * 2] = "";
+    if (is_held(path)) return;
+    (void)snprintf(id, sizeof id, "%.*s", (int)(strlen(name) - strlen(".lock")), name);
+    if (d->fn(d->ud, id)) (void)unlink(path);
+}
+
+void
+sy__hosts_dead(const char *dir, sy__dead_fn *fn, void *ud)
+{
+    dead d = {fn, ud};
+    each_host(dir, tell_dead, &d);
 }
 
 int
@@ -78,7 +94,6 @@ sy__host_enter(int *fd, const char *dir, const char *id, sy__error *err)
     *fd = -1;
     if (!host_path(path, dir, id, ".lock") || !host_path(temporary, dir, id, ".new"))
         return sy__error_set(err, SY_EIO, "the path is too long: %s", dir);
-    each_host(dir, remove_dead, NULL);
     int rc = sy__lock_open(fd, temporary, err);
     if (rc) return rc;
     int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());

@@ -19,8 +19,11 @@ int sy__lock_open(int *fd, const char *path, sy__error *err);
 /* Takes, converts or gives up the lock without waiting: SY_OK, SY_EAGAIN when others hold it, SY_EIO. */
 int sy__lock_try(int fd, sy__lock_kind kind);
 
-/* Makes hosts/ID.lock in `dir`, held by *fd, and removes the files of dead hosts. */
+/* Makes hosts/ID.lock in `dir`, held by *fd. */
 int sy__host_enter(int *fd, const char *dir, const char *id, sy__error *err);
+/* What is to be done about a host that died; true: nothing is left to do, so that its file is removed. */
+typedef bool sy__dead_fn(void *ud, const char *id);
+void sy__hosts_dead(const char *dir, sy__dead_fn *fn, void *ud);
 /* Removes the file and closes the descriptor; fd < 0 is legal. */
 void sy__host_leave(int fd, const char *dir, const char *id);
 bool sy__host_alive(const char *dir, const char *id);
