@@ -86,6 +86,7 @@ put_context(sy__stage *s, const sy__task *t, sy__buf *out)
         sy__buf_adds(out, ",\"code\":");
         sy__json_string(out, t->own_code, strlen(t->own_code));
     }
+    if (t->decided) sy__buf_adds(out, ",\"decided\":true");
     sy__buf_addc(out, '}');
 }
 
@@ -184,9 +185,10 @@ sy__record_emit(sy__stage *s, sy__run *r, const sy__task *t, const char *extensi
      const char *payload, char id[SY__ID_BYTES])
 {
     char topic[768], context[sizeof s->context + 32];
-    if (t)
+    bool first = t && t->attempts == 1;
+    if (t && !first)
         (void)snprintf(context, sizeof context, "%s,\"attempt\":%u}", s->context, t->attempts);
-    else
+    else if (!t)
         (void)snprintf(context, sizeof context, "%s,\"epoch\":%lld}", s->context, (long long)r->epoch);
     (void)snprintf(topic, sizeof topic, "run.%s.%s.%s", r->id, key, type);
     sy__id_next(&s->ids, id);
@@ -198,7 +200,7 @@ sy__record_emit(sy__stage *s, sy__run *r, const sy__task *t, const char *extensi
         .type = type,
         .topic = topic,
         .payload = payload,
-        .context = context,
+        .context = first ? s->first_context : context,
         .occurred_ms = sy__wall_ms(s->engine->o.clock),
     };
     if (r->level == SY__LEVEL_NONE)

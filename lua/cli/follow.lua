@@ -19,14 +19,30 @@ local PARK_MS = 2000
 local FINISHED = { completed = true, failed = true, cancelled = true, waiting = true }
 local ENDED = { completed = true, failed = true, cancelled = true, waiting = true, paused = true }
 
-local function title(ctx, name, run, params)
+--- What a run looks at: as its tasks said, else as its parameters say.
+local function subject(ctx, params, scope)
   local words = {}
+  if scope then
+    local from, to = text.clean(scope.from or ""), text.clean(scope.to)
+    if to == "working tree" and from ~= "" then
+      words[1] = ("%s %s %s"):format(from, ctx.style:letter "arrow", to)
+    else
+      words[1] = from ~= "" and to ~= "whole tree" and ("%s (%s)"):format(to, from) or to
+    end
+    if scope.files then words[2] = ("%d %s"):format(scope.files, scope.files == 1 and "file" or "files") end
+    return words
+  end
   for _, key in ipairs(params.order) do
     local value = params.values[key]
     if type(value) == "string" and value ~= "" and #value < 40 then
       words[#words + 1] = ("%s %s"):format(key, text.clean(value))
     end
   end
+  return words
+end
+
+local function title(ctx, name, run, params, scope)
+  local words = subject(ctx, params, scope)
   words[#words + 1] = ("run #%d"):format(run.number)
   return ("%s  %s"):format(ctx.style:paint("bold", name), table.concat(words, " " .. ctx.style:letter "dot" .. " "))
 end
@@ -41,11 +57,14 @@ end
 local function watcher(ctx, host, run, options)
   if ctx.json or ctx.quiet then return nil end
   local _, rows = term.size(1)
-  return Progress.new(Board.new(host, run.run, ctx.style), {
+  local params, board = ordered(options.params), Board.new(host, run.run, ctx.style)
+  board:refresh()
+  return Progress.new(board, {
     live = ctx.terminal.stdout,
     style = ctx.style,
     rows = rows,
-    title = title(ctx, options.name, run, ordered(options.params)),
+    title = function(scope) return title(ctx, options.name, run, params, scope) end,
+    held = options.scoped,
     write = function(piece)
       io.stdout:write(piece)
       io.stdout:flush()
@@ -54,14 +73,16 @@ local function watcher(ctx, host, run, options)
 end
 
 --- Parks the run and waits until that is committed.
-local function park(host, run, tell)
+local function park(host, run, watch, tell)
+  local function say() tell("stopping after what runs now; once more: at once") end
   host:pause(run.run)
-  tell("stopping after what runs now; once more: at once")
+  if watch then watch:aside(say) else say() end
   local deadline = time.monotonic() + PARK_MS
   while time.monotonic() < deadline do
     local state = host:run_state(run.run)
     if not state or ENDED[state.status] then return end
     host:step(STEP_MS)
+    if watch then watch:tick() end
   end
 end
 
@@ -80,7 +101,7 @@ function M.wait(host, run, watch, tell)
     if not state or ENDED[state.status] then break end
     signal = term.take_signal()
     if signal then
-      park(host, run, tell)
+      park(host, run, watch, tell)
       break
     end
     host:step(STEP_MS)
@@ -181,7 +202,7 @@ end
 ---@param ctx Context
 ---@param host table
 ---@param run { run: string, number: integer }
----@param options { name: string, params: table? }
+---@param options { name: string, params: table?, scoped: boolean? } scoped: a task says what the run looks at
 ---@return integer? exit code
 ---@return Problem?
 function M.run(ctx, host, run, options)

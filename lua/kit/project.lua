@@ -11,6 +11,7 @@ local M = {}
 ---@field state_dir string its .symphony
 ---@field exists boolean whether .symphony is there
 ---@field trusted boolean whether its own melodies and extensions may run
+---@field repository string? a Git repository below `dir` that the search came through
 
 local function upwards(from, name)
   local dir = from
@@ -19,6 +20,12 @@ local function upwards(from, name)
     if dir == "/" then return nil end
     dir = paths.parent(dir)
   end
+end
+
+--- The repository that the search came through on its way up to a project: people may have meant that.
+local function passed(from, dir)
+  local repository = upwards(from, ".git")
+  return repository and #repository > #dir and repository or nil
 end
 
 local function search(from)
@@ -41,6 +48,7 @@ function M.find(typed)
     state_dir = state_dir,
     exists = paths.stat(state_dir, false) ~= nil,
     trusted = trust.trusted(dir),
+    repository = not typed and passed(start, dir) or nil,
   }
 end
 

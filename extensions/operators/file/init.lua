@@ -73,7 +73,7 @@ function M.glob(input)
     end
   end
   table.sort(list, by_path)
-  return {files = list, truncated = cut, summary = ("%d files"):format(#list)}
+  return {files = list, truncated = cut, summary = ("%d file%s"):format(#list, #list == 1 and "" or "s")}
 end
 
 function M.stat(input)

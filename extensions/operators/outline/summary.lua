@@ -175,10 +175,11 @@ local function totals(files, partial)
   for _, name in ipairs {"new", "deleted", "renamed"} do
     if kinds[name] > 0 then extra[#extra + 1] = ("%d %s"):format(kinds[name], name) end
   end
-  return #extra > 0 and ("%s (%s)"):format(text, table.concat(extra, ", ")) or text
+  if #extra == 0 then return text, plural(#files, "file") .. " changed" end
+  return ("%s (%s)"):format(text, table.concat(extra, ", ")), table.concat(extra, ", ")
 end
 
---- The text, and its first line.
+--- The text, and in a few words what kinds of changes there are: how large they are is said by the diff.
 ---@param patch string
 ---@param max_files integer
 ---@param partial? boolean the patch was cut, so there is more than it shows
@@ -186,7 +187,7 @@ end
 function M.text(patch, max_files, partial)
   local files = M.files(patch)
   if #files == 0 then return "Nothing changed.", "nothing changed" end
-  local first = totals(files, partial)
+  local first, kinds = totals(files, partial)
   local lines, order = {first:gsub("^t", "T") .. "."}, {}
   lines[#lines + 1] = areas_line(files)
   lines[#lines + 1] = ""
@@ -197,7 +198,7 @@ function M.text(patch, max_files, partial)
   end)
   for i = 1, math.min(#order, max_files) do lines[#lines + 1] = describe(order[i].file) end
   if #order > max_files then lines[#lines + 1] = ("- and %s"):format(plural(#order - max_files, "smaller file")) end
-  return table.concat(lines, "\n"), first
+  return table.concat(lines, "\n"), kinds
 end
 
 return M

@@ -68,6 +68,14 @@ local function told(ctx, report, name)
   return exit.DONE
 end
 
+--- Whether the first task says what the run looks at: `scope` is one of its declared outputs.
+local function says_scope(prepared)
+  local first = prepared.definition.tasks[1]
+  local operation = first and first.operation and prepared.ops(first.operation)
+  local output = operation and operation.output
+  return type(output) == "table" and type(output.properties) == "table" and output.properties.scope ~= nil
+end
+
 local function start(ctx, prepared, options)
   local host, why = ctx:host()
   if not host then return nil, nil, why end
@@ -93,6 +101,10 @@ local function run(ctx, words)
   local place = ctx:place()
   ok, why = project.check(place)
   if not ok then return nil, why end
+  if place.repository then
+    ctx:note(("the project is %s, because of its .symphony; for this repository alone: --project %s")
+      :format(place.dir, text.clean(place.repository)))
+  end
   local given, typed, bad = params.collect(words.options)
   if not given then return nil, bad end
   local prepared, missing = runner.prepare(place, words[1])
@@ -116,7 +128,8 @@ local function run(ctx, words)
   local host, started, failure = start(ctx, prepared, options)
   if not started then return nil, failure end
   follow.mention_interrupted(ctx, host)
-  return follow.run(ctx, host, started, { name = prepared.definition.name, params = bound })
+  return follow.run(ctx, host, started,
+    { name = prepared.definition.name, params = bound, scoped = says_scope(prepared) })
 end
 
 return {

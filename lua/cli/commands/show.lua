@@ -24,6 +24,7 @@ end
 local function tasks(ctx, host, row)
   local lines = board.new(host, row.id, ctx.style)
   lines:refresh()
+  lines:fit()
   for _, line in ipairs(lines.lines) do ctx:print(lines:render(line)) end
 end
 

@@ -37,7 +37,8 @@ end
 
 local ROWS = [[
 SELECT t.id, t.key, t.task_status, t.outcome, t.attempts, t.error, t.output, t.output_hash, t.cost_ms, t.operation,
-       t.created_at, t.started_at, t.completed_at
+       t.created_at, t.started_at, t.completed_at, json_extract(t.execution_context, '$.decided') AS decided,
+       CASE t.operation WHEN 'host.each' THEN json_extract(t.task_payload, '$.items') END AS items
 FROM task t WHERE t.pipeline_orchestration_id = ?1 AND t.key <> '' AND instr(t.key, '/') = 0]]
 
 local CHILDREN = [[
@@ -49,11 +50,12 @@ local function present(value)
   return value ~= nil and value ~= json.null
 end
 
-local function children_text(counts)
+--- The children that there are may still become more: the list says how many there will be.
+local function children_text(counts, items)
   local words = {}
   if counts.skipped > 0 then words[#words + 1] = counts.skipped .. " skipped" end
   if counts.failed > 0 then words[#words + 1] = counts.failed .. " failed" end
-  local base = ("%d of %d"):format(counts.done, counts.total)
+  local base = ("%d of %d"):format(counts.done, math.max(counts.total, present(items) and items or 0))
   return #words > 0 and ("%s (%s)"):format(base, table.concat(words, ", ")) or base
 end
 
@@ -77,8 +79,19 @@ local function finished_state(row)
   return "ok"
 end
 
---- Why a task was skipped: what it needs has no value, else its condition does not hold.
-function Board:skip_reason(line)
+--- What an output says it looks at, such as HEAD → working tree · 12 files; nil: it does not say.
+local function scope_of(output)
+  if type(output) ~= "table" or type(output.scope) ~= "string" then return nil end
+  return {
+    from = type(output.base) == "string" and output.base ~= "" and output.base or nil,
+    to = output.scope,
+    files = type(output.files) == "table" and #output.files or nil,
+  }
+end
+
+--- Why a task was skipped: someone said so, what it needs has no value, else its condition does not hold.
+function Board:skip_reason(line, row)
+  if present(row.decided) then return "by resume --skip" end
   for _, key in ipairs(line.needs) do
     local state = self.by_key[key] and self.by_key[key].state
     if state == "fail" then return ("`%s` failed"):format(key) end
@@ -88,10 +101,12 @@ function Board:skip_reason(line)
 end
 
 function Board:finished_text(line, row)
-  if row.outcome == "skipped" then return "skipped: " .. error_text(row, self:skip_reason(line)) end
+  if row.outcome == "skipped" then return "skipped: " .. error_text(row, self:skip_reason(line, row)) end
   if row.task_status == "failed" then return error_text(row, row.outcome or "failed") end
   local output = output_of(self.host, row)
   local said = type(output) == "table" and type(output.summary) == "string" and output.summary or ""
+  if not self.scope then self.scope = scope_of(output) end
+  if said == "" and present(row.decided) then return "given with resume --result" end
   if row.outcome == "cached" then return said == "" and "cached" or said .. " (cached)" end
   return said
 end
@@ -106,14 +121,14 @@ function Board:update_line(line, row)
     line.state = finished_state(row)
     line.text = self:finished_text(line, row)
     if counts and line.state == "ok" then
-      if line.text == "" then line.text = children_text(counts) end
+      if line.text == "" then line.text = children_text(counts, row.items) end
       if counts.failed + counts.skipped > 0 then line.state = "warn" end
     end
   elseif row.task_status == "pending" then
     line.state, line.text = "pending", row.attempts > 0 and "trying again" or ""
   else
     line.state = "run"
-    line.text = counts and children_text(counts) or line.progress or ""
+    line.text = counts and children_text(counts, row.items) or line.progress or ""
   end
 end
 
@@ -160,6 +175,15 @@ function Board:count()
   return done, #self.lines
 end
 
+--- Makes room for what all lines say, so that their times stand below each other.
+function Board:fit()
+  local head, widest = 6 + self.key_width, TEXT_WIDTH
+  for _, line in ipairs(self.lines) do
+    if line.ms and line.done and line.state ~= "skip" then widest = math.max(widest, text.width(text.clean(line.text))) end
+  end
+  self.text_width = math.min(widest, math.max(TEXT_WIDTH, self.style.columns - head - TIME_WIDTH - 2))
+end
+
 --- One task as a line of at most the terminal's width.
 ---@param line table
 ---@return string
@@ -172,7 +196,7 @@ function Board:render(line)
   said = text.cut(said, math.max(room, 12), self.style:letter "ellipsis")
   if not self.style.utf8 then said = M.ascii(said) end
   if time == "" then return ((head .. said):gsub("%s+$", "")) end
-  return head .. text.pad(said, TEXT_WIDTH) .. text.pad(time, TIME_WIDTH, true)
+  return head .. text.pad(said, self.text_width or TEXT_WIDTH) .. text.pad(time, TIME_WIDTH, true)
 end
 
 local ASCII = { ["−"] = "-", ["–"] = "-", ["—"] = "-", ["→"] = "->", ["·"] = "|", ["…"] = "...", ["“"] = '"',

@@ -6,21 +6,24 @@ local M = {}
 
 local FRAME_MS = 80
 local BAR_WIDTH = 24
-local SPARE_ROWS = 4
+local SPARE_ROWS = 5
 
 ---@class Progress
 local Progress = {}
 Progress.__index = Progress
 
---- Prepares watching; `write` gets pieces of text.
+--- Prepares watching; `write` gets pieces of text, `title` what the board knows of the run's scope. With `held`, what
+--- is no terminal gets its title with the first line, since only then the scope is known.
 ---@param board Board
----@param options { live: boolean, style: Style, title: string, write: fun(text: string), rows: integer? }
+---@param options { live: boolean, style: Style, title: (fun(scope: table?): string), held: boolean?,
+---  write: fun(text: string), rows: integer? }
 ---@return Progress
 function M.new(board, options)
   local self = setmetatable({
     board = board,
     live = options.live,
     style = options.style,
+    title = options.title,
     write = options.write,
     rows = options.rows or 24,
     drawn = 0,
@@ -28,7 +31,7 @@ function M.new(board, options)
     next_frame = 0,
     dirty = true,
   }, Progress)
-  self.write(options.title .. "\n")
+  if not self.live and not options.held then self:head() end
   return self
 end
 
@@ -37,6 +40,12 @@ function Progress:bar()
   local filled = all > 0 and done * BAR_WIDTH // all or 0
   local bar = self.style:letter("full"):rep(filled) .. self.style:letter("empty"):rep(BAR_WIDTH - filled)
   return ("  %s  %d/%d  %s"):format(bar, done, all, text.duration(time.monotonic() - self.began))
+end
+
+--- The title, once.
+function Progress:head()
+  if not self.titled then self.write(self.title(self.board.scope) .. "\n") end
+  self.titled = true
 end
 
 --- Lines that fit: when there are too many, those that run and the last that ended.
@@ -53,17 +62,27 @@ function Progress:visible()
 end
 
 function Progress:erase()
-  if self.drawn > 0 then self.write(("\27[%dA\27[J"):format(self.drawn)) end
+  if self.drawn > 0 then self.write(("\r\27[%dA\27[J"):format(self.drawn)) end
   self.drawn = 0
 end
 
 function Progress:draw()
   self:erase()
-  local lines = {}
+  self.board:fit()
+  local lines = { self.title(self.board.scope) }
   for _, line in ipairs(self:visible()) do lines[#lines + 1] = self.board:render(line) end
   lines[#lines + 1] = self:bar()
   self.write(table.concat(lines, "\n") .. "\n")
   self.drawn = #lines
+end
+
+--- Lets something else be said: above the picture, so that drawing anew does not count its lines.
+---@param say fun()
+function Progress:aside(say)
+  if not self.live then return say() end
+  self:erase()
+  say()
+  self:draw()
 end
 
 --- Takes an event of the run.
@@ -71,6 +90,11 @@ end
 function Progress:event(event)
   self.board:event(event)
   self.dirty = true
+end
+
+function Progress:write_lines(lines)
+  if #lines > 0 then self:head() end
+  for _, line in ipairs(lines) do self.write(self.board:render(line) .. "\n") end
 end
 
 --- Draws what has changed. Called after each step of the host.
@@ -82,7 +106,7 @@ function Progress:tick()
     self:draw()
   elseif self.dirty and now >= self.next_frame then
     self.board:refresh()
-    for _, line in ipairs(self.board:take()) do self.write(self.board:render(line) .. "\n") end
+    self:write_lines(self.board:take())
   end
   self.dirty = false
   self.next_frame = now + FRAME_MS
@@ -91,10 +115,12 @@ end
 --- The last picture, which stays: all tasks, without the bar.
 function Progress:finish()
   self.board:refresh()
-  if self.live then self:erase() end
-  for _, line in ipairs(self.live and self.board.lines or self.board:take(true)) do
-    self.write(self.board:render(line) .. "\n")
+  if self.live then
+    self:erase()
+    self.board:fit()
   end
+  self:head()
+  self:write_lines(self.live and self.board.lines or self.board:take(true))
 end
 
 return M
