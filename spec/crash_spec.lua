@@ -123,6 +123,48 @@ describe("an effect that may have happened", function()
   end)
 end)
 
+describe("an effect of a fallback, or of a child, that may have happened", function()
+  local function interrupted(body)
+    support.write_file(dir .. "/melodies/effect.lua", 'local m = require "melody" "effect"\n' .. body .. "return m\n")
+    local c = begin()
+    c:kill("KILL", true)
+    assert(c:wait(10))
+    support.write_file(dir .. "/go", "")
+    local r = symphony "resume"
+    assert.equal(5, r.code, r.out .. r.err)
+    assert.equal("x\n", effects())
+    return json.decode(symphony("show", "--json").out)
+  end
+
+  it("is not repeated though the operation itself may be", function()
+    interrupted [[
+local b = m:task("b", "file.read", { path = "none" }, { fallback = { { "process.run", { argv = { "sh", "-c",
+  "echo x >>effects; while [ ! -e go ]; do sleep 0.02; done; echo second" } } } } })
+m:output("b", b)
+]]
+    local r = symphony("resume", "--retry", "b", "--json")
+    assert.equal(0, r.code, r.out .. r.err)
+    assert.equal("fallback", task_of(json.decode(r.out), "b").outcome)
+    assert.equal("x\nx\n", effects())
+  end)
+
+  it("leaves what other children have done", function()
+    local document = interrupted [[
+local k = m:each("k", { 1, 2, 3 }, "process.run", function(i) return { argv = { "sh", "-c",
+  "echo $0 >>all; [ $0 = 1 ] || echo x >>effects; while [ $0 = 2 ] && [ ! -e go ]; do sleep 0.02; done; echo $0",
+  tostring(i) } } end, { max_parallel = 1 })
+m:output("k", k)
+]]
+    assert.equal("completed", task_of(document, "k/1").status)
+    assert.equal("executing", task_of(document, "k/2").status)
+    local r = symphony("resume", "--retry", "k", "--json")
+    assert.equal(0, r.code, r.out .. r.err)
+    local outputs = json.decode(r.out).outputs.k
+    for i = 1, 3 do assert.equal(i .. "\n", outputs[i].stdout) end
+    assert.equal("1\n2\n2\n3\n", support.read_file(dir .. "/all"))
+  end)
+end)
+
 describe("a signal", function()
   for _, signal in ipairs { "INT", "TERM" } do
     it("SIG" .. signal .. " parks with 130 and says how to go on; nothing is lost", function()
