@@ -207,6 +207,12 @@ describe("the documents", function()
         end
       end
     end)
+
+    it("name functions where they are: " .. name, function()
+      for symbol, path in read(name):gmatch "`([%l_]+)` in%s+`(core/[%w_/]+%.c)`" do
+        assert.truthy(read(path):find("\n" .. symbol .. "(", 1, true), ("%s in %s"):format(symbol, path))
+      end
+    end)
   end
 
   it("show an example within the first 25 lines of README.md", function()
