@@ -134,7 +134,7 @@ local function next_step(doc)
     return ("run #%d is parked   symphony resume %d"):format(n, n)
   end
   if doc.status == "failed" then
-    return ("symphony logs %d --failed   shows why; symphony resume %d --retry TASK   tries again"):format(n, n)
+    return ("symphony logs %d --failed   shows why"):format(n)
   end
   return nil
 end
