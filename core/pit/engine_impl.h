@@ -192,7 +192,8 @@ struct sy__stage {
     sy__vbuf scratch, checked;
     sy__buf text, text2;
     sy__nodes ready, skipped;
-    char context[SY__ID_BYTES + 48]; /* how every event's context begins: {"host":…,"stage":… */
+    char context[SY__ID_BYTES + 48];       /* how every event's context begins: {"host":…,"stage":… */
+    char first_context[SY__ID_BYTES + 64]; /* all of it for a first attempt */
 };
 
 struct sy__engine {

@@ -159,6 +159,7 @@ open_stage(sy__stage *s, sy__engine *e, int number, sy__error *err)
     (void)pthread_mutex_init(&s->current_lock, NULL);
     sy__id_source_init(&s->ids, e->o.clock);
     (void)snprintf(s->context, sizeof s->context, "{\"host\":\"%s\",\"stage\":%d", sy__db_host_id(e->o.db), number);
+    (void)snprintf(s->first_context, sizeof s->first_context, "%s,\"attempt\":1}", s->context);
     sy__vbuf_init(&s->scratch, e->alloc);
     sy__vbuf_init(&s->checked, e->alloc);
     sy__buf_init(&s->text, e->alloc);
