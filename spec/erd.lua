@@ -214,6 +214,10 @@ M.scenes = {
     setup = { GIT, "symphony init", WITH_FILES, "symphony run pair" },
     action = { "symphony artifact gc" },
   },
+  broken = {
+    setup = { GIT, "symphony init", WITH_FILES, "symphony run pair" },
+    action = { [[echo 'error("no")' > extensions/mine/init.lua]], "symphony run pair || test $? = 1" },
+  },
   instrument = {
     setup = { GIT, "symphony init", WITH_FILES,
       KIND:format("instrument", "instrument", 'model_type = "llm"\\n'
@@ -366,6 +370,12 @@ line("extension.extension_type", "instrument, operator or motif", "instrument", 
 line("extension.lifecycle_state",
   "installed, loaded, activated, running, paused or error: the furthest of a living host", "held", is "running",
   "data extension --where name=process")
+line("extension.lifecycle_state", "… error: its code cannot be loaded", "broken", is "error", "ext ls",
+  function(document)
+    for _, one in ipairs(document.extensions) do
+      if one.name == "mine" then return one.state, one end
+    end
+  end)
 line("extension.installed_at", "when it first was", "ran", stamp, MINE)
 
 line("instrument.extension_id", "the extension", "instrument", refers "extension")

@@ -32,6 +32,7 @@ local ACTIONS = {
   killed = "a run that is cut off and waits after `symphony resume`",
   verified = "`symphony artifact verify`",
   collected = "`symphony artifact gc`",
+  broken = "a mistake in its code, then `symphony run`",
   instrument = "`symphony call` of an instrument",
   motif = "`symphony call` of a motif",
 }
