@@ -82,15 +82,10 @@ remember(sy__stage *s, sy__attempt *a, const char *id)
 
 /* ---- artifacts ---- */
 
-int
-sy__record_artifact(sy__stage *s, sy__task *t, const char *type, const sy__stored *stored, sy__value metadata,
-                    sy__vbuf *ref, sy__error *err)
+/* {"$artifact":hash,"id","size","type"}: what the extension gets. */
+static void
+put_ref(const char *id, const char *type, const sy__stored *stored, sy__vbuf *ref)
 {
-    sy__run *r = t->run;
-    const sy__statements *st = s->engine->statements;
-    const char *extension = t->spec->targets[t->target].extension->id;
-    char id[SY__ID_BYTES], event_id[SY__ID_BYTES], pit_id[SY__ID_BYTES], at[SY__STAMP_BYTES], context[256], used[64];
-    sy__id_next(&s->ids, id);
     sy__vbuf_map(ref);
     sy__vbuf_key(ref, "$artifact", 9);
     sy__vbuf_cstr(ref, stored->hash);
@@ -101,42 +96,97 @@ sy__record_artifact(sy__stage *s, sy__task *t, const char *type, const sy__store
     sy__vbuf_key(ref, "type", 4);
     sy__vbuf_cstr(ref, type);
     sy__vbuf_end(ref);
-    t->artifacts++;
-    if (r->level == SY__LEVEL_NONE) return SY_OK;
-    if (!t->started) sy__record_task(s, t);
-    sy__buf_reset(&s->text);
-    sy__task_key(t, &s->text);
-    sy__buf_addc(&s->text, '\0');
-    size_t from = s->text.len;
-    sy__buf_adds(&s->text, "{\"key\":\"");
-    sy__task_key(t, &s->text);
-    sy__buf_addf(&s->text, "\",\"artifact\":\"%s\",\"hash\":\"%s\",\"size\":%lld,\"type\":", id,
-                 stored->hash, (long long)stored->size);
-    sy__json_string(&s->text, type, strlen(type));
-    sy__buf_addc(&s->text, '}');
-    sy__buf_addc(&s->text, '\0');
-    size_t meta = s->text.len;
+}
+
+/* Offsets in stage.text of the task's key (0), the event's payload and the metadata, each ended by a NUL. */
+typedef struct artifact_texts {
+    size_t payload, metadata;
+} artifact_texts;
+
+static artifact_texts
+make_texts(sy__stage *s, sy__task *t, const char *id, const char *type, const sy__stored *stored, sy__value metadata)
+{
+    artifact_texts at;
+    sy__buf *b = &s->text;
+    sy__buf_reset(b);
+    sy__task_key(t, b);
+    sy__buf_addc(b, '\0');
+    at.payload = b->len;
+    sy__buf_adds(b, "{\"key\":\"");
+    sy__task_key(t, b);
+    sy__buf_addf(b, "\",\"artifact\":\"%s\",\"hash\":\"%s\",\"size\":%lld,\"type\":", id, stored->hash,
+                 (long long)stored->size);
+    sy__json_string(b, type, strlen(type));
+    sy__buf_adds(b, "}");
+    sy__buf_addc(b, '\0');
+    at.metadata = b->len;
     if (sy__value_kind(metadata) == SY__MAP)
-        sy__value_to_json(metadata, SY__JSON_COMPACT, &s->text);
+        sy__value_to_json(metadata, SY__JSON_COMPACT, b);
     else
-        sy__buf_adds(&s->text, "{}");
-    const char *b = sy__buf_cstr(&s->text);
-    if (!b) return sy__error_set(err, SY_ENOMEM, "no memory for an artifact's row");
-    sy__record_emit(s, r, t, extension, b, "artifact_produced", b + from, event_id);
-    sy__param p[] = {sy__p_text(id),           sy__p_text(event_id), sy__p_text(extension), sy__p_text(r->melody_id), sy__p_text(type), sy__p_text(stored->hash),
-                     sy__p_text(b + meta), sy__p_stamp(sy__wall_ms(s->engine->o.clock), at), sy__p_text(t->id), sy__p_text(r->id),
-                     sy__p_integer(stored->size)};
-    int status = sy__db_put(s->engine->o.db, r->level, st->artifact, r->id, p, sizeof p / sizeof *p, NULL);
+        sy__buf_adds(b, "{}");
+    return at;
+}
+
+/* The production as a row, and its event's relation to it. */
+static int
+put_row(sy__stage *s, sy__task *t, const char *id, const char *event_id, const char *type, const sy__stored *stored,
+        const char *metadata)
+{
+    sy__run *r = t->run;
+    sy__db *db = s->engine->o.db;
+    const sy__statements *st = s->engine->statements;
+    char at[SY__STAMP_BYTES];
+    sy__param p[] = {
+        sy__p_text(id),
+        sy__p_text(event_id),
+        sy__p_text(t->spec->targets[t->target].extension->id),
+        sy__p_text(r->melody_id),
+        sy__p_text(type),
+        sy__p_text(stored->hash),
+        sy__p_text(metadata),
+        sy__p_stamp(sy__wall_ms(s->engine->o.clock), at),
+        sy__p_text(t->id),
+        sy__p_text(r->id),
+        sy__p_integer(stored->size),
+    };
     sy__param link[] = {sy__p_text(id), sy__p_text(event_id)};
-    if (!status) status = sy__db_put(s->engine->o.db, r->level, st->event_artifact, r->id, link, 2, NULL);
+    int status = sy__db_put(db, r->level, st->artifact, r->id, p, sizeof p / sizeof *p, NULL);
+    return status ? status : sy__db_put(db, r->level, st->event_artifact, r->id, link, 2, NULL);
+}
+
+/* What the store decided: stored, or known already; and the artifact's relation to it. */
+static int
+put_decision(sy__stage *s, sy__task *t, const char *id, const sy__stored *stored)
+{
+    char pit_id[SY__ID_BYTES], context[256], used[64];
+    sy__run *r = t->run;
     (void)snprintf(context, sizeof context, "{\"decision\":\"%s\",\"hash\":\"%s\",\"size\":%lld,\"stored\":%lld}",
                    stored->dedup ? "dedup_hit" : "store", stored->hash, (long long)stored->size,
                    (long long)stored->stored_size);
-    sy__id_next(&s->ids, pit_id);
     (void)snprintf(used, sizeof used, "{\"bytes\":%lld}", stored->dedup ? 0LL : (long long)stored->stored_size);
+    sy__id_next(&s->ids, pit_id);
     put_pit(s, r, pit_id, t->id, SY__MEMBER_ARTIFACT, context, used, NULL);
     sy__param pair[] = {sy__p_text(id), sy__p_text(pit_id)};
-    if (!status) status = sy__db_put(s->engine->o.db, r->level, st->pit_artifact, r->id, pair, 2, NULL);
+    return sy__db_put(s->engine->o.db, r->level, s->engine->statements->pit_artifact, r->id, pair, 2, NULL);
+}
+
+int
+sy__record_artifact(sy__stage *s, sy__task *t, const char *type, const sy__stored *stored, sy__value metadata,
+                    sy__vbuf *ref, sy__error *err)
+{
+    char id[SY__ID_BYTES], event_id[SY__ID_BYTES];
+    sy__id_next(&s->ids, id);
+    put_ref(id, type, stored, ref);
+    t->artifacts++;
+    if (t->run->level == SY__LEVEL_NONE) return SY_OK;
+    if (!t->started) sy__record_task(s, t);
+    artifact_texts at = make_texts(s, t, id, type, stored, metadata);
+    const char *b = sy__buf_cstr(&s->text);
+    if (!b) return sy__error_set(err, SY_ENOMEM, "no memory for an artifact's row");
+    const char *extension = t->spec->targets[t->target].extension->id;
+    sy__record_emit(s, t->run, t, extension, b, "artifact_produced", b + at.payload, event_id);
+    int status = put_row(s, t, id, event_id, type, stored, b + at.metadata);
+    if (!status) status = put_decision(s, t, id, stored);
     if (!status && t->attempt) status = remember(s, t->attempt, id);
     return status ? sy__error_set(err, status, "the artifact cannot be recorded") : SY_OK;
 }

@@ -1,0 +1,216 @@
+/*
+ * stop.c: stopping runs from outside: cancelled or parked by this process, asked for by others through `control`,
+ * or lost to a host that took them over.
+ */
+#include "pit/engine_impl.h"
+#include "pit/state.h"
+#include "pit/statements.h"
+
+#include <string.h>
+
+typedef struct sweep_note {
+    sy__run *run;
+    int why;
+} sweep_note;
+
+static void
+sweep(sy__stage *s, void *ud)
+{
+    sweep_note *n = ud;
+    sy__task_sweep(s, n->run, n->why);
+    (void)pthread_mutex_lock(&n->run->lock);
+    sy__run_settle(s, n->run);
+    (void)pthread_mutex_unlock(&n->run->lock);
+    sy__run_release(n->run);
+    sy__free(s->engine->alloc, n);
+}
+
+static void
+drop_jobs(sy__stage *s, void *ud)
+{
+    for (sy__job *job = ud; job;) {
+        sy__job *next = job->next;
+        sy__task_drop(s, (sy__task *)job);
+        job = next;
+    }
+}
+
+static bool
+of_run(void *ud, sy__job *job)
+{
+    return ((sy__task *)job)->run == ud;
+}
+
+/* Takes the run's waiting and ready jobs out of the arbiter. */
+static void
+withdraw(sy__engine *e, sy__run *r)
+{
+    (void)pthread_mutex_lock(&e->gates_lock);
+    size_t count = e->gates.count + 2, n = 0, at = 0, len;
+    sy__gate **gates = sy__calloc(e->alloc, count, sizeof *gates);
+    const char *key;
+    void *value;
+    if (gates) {
+        gates[n++] = &e->isolates;
+        gates[n++] = &r->gate;
+        while (sy__map_next(&e->gates, &at, &key, &len, &value)) gates[n++] = value;
+    }
+    (void)pthread_mutex_unlock(&e->gates_lock);
+    sy__job *list = gates ? sy__arbiter_withdraw(e->arbiter, gates, n, of_run, r) : NULL;
+    sy__free(e->alloc, gates);
+    if (list) (void)sy__stage_post(&e->stages[0], drop_jobs, list);
+}
+
+static bool
+effect_may_repeat(const sy__attempt *a)
+{
+    const sy__operation *op = a->task->spec->targets[a->task->target].operation;
+    return op->effects < SY__EFFECT_WRITE || op->idempotent;
+}
+
+/* Makes the Lua that a stage runs for this run die at its next instruction. */
+static void
+poison_current(sy__stage *s, sy__run *r, int why)
+{
+    (void)pthread_mutex_lock(&s->current_lock);
+    sy__attempt *a = s->current;
+    if (a && a->task && a->task->run == r && (why == SY_ECANCELLED || effect_may_repeat(a))) {
+        a->cancel_why = why;
+        sy__isolate_poison(a->isolate, SY_ECANCELLED);
+    }
+    (void)pthread_mutex_unlock(&s->current_lock);
+}
+
+int
+sy__engine_stop_run(sy__run *r, int why)
+{
+    sy__engine *e = r->engine;
+    (void)pthread_mutex_lock(&r->lock);
+    bool over = r->ended;
+    if (!over && why == SY_ECANCELLED) r->cancelled = true;
+    if (!over && why == SY_EINTERRUPTED && !r->cancelled && !r->parking) {
+        r->parking = true;
+        r->parking_ns = sy__mono_ns(e->o.clock);
+    }
+    if (!over) atomic_store(&r->stopping, true);
+    (void)pthread_mutex_unlock(&r->lock);
+    if (over) return SY_OK;
+    for (int i = 0; i < e->stage_count; i++) {
+        sweep_note *n = sy__malloc(e->alloc, sizeof *n);
+        if (!n) return SY_ENOMEM;
+        *n = (sweep_note){sy__run_hold(r), why};
+        poison_current(&e->stages[i], r, why);
+        if (!sy__stage_post(&e->stages[i], sweep, n)) return SY_ENOMEM;
+    }
+    withdraw(e, r);
+    return SY_OK;
+}
+
+static int
+stop_by_id(sy__engine *e, const char *run, int why, sy__error *err)
+{
+    sy__run *r = sy__engine_find(e, run);
+    if (!r) return sy__error_set(err, SY_ENOTFOUND, "run %s does not live in this process", run);
+    int status = sy__engine_stop_run(r, why);
+    sy__run_release(r);
+    return status ? sy__error_set(err, status, "no memory to stop the run") : SY_OK;
+}
+
+int
+sy__engine_cancel(sy__engine *e, const char *run, sy__error *err)
+{
+    return stop_by_id(e, run, SY_ECANCELLED, err);
+}
+
+int
+sy__engine_pause(sy__engine *e, const char *run, sy__error *err)
+{
+    return stop_by_id(e, run, SY_EINTERRUPTED, err);
+}
+
+static void
+settle(sy__stage *s, void *ud)
+{
+    sy__run *r = ud;
+    sy__task_sweep(s, r, SY_EINTERRUPTED);
+    (void)pthread_mutex_lock(&r->lock);
+    sy__run_settle(s, r);
+    (void)pthread_mutex_unlock(&r->lock);
+    sy__run_release(r);
+}
+
+void
+sy__engine_settle_soon(sy__run *r)
+{
+    for (int i = 0; i < r->engine->stage_count; i++)
+        (void)sy__stage_post(&r->engine->stages[i], settle, sy__run_hold(r));
+}
+
+/* ---- what other processes ask ---- */
+
+static void
+obey(sy__stage *s, sqlite3_stmt *stmt)
+{
+    sy__engine *e = s->engine;
+    const char *id = (const char *)sqlite3_column_text(stmt, 0), *run = (const char *)sqlite3_column_text(stmt, 1);
+    const char *command = (const char *)sqlite3_column_text(stmt, 2);
+    sy__run *r = sy__engine_find(e, run);
+    if (!r) return;
+    bool pause = strcmp(command, "pause") == 0;
+    if (pause || strcmp(command, "cancel") == 0) {
+        char at[SY__STAMP_BYTES];
+        sy__stamp(sy__wall_ms(e->o.clock), at);
+        sy__param p[] = {{.kind = SY__P_TEXT, .p = id, .len = strlen(id)},
+                         {.kind = SY__P_TEXT, .p = at, .len = strlen(at)}};
+        (void)sy__engine_stop_run(r, pause ? SY_EINTERRUPTED : SY_ECANCELLED);
+        (void)sy__db_put(e->o.db, SY__LEVEL_PROCESS, e->statements->handled, NULL, p, 2, NULL);
+    }
+    sy__run_release(r);
+}
+
+static void
+read_control(sy__stage *s)
+{
+    static const char sql[] =
+        "SELECT id, pipeline_orchestration_id, command FROM control WHERE handled_at IS NULL ORDER BY id";
+    sqlite3_stmt *stmt = NULL;
+    sqlite3 *conn = sy__db_reader(s->engine->o.db, NULL);
+    if (!conn) return;
+    if (sqlite3_prepare_v2(conn, sql, -1, &stmt, NULL) == SQLITE_OK)
+        while (sqlite3_step(stmt) == SQLITE_ROW) obey(s, stmt);
+    (void)sqlite3_finalize(stmt);
+    sy__db_reader_release(s->engine->o.db, conn);
+}
+
+/* How long an effect that is under way may take before parking cuts it. */
+static const int64_t PARK_NS = INT64_C(2000000000);
+
+/* Runs that another host has taken over stop here, unwritten; those that park for too long are cut. */
+static bool
+check_owners(sy__engine *e)
+{
+    bool living = false;
+    (void)pthread_mutex_lock(&e->lock);
+    for (sy__run *r = e->runs; r; r = r->next) {
+        (void)pthread_mutex_lock(&r->lock);
+        bool stop = !r->ended && !r->lost && sy__db_run_lost(e->o.db, r->id);
+        if (stop) r->lost = true;
+        if (!r->ended && r->parking && !r->forced && sy__mono_ns(e->o.clock) - r->parking_ns > PARK_NS) stop = r->forced = true;
+        living = living || !r->ended;
+        (void)pthread_mutex_unlock(&r->lock);
+        if (stop) (void)sy__engine_stop_run(r, SY_EINTERRUPTED);
+    }
+    (void)pthread_mutex_unlock(&e->lock);
+    return living;
+}
+
+void
+sy__engine_tick(sy__stage *s)
+{
+    sy__state_tick(s->engine);
+    if (!check_owners(s->engine)) return;
+    int64_t version = sy__db_data_version(s->engine->o.db);
+    if (version == s->engine->data_version) return;
+    s->engine->data_version = version;
+    read_control(s);
+}
