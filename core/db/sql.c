@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Opening waits for one that recovers the log after a crash, or removes it as the last one to close. */
+enum { OPEN_WAIT_MS = 10000 };
+
 int
 sy__sql_code(int rc)
 {
@@ -57,6 +60,7 @@ sy__sql_open(sqlite3 **out, const char *file, int flags, sy__error *err)
     sqlite3 *conn = NULL;
     *out = NULL;
     int rc = sqlite3_open_v2(file, &conn, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    if (rc == SQLITE_OK) rc = sqlite3_busy_timeout(conn, OPEN_WAIT_MS);
     if (rc == SQLITE_OK) rc = sqlite3_extended_result_codes(conn, 1);
     if (rc == SQLITE_OK) rc = sqlite3_db_config(conn, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
     if (rc != SQLITE_OK) {
