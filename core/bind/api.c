@@ -7,7 +7,7 @@
  */
 #include "bind/api.h"
 
-#include "base/text.h"
+#include "bind/api_impl.h"
 #include "bind/core.h"
 #include "host/embed.h"
 #include "kit/luavalue.h"
@@ -15,82 +15,79 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Events that wait for sy_next_event; beyond the bound the oldest go. */
-enum { POLL_EVENTS = 1024 };
+/* ---- whether and why not ---- */
 
-typedef struct polled {
-    char *json;
-    struct polled *next;
-} polled;
-
-typedef struct subscription {
-    int id;
-    struct sy_host *host;
-    sy_event_fn fn; /* NULL: polled */
-    void *ud;
-    polled *head, *tail;
-    int count;
-    struct subscription *next;
-} subscription;
-
-struct sy_host {
-    sy__alloc alloc;
-    pid_t pid;
-    int stage_threads;
-    lua_State *L;
-    int session; /* of rpc.embed, in the registry */
-    sy__project *project;
-    sy__error error;
-    sy__buf error_json;
-    subscription *subscriptions;
-};
-
-/* Whether the host can be used: it was not forked away. */
+/* Whether the host was forked away. */
 static int
 forked(const sy_host *h)
 {
     return getpid() == h->pid ? SY_OK : SY_EFORK;
 }
 
-/* The same, and its project is open. */
-static int
-closed(const sy_host *h)
-{
-    int status = forked(h);
-    return status ? status : h->project ? SY_OK : SY_EUSAGE;
-}
-
-static int
-keep_error(sy_host *h, const sy__error *err)
+int
+sy__api_keep(sy_host *h, const sy__error *err)
 {
     h->error = *err;
     return err->code;
 }
 
+int
+sy__api_refuse(sy_host *h, int code, const char *text)
+{
+    return sy__error_set(&h->error, code, "%s", text);
+}
+
+int
+sy__api_ready(sy_host *h)
+{
+    if (forked(h)) return sy__api_refuse(h, SY_EFORK, sy_strerror(SY_EFORK));
+    if (h->project) return SY_OK;
+    if (h->error.code) return SY_EUSAGE; /* why it did not open says more */
+    return sy__api_refuse(h, SY_EUSAGE, "the host has no open project");
+}
+
 /* ---- calls into Lua ---- */
 
-/* The problem at the top of the stack, as an error. */
 static void
-take_problem(lua_State *L, sy__error *err)
+read_problem(lua_State *L, int index, sy__error *err)
 {
-    if (!lua_istable(L, -1)) {
-        const char *text = lua_tostring(L, -1);
-        (void)sy__error_set(err, SY_EINTERNAL, "%s", text ? text : "an error without words");
-        return;
-    }
-    lua_getfield(L, -1, "code");
-    lua_getfield(L, -2, "message");
+    lua_getfield(L, index, "code");
+    lua_getfield(L, index, "message");
     const char *name = lua_tostring(L, -2), *message = lua_tostring(L, -1);
     int code = name ? sy__error_code(name) : 0;
     (void)sy__error_set(err, code ? code : SY_EINTERNAL, "%s", message ? message : "an error without words");
-    lua_pop(L, 2);
-    if (lua_getfield(L, -1, "hint") == LUA_TSTRING) sy__error_hint(err, "%s", lua_tostring(L, -1));
-    lua_pop(L, 1);
-    if (lua_getfield(L, -1, "where") != LUA_TTABLE) return;
-    lua_getfield(L, -1, "file");
-    lua_getfield(L, -2, "line");
-    lua_getfield(L, -3, "task");
+    if (lua_getfield(L, index, "hint") == LUA_TSTRING) sy__error_hint(err, "%s", lua_tostring(L, -1));
+    if (lua_getfield(L, index, "where") != LUA_TTABLE) return;
+    int where = lua_gettop(L);
+    lua_getfield(L, where, "file");
+    lua_getfield(L, where, "line");
+    lua_getfield(L, where, "task");
     sy__error_where(err, lua_tostring(L, -3), (int)lua_tointeger(L, -2), lua_tostring(L, -1));
+}
+
+/* problem, sy__error: protected, for reading a table may need memory. */
+static int
+read_any_problem(lua_State *L)
+{
+    sy__error *err = lua_touserdata(L, 2);
+    if (lua_istable(L, 1)) {
+        read_problem(L, 1, err);
+        return 0;
+    }
+    const char *text = lua_tostring(L, 1);
+    (void)sy__error_set(err, SY_EINTERNAL, "%s", text ? text : "an error without words");
+    return 0;
+}
+
+/* The problem at the top of the stack, as an error; returns its code. */
+static int
+take_problem(lua_State *L, sy__error *err)
+{
+    lua_pushcfunction(L, read_any_problem);
+    lua_insert(L, -2);
+    lua_pushlightuserdata(L, err);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) return sy__error_set(err, SY_ENOMEM, "no memory for an error");
+    return err->code;
 }
 
 /* A call of rpc.embed that runs protected: name, and an argument as a value or text. */
@@ -133,14 +130,7 @@ embed(sy_host *h, const embed_call *c, sy__error *err)
     lua_settop(L, 0);
     lua_pushcfunction(L, call_embed);
     lua_pushlightuserdata(L, (void *)(uintptr_t)c);
-    if (lua_pcall(L, 1, 2, 0) != LUA_OK) {
-        take_problem(L, err);
-        return err->code;
-    }
-    if (!lua_toboolean(L, 1)) {
-        take_problem(L, err);
-        return err->code;
-    }
+    if (lua_pcall(L, 1, 2, 0) != LUA_OK || !lua_toboolean(L, 1)) return take_problem(L, err);
     lua_settop(L, 1);
     return SY_OK;
 }
@@ -229,29 +219,12 @@ sy_open(sy_host **out, const sy_options *options)
     return sy__host_open(out, options, NULL, &err);
 }
 
-static void
-free_subscription(subscription *s)
-{
-    sy_host *h = s->host;
-    while (s->head) {
-        polled *p = s->head;
-        s->head = p->next;
-        sy__free(&h->alloc, p->json);
-        sy__free(&h->alloc, p);
-    }
-    sy__free(&h->alloc, s);
-}
-
 void
 sy_close(sy_host *h)
 {
     if (!h || forked(h)) return;
     if (h->L) lua_close(h->L); /* closes the project, too */
-    while (h->subscriptions) {
-        subscription *s = h->subscriptions;
-        h->subscriptions = s->next;
-        free_subscription(s);
-    }
+    sy__api_drop_subscriptions(h);
     sy__buf_close(&h->error_json);
     sy__alloc alloc = h->alloc;
     sy__free(&alloc, h);
@@ -262,13 +235,14 @@ sy_close(sy_host *h)
 int
 sy_fd(sy_host *h)
 {
-    return h->project ? sy__project_fd(h->project) : SY_EUSAGE;
+    int status = sy__api_ready(h);
+    return status ? status : sy__project_fd(h->project);
 }
 
 int
 sy_step(sy_host *h, int timeout_ms)
 {
-    int status = closed(h);
+    int status = sy__api_ready(h);
     return status ? status : sy__project_step(h->project, timeout_ms);
 }
 
@@ -294,10 +268,9 @@ json_of_top(sy_host *h)
     if (sy__lua_to_value(h->L, -1, &b, &err) == SY_OK && sy__vbuf_done(&b, &v) == SY_OK) {
         sy__value_to_json(v, SY__JSON_COMPACT, &text);
         json = sy__buf_take(&text, NULL);
-    } else {
-        if (!err.code) (void)sy__error_set(&err, SY_ENOMEM, "no memory for the result");
-        (void)keep_error(h, &err);
     }
+    if (!json && !err.code) (void)sy__error_set(&err, SY_ENOMEM, "no memory for the result");
+    if (!json) (void)sy__api_keep(h, &err);
     sy__vbuf_close(&b);
     sy__buf_close(&text);
     return json;
@@ -309,7 +282,7 @@ sy_run(sy_host *h, const char *request_json, char **run_json)
     sy__vbuf b;
     sy__error err;
     embed_call c = {.function = "run", .session = h->session};
-    int status = closed(h);
+    int status = sy__api_ready(h);
     *run_json = NULL;
     if (status) return status;
     sy__error_clear(&err);
@@ -317,14 +290,10 @@ sy_run(sy_host *h, const char *request_json, char **run_json)
     status = sy__value_from_json(&b, request_json, strlen(request_json), &err);
     if (!status) status = sy__vbuf_done(&b, &c.argument);
     if (!status) status = embed(h, &c, &err);
-    if (!status) {
-        *run_json = json_of_top(h);
-        status = *run_json ? SY_OK : h->error.code;
-    } else {
-        (void)keep_error(h, &err);
-    }
     sy__vbuf_close(&b);
-    return status;
+    if (status) return err.code ? sy__api_keep(h, &err) : sy__api_refuse(h, status, sy_strerror(status));
+    *run_json = json_of_top(h);
+    return *run_json ? SY_OK : h->error.code;
 }
 
 int
@@ -332,10 +301,10 @@ sy_cancel(sy_host *h, const char *run)
 {
     sy__error err;
     embed_call c = {.function = "cancel", .session = h->session, .text = run};
-    int status = closed(h);
-    if (!status) status = embed(h, &c, &err);
-    if (status && status != SY_EFORK) (void)keep_error(h, &err);
-    return status;
+    int status = sy__api_ready(h);
+    if (status) return status;
+    status = embed(h, &c, &err);
+    return status ? sy__api_keep(h, &err) : SY_OK;
 }
 
 /* The chunk's results as an array; protected. */
@@ -364,148 +333,19 @@ int
 sy_eval(sy_host *h, const char *lua, char **results_json)
 {
     sy__error err;
-    int status = h->L ? forked(h) : SY_EUSAGE;
     *results_json = NULL;
-    if (status) return status;
+    if (forked(h)) return sy__api_refuse(h, SY_EFORK, sy_strerror(SY_EFORK));
+    if (!h->L) return sy__api_refuse(h, SY_EUSAGE, "the host was not opened");
     sy__error_clear(&err);
     lua_settop(h->L, 0);
     lua_pushcfunction(h->L, eval);
     lua_pushlightuserdata(h->L, (void *)(uintptr_t)lua);
     if (lua_pcall(h->L, 1, 1, 0) != LUA_OK) {
         const char *text = lua_tostring(h->L, -1);
-        return keep_error(h, (sy__error_set(&err, SY_EEXPR, "%s", text ? text : "an error that is no text"), &err));
+        return sy__api_keep(h, (sy__error_set(&err, SY_EEXPR, "%s", text ? text : "an error that is no text"), &err));
     }
     *results_json = json_of_top(h);
     return *results_json ? SY_OK : h->error.code;
-}
-
-/* ---- events ---- */
-
-static void
-put_text(sy__buf *b, const char *name, const char *text)
-{
-    sy__buf_addf(b, "\"%s\":", name);
-    if (text)
-        sy__json_string(b, text, strlen(text));
-    else
-        sy__buf_adds(b, "null");
-}
-
-/* {seq,id,run,task,extension,event_type,topic,payload,occurred_at} */
-static void
-put_event(const sy__event *e, sy__buf *b)
-{
-    char at[SY__STAMP_BYTES];
-    const struct {
-        const char *name, *text;
-    } texts[] = {{"id", e->id},           {"run", e->run},   {"task", e->task}, {"extension", e->extension},
-                 {"event_type", e->type}, {"topic", e->topic}};
-    sy__stamp(e->occurred_ms, at);
-    sy__buf_addf(b, "{\"seq\":%lld,", (long long)e->seq);
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        put_text(b, texts[i].name, texts[i].text);
-        sy__buf_addc(b, ',');
-    }
-    sy__buf_addf(b, "\"payload\":%s,\"occurred_at\":\"%s\"}", e->payload ? e->payload : "null", at);
-}
-
-static void
-keep_for_polling(subscription *s, char *json)
-{
-    polled *p = sy__malloc(&s->host->alloc, sizeof *p);
-    if (!p) {
-        sy__free(&s->host->alloc, json);
-        return;
-    }
-    *p = (polled){json, NULL};
-    if (s->tail)
-        s->tail->next = p;
-    else
-        s->head = p;
-    s->tail = p;
-    if (++s->count <= POLL_EVENTS) return;
-    polled *oldest = s->head;
-    s->head = oldest->next;
-    s->count--;
-    sy__free(&s->host->alloc, oldest->json);
-    sy__free(&s->host->alloc, oldest);
-}
-
-static void
-on_event(void *ud, const sy__event *event)
-{
-    subscription *s = ud;
-    sy__buf b;
-    sy__buf_init(&b, &s->host->alloc);
-    put_event(event, &b);
-    if (s->fn) {
-        const char *text = sy__buf_cstr(&b);
-        if (text) s->fn(s->ud, text);
-    } else {
-        char *json = sy__buf_take(&b, NULL);
-        if (json) keep_for_polling(s, json);
-    }
-    sy__buf_close(&b);
-}
-
-int
-sy_subscribe(sy_host *h, const char *pattern, sy_event_fn fn, void *ud)
-{
-    sy__error err;
-    int status = closed(h);
-    if (status) return status;
-    sy__error_clear(&err);
-    subscription *s = sy__calloc(&h->alloc, 1, sizeof *s);
-    if (!s) return keep_error(h, (sy__error_set(&err, SY_ENOMEM, "no memory for a subscription"), &err));
-    s->host = h;
-    s->fn = fn;
-    s->ud = ud;
-    s->id = sy__project_follow(h->project, pattern, -1, on_event, s, &err);
-    if (s->id < 0) {
-        sy__free(&h->alloc, s);
-        return keep_error(h, &err);
-    }
-    s->next = h->subscriptions;
-    h->subscriptions = s;
-    return s->id;
-}
-
-/* Its memory stays until sy_close: an event of it may be on its way inside this very step. */
-int
-sy_unsubscribe(sy_host *h, int id)
-{
-    int status = closed(h);
-    return status ? status : sy__project_unfollow(h->project, id);
-}
-
-int
-sy_next_event(sy_host *h, int id, char **event_json)
-{
-    int status = closed(h);
-    subscription *s = h->subscriptions;
-    *event_json = NULL;
-    while (s && s->id != id) s = s->next;
-    if (status || !s) return status ? status : SY_ENOTFOUND;
-    if (!s->head) (void)sy__project_step(h->project, 0);
-    polled *p = s->head;
-    if (!p) return SY_EAGAIN;
-    s->head = p->next;
-    if (!s->head) s->tail = NULL;
-    s->count--;
-    *event_json = p->json;
-    sy__free(&h->alloc, p);
-    return SY_OK;
-}
-
-int
-sy_publish(sy_host *h, const char *topic, const char *payload_json)
-{
-    sy__event event = {.topic = topic, .type = topic, .payload = payload_json};
-    if (closed(h)) return closed(h);
-    event.occurred_ms = sy__wall_ms(sy__project_clock(h->project));
-    if (!sy__topic_pattern_valid(topic) || strpbrk(topic, "*>")) return SY_EUSAGE;
-    sy__router_publish(sy__project_router(h->project), &event);
-    return SY_OK;
 }
 
 /* ---- the rest ---- */
@@ -515,7 +355,7 @@ sy_artifact_get(sy_host *h, const char *hash_or_id, char **bytes, size_t *size)
 {
     sy__buf b;
     sy__error err;
-    int status = closed(h);
+    int status = sy__api_ready(h);
     *bytes = NULL;
     *size = 0;
     if (status) return status;
@@ -523,7 +363,7 @@ sy_artifact_get(sy_host *h, const char *hash_or_id, char **bytes, size_t *size)
     sy__buf_init(&b, &h->alloc);
     status = sy__artifact_get(sy__project_artifacts(h->project), hash_or_id, &b, &err);
     if (status)
-        (void)keep_error(h, &err);
+        (void)sy__api_keep(h, &err);
     else
         *bytes = sy__buf_take(&b, size);
     sy__buf_close(&b);
