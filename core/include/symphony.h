@@ -98,8 +98,6 @@ typedef struct sy_options {
     sy_alloc_fn alloc;       /* NULL: malloc and free */
     void *alloc_ud;
     int stage_threads;       /* threads that run tasks; 0: one per core */
-    int watchdog_signal;     /* 0: hook mode */
-    const char *helper_path; /* program that runs process isolates; NULL: found by itself */
     int open_later;          /* 1: the first Lua that needs the project opens it (the command line does) */
 } sy_options;
 

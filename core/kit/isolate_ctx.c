@@ -14,7 +14,7 @@ enum { MAX_TOPIC_BYTES = 200 };
 
 /* ---- reaching the engine ---- */
 
-_Noreturn void
+void
 sy__ctx_raise(lua_State *L, const char *format, ...)
 {
     va_list args;
@@ -43,7 +43,7 @@ sy__ctx_services(lua_State *L)
     return services ? services : &none;
 }
 
-_Noreturn void
+void
 sy__ctx_missing(lua_State *L, const char *what)
 {
     sy__ctx_raise(L, "ctx.%s is not available in this call", what);

@@ -8,13 +8,13 @@
 #include "kit/isolate_impl.h"
 
 /* Raises a Lua error with its place in front. */
-_Noreturn void sy__ctx_raise(lua_State *L, const char *format, ...);
+void sy__ctx_raise(lua_State *L, const char *format, ...) __attribute__((noreturn));
 /* The call that runs; raises when there is none. */
 sy__call *sy__ctx_call(lua_State *L);
 /* What the engine offers to this call; never NULL, its functions may be. */
 const sy__call_services *sy__ctx_services(lua_State *L);
 /* Raises "ctx.what is not available in this call". */
-_Noreturn void sy__ctx_missing(lua_State *L, const char *what);
+void sy__ctx_missing(lua_State *L, const char *what) __attribute__((noreturn));
 /* Pushes nil, message, code. Returns 3. */
 int sy__ctx_failure(lua_State *L, const sy__error *err);
 /* Encodes the value at `index` (none: null) into `b`, which the caller closes in any case; false: err says why. */

@@ -188,9 +188,11 @@ sy__chore_end(sy__chore *c, const char *output, const sy__error *why)
 }
 
 void
-sy__chore_free_all(sy__engine *e)
+sy__chore_close(sy__engine *e)
 {
-    while (e->chores) forget(e->chores);
+    sy__error why = {0};
+    (void)sy__error_set(&why, SY_ECANCELLED, "the host was closed before it had ended");
+    while (e->chores) sy__chore_end(e->chores, NULL, &why);
 }
 
 /* ---- decisions of the artifact store and the stale manager ---- */

@@ -30,7 +30,7 @@ void sy__chore_event(sy__chore *c, const char *type, const char *payload);
 /* An sy__pit_record_fn: the decision belongs to the task that this thread runs, else to its chore, else to a chore
  * of its own. ud is the engine. */
 void sy__chore_pit(void *engine, const sy__pit_record *record);
-/* Forgets chores that were never ended. */
-void sy__chore_free_all(sy__engine *e);
+/* Ends the chores that nobody ended, as failed. The database must be open still. */
+void sy__chore_close(sy__engine *e);
 
 #endif

@@ -81,7 +81,7 @@ sy__engine_free(sy__engine *e)
     if (e->o.artifacts) sy__artifacts_set_record(e->o.artifacts, NULL, NULL);
     sy__stages_stop(e);
     sy__state_close(e);
-    sy__chore_free_all(e);
+    sy__chore_close(e);
     while (e->runs) {
         sy__run *r = e->runs;
         e->runs = r->next;

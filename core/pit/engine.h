@@ -44,7 +44,6 @@ typedef struct sy__run_request {
     sy__value params;          /* a map */
     const char *melody_id;     /* melody.id; NULL for a call of one operation */
     const char *melody_hash;   /* "sha256:…" */
-    const char *melody_version_id;
     const char *orchestration_type; /* "manual" | "maestro_rl" */
     sy__durability durability;
     int64_t parallel;          /* tasks at once; 0: the default */

@@ -136,7 +136,7 @@ struct sy__run {
     sy__blob *params;
     sy__task *tasks;    /* one for each task of the plan */
     sy__task *children; /* living children of all maps */
-    char *melody_id, *melody_version_id, *melody_hash, *orchestration_type; /* NULL for a call */
+    char *melody_id, *melody_hash, *orchestration_type; /* NULL for a call */
     sy__gate gate;      /* its parallelism */
     sy__run_status status;
     size_t active;      /* tasks queued, executing or waiting for a retry */

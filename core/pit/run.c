@@ -33,7 +33,6 @@ sy__run_release(sy__run *r)
     sy__blob_release(r->outputs);
     sy__nodes_close(&r->resumable);
     sy__free(a, r->melody_id);
-    sy__free(a, r->melody_version_id);
     sy__free(a, r->melody_hash);
     sy__free(a, r->orchestration_type);
     (void)pthread_mutex_destroy(&r->lock);
