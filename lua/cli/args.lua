@@ -148,6 +148,16 @@ function M.wants_json(words)
   return false
 end
 
+--- The name of a positional word in a usage line, such as FILE in "artifact export ARTIFACT FILE".
+local function placeholder(usage, position)
+  local at = 0
+  for word in usage:gmatch("%S+") do
+    if word:match("^%u") then at = at + 1 end
+    if at == position then return word end
+  end
+  return "something"
+end
+
 --- Refuses too few or too many positional words.
 ---@param args table
 ---@param least integer
@@ -155,7 +165,9 @@ end
 ---@param usage string
 ---@return boolean?, Problem?
 function M.count(args, least, most, usage)
-  if #args < least then return problem.fail("usage", "something is missing", { hint = "symphony " .. usage }) end
+  if #args < least then
+    return problem.fail("usage", placeholder(usage, #args + 1) .. " is missing", { hint = "symphony " .. usage })
+  end
   if #args > most then
     return problem.fail("usage", ("`%s` is one word too many"):format(args[most + 1]), { hint = "symphony " .. usage })
   end

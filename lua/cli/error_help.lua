@@ -4,7 +4,7 @@ local core = require "sy.core"
 
 local texts = {
   usage = {
-    example = "symphony run\nerror[usage]: something is missing",
+    example = "symphony run\nerror[usage]: MELODY is missing",
     action = "Look at the command's --help; nothing was done.",
   },
   melody_invalid = {

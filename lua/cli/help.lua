@@ -26,14 +26,16 @@ local function option_rows(options)
   return rows
 end
 
---- Two columns, the second wrapped.
-local function print_rows(ctx, rows)
+--- Prints two columns, the second wrapped.
+---@param ctx Context
+---@param rows string[][]
+function M.rows(ctx, rows)
   local left = 0
   for _, row in ipairs(rows) do left = math.max(left, text.width(row[1])) end
   local room = math.max(24, math.min(ctx.style.columns, MOST_COLUMNS) - left - 4)
   for _, row in ipairs(rows) do
     for i, line in ipairs(text.wrap(row[2], room)) do
-      ctx:print(("  %s  %s"):format(text.pad(i == 1 and row[1] or "", left), line))
+      ctx:print((("  %s  %s"):format(text.pad(i == 1 and row[1] or "", left), line):gsub("%s+$", "")))
     end
   end
 end
@@ -64,10 +66,10 @@ function M.overview(ctx)
   end
   ctx:print("symphony runs melodies: tasks of extensions, in the right order, losing nothing")
   ctx:print("")
-  print_rows(ctx, rows)
+  M.rows(ctx, rows)
   ctx:print("")
   ctx:print("With every command:")
-  print_rows(ctx, option_rows(args.GLOBAL))
+  M.rows(ctx, option_rows(args.GLOBAL))
   ctx:print("")
   ctx:print("symphony run review        a first run, in any Git repository")
   ctx:print("symphony help COMMAND      or an error code, such as unknown_field")
@@ -92,11 +94,11 @@ function M.command(ctx, entry, name)
     local rows = {}
     for i, sub in ipairs(entry.subcommands) do rows[i] = { sub.usage, sub.summary } end
     ctx:print("")
-    print_rows(ctx, rows)
+    M.rows(ctx, rows)
   end
   if #(entry.options or {}) > 0 then
     ctx:print("")
-    print_rows(ctx, option_rows(entry.options))
+    M.rows(ctx, option_rows(entry.options))
   end
   ctx:print("")
   ctx:print("Example: " .. entry.example)

@@ -33,9 +33,11 @@ local function choose(words)
   return sub, without(rest, sub_at), entry.name .. " " .. sub.name
 end
 
-local function perform(words, ctx)
+--- `about` gets the name of the command, for who has to say what to type.
+local function perform(words, ctx, about)
   local entry, rest, name = choose(words)
   if not rest then return nil, name end
+  about.name = name
   local parsed, why = args.parse(rest, entry and entry.options)
   if not parsed then return nil, why end
   ctx:configure(parsed.options)
@@ -58,11 +60,15 @@ end
 function M.main(argv)
   local words = {}
   for i = 1, #argv do words[i] = argv[i] end
+  local about = {}
   local ctx = context.new { json = args.wants_json(words) }
-  local ok, code, why = xpcall(perform, trace, words, ctx)
+  local ok, code, why = xpcall(perform, trace, words, ctx, about)
   if not ok then code, why = nil, code end
   if code == nil then
     why = problem.from(why)
+    if why.code == "usage" and not why.hint and about.name then
+      why.hint = ("symphony %s --help   says what it takes"):format(about.name)
+    end
     ctx:complain(why)
     code = exit.of(why.code)
   end

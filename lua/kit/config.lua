@@ -34,7 +34,7 @@ end
 
 local function refuse(setting, value, from, why)
   return problem.fail(from.code or "usage",
-    ("%s is %s, not `%s` (%s)"):format(setting.key, why, tostring(value), from.text),
+    ("%s is %s, not `%s`%s"):format(setting.key, why, tostring(value), from.text and (" (%s)"):format(from.text) or ""),
     { file = from.file, line = from.line })
 end
 

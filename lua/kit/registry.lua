@@ -181,8 +181,8 @@ function Registry:operation(name)
   end
   local declared = entry.manifest.operation[operation]
   if declared then return { extension = entry, name = operation, declared = declared } end
-  local names = operation_names(entry)
-  return unknown(name, suggest.hint(operation, names)
+  local near = suggest.hint(operation, operation_names(entry))
+  return unknown(name, near and near:gsub("`", "`" .. extension .. ".", 1)
     or ("symphony ext show %s   lists its operations"):format(extension))
 end
 

@@ -102,6 +102,24 @@ describe("a task that a person skipped", function()
   end)
 end)
 
+describe("logs", function()
+  it("say in words what the engine tells, and a failure once", function()
+    support.write_file(dir .. "/go", "")
+    support.write_file(dir .. "/melodies/two.lua", [[
+local m = require "melody" "two"
+m:each("reads", { "go", "gone" }, "file.read", function(path) return { path = path } end, { on_error = "skip" })
+return m
+]])
+    assert.equal(0, symphony("run", "two").code)
+    local said = symphony("logs").out
+    assert.matches("reads  task_started +2 items\n", said)
+    assert.matches("reads/1  task.completed +0 bytes  %d+ ms\n", said)
+    assert.matches("reads  task.completed +1 of 2  %d+ ms\n", said)
+    assert.equal(1, count(said, "not_found: there is no `gone`"), said)
+    assert.is_nil(said:find("{", 1, true))
+  end)
+end)
+
 describe("the title", function()
   it("says what is reviewed", function()
     support.sh(GIT, { cwd = dir })

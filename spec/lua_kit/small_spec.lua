@@ -76,7 +76,7 @@ describe("the bundled extensions", function()
     assert.equal("git", found:operation("git.diff").extension.name)
     local _, why = found:operation "git.dif"
     assert.equal("unknown_operation", why.code)
-    assert.equal("did you mean `diff`?", why.hint)
+    assert.equal("did you mean `git.diff`?", why.hint)
     _, why = found:operation "gti.diff"
     assert.equal("unknown_operation", why.code)
     assert.equal("did you mean `git`?", why.hint)

@@ -104,8 +104,8 @@ local function add_untracked(files, patch, paths)
       if binary then file.binary, file.added, file.removed = true, nil, nil end
       pieces[#pieces + 1] = text
       room = room - #text
-    elseif stat and stat.type ~= "file" then
-      file.binary = true -- a link or a device: nothing to read
+    elseif stat == nil or stat and stat.type ~= "file" then
+      file.binary = true -- a device, or a link out of what may be read: nothing to look at
     end
     files[#files + 1] = file
   end

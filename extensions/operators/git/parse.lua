@@ -188,22 +188,31 @@ function M.ranges(patch)
   return by_path
 end
 
+local LETTERS = {["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ['"'] = '\\"', ["\\"] = "\\\\"}
+
+--- A path as Git writes it into a patch: in quotes where a letter of it would break the line.
+local function quoted(path)
+  if not path:find('[%c"\\]') then return path end
+  return '"' .. path:gsub('[%c"\\]', function (c) return LETTERS[c] or ("\\%03o"):format(c:byte()) end) .. '"'
+end
+
 --- A new file's text as a patch. Binary content (a NUL in the first 8 KiB) becomes one line that says so.
 ---@param path string
 ---@param content string
 ---@return string patch, integer lines, boolean binary
 function M.new_file_patch(path, content)
-  local head = "diff --git a/" .. path .. " b/" .. path .. "\nnew file mode 100644\n"
+  local new = quoted("b/" .. path)
+  local head = ("diff --git %s %s\nnew file mode 100644\n"):format(quoted("a/" .. path), new)
   if content:sub(1, 8192):find("\0", 1, true) then
-    return head .. "Binary files /dev/null and b/" .. path .. " differ\n", 0, true
+    return head .. "Binary files /dev/null and " .. new .. " differ\n", 0, true
   end
   if content == "" then return head, 0, false end
   local _, lines = content:gsub("\n", "\n")
   local ends = content:sub(-1) == "\n"
   if not ends then lines = lines + 1 end
   local body = ends and content:sub(1, -2) or content
-  return ("%s--- /dev/null\n+++ b/%s\n@@ -0,0 +1,%d @@\n+%s\n%s"):format(
-    head, path, lines, body:gsub("\n", "\n+"), ends and "" or "\\ No newline at end of file\n"), lines, false
+  return ("%s--- /dev/null\n+++ %s\n@@ -0,0 +1,%d @@\n+%s\n%s"):format(
+    head, new, lines, body:gsub("\n", "\n+"), ends and "" or "\\ No newline at end of file\n"), lines, false
 end
 
 --- "12 files +340 −28"

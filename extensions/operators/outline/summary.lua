@@ -22,7 +22,7 @@ end
 
 local function new_file(line)
   local a, b = line:match "^diff %-%-git a/(.-) b/(.*)$"
-  local path = b or line:match "^diff %-%-git (.*)$" or "?"
+  local path = b or line:match '^diff %-%-git ".-" "b/(.*)"$' or line:match "^diff %-%-git (.*)$" or "?"
   return {path = unquote(path), old = a, added = 0, removed = 0, names = {}, new_names = {}, gone_names = {}, seen = {}}
 end
 

@@ -60,14 +60,23 @@ local function one(ctx, words, usage)
   return host, row, none
 end
 
+--- What people call an artifact: the name it was given, else its type.
+local function called(row)
+  local metadata = json.decode(row.metadata)
+  local name = type(metadata) == "table" and (metadata.filename or metadata.name)
+  return type(name) == "string" and text.clean(name) or row.type
+end
+
 local function ls(ctx, words)
   local ok, why = args.count(words, 0, 0, "artifact ls")
   if not ok then return nil, why end
-  local list = json.array {}
+  local list, names = json.array {}, {}
   if ctx:place().exists then
     local host, closed = open(ctx)
     if not host then return nil, closed end
-    for i, row in ipairs(host:query(FIND .. "ORDER BY a.created_at DESC, a.id DESC", {})) do list[i] = entry(row) end
+    for i, row in ipairs(host:query(FIND .. "ORDER BY a.created_at DESC, a.id DESC", {})) do
+      list[i], names[i] = entry(row), called(row)
+    end
   end
   if ctx.json then
     ctx:document { artifacts = list }
@@ -75,7 +84,7 @@ local function ls(ctx, words)
   end
   local rows = {}
   for i, item in ipairs(list) do
-    rows[i] = { item.hash:sub(8, 19), item.type, item.task, text.size(item.size),
+    rows[i] = { item.hash:sub(8, 19), names[i], item.task, text.size(item.size),
       item.created_at:sub(1, 19):gsub("T", " "),
       item.pinned and "pinned" or "" }
   end
@@ -212,8 +221,9 @@ local function gc(ctx, words)
     ctx:document(report)
     return exit.DONE
   end
-  ctx:say(("%d looked at, %d archived, %d deleted; %s became %s"):format(report.examined or 0, report.archived or 0,
-    report.deleted or 0, text.size(report.bytes_before or 0), text.size(report.bytes_after or 0)))
+  ctx:say(("%d looked at%s: %d archived, %d deleted; %s, before %s"):format(report.examined or 0,
+    dry_run and ", this would be done" or "", report.archived or 0, report.deleted or 0,
+    text.size(report.bytes_after or 0), text.size(report.bytes_before or 0)))
   return exit.DONE
 end
 

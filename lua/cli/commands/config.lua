@@ -87,7 +87,7 @@ local function set(ctx, words)
   if not setting then return nil, unknown end
   local value, bad
   if words[2] then
-    value, bad = config.check(setting, words[2], { text = "given" })
+    value, bad = config.check(setting, words[2], {})
     if value == nil then return nil, bad end
   end
   local file, refused = target(ctx, words)

@@ -1,6 +1,7 @@
 --- ext: the extensions there are, what they offer and what they may do.
 local args = require "cli.args"
 local exit = require "cli.exit"
+local help = require "cli.help"
 local json = require "sy.json"
 local manifest = require "kit.manifest"
 local paths = require "kit.paths"
@@ -65,6 +66,22 @@ local function operation_document(name, operation)
   }
 end
 
+local function kind_of(property)
+  local kind = type(property) == "table" and property.type or nil
+  if type(kind) == "table" then return table.concat(kind, " or ") end
+  if kind then return kind end
+  local first = type(property) == "table" and type(property.enum) == "table" and property.enum[1]
+  return first and type(first) or "any"
+end
+
+local function property_words(property)
+  if type(property) ~= "table" then return "" end
+  local choices = {}
+  for i, choice in ipairs(property.enum or {}) do choices[i] = tostring(choice) end
+  local list = #choices > 0 and "one of: " .. table.concat(choices, ", ") or nil
+  return property.description and list and property.description .. "; " .. list or property.description or list or ""
+end
+
 local function schema_rows(schema)
   local rows, required, names = {}, {}, {}
   for _, name in ipairs(schema and schema.required or {}) do required[name] = true end
@@ -72,10 +89,7 @@ local function schema_rows(schema)
   table.sort(names)
   for i, name in ipairs(names) do
     local property = schema.properties[name]
-    local kind = type(property) == "table" and property.type or nil
-    if type(kind) == "table" then kind = table.concat(kind, " or ") end
-    rows[i] = { name, kind or "any", required[name] and "required" or "",
-      type(property) == "table" and property.description or "" }
+    rows[i] = { name, kind_of(property), required[name] and "required" or "", property_words(property) }
   end
   return rows
 end
@@ -84,7 +98,11 @@ local function print_schema(ctx, title, schema)
   local rows = schema_rows(schema)
   if #rows == 0 then return end
   ctx:print(title)
-  for _, line in ipairs(text.table(rows, { indent = "  " })) do ctx:print(line) end
+  local cells = {}
+  for i, row in ipairs(rows) do cells[i] = { row[1], row[2], row[3] } end
+  local heads, list = text.table(cells), {}
+  for i, row in ipairs(rows) do list[i] = { heads[i], row[4] } end
+  help.rows(ctx, list)
 end
 
 local function show_operation(ctx, entry, name)
@@ -100,7 +118,7 @@ local function show_operation(ctx, entry, name)
     ctx:document(document)
     return exit.DONE
   end
-  ctx:print(("%s.%s  %s"):format(entry.name, name, operation.doc))
+  help.rows(ctx, { { ctx.style:paint("bold", entry.name .. "." .. name), operation.doc } })
   ctx:print(("effects: %s%s"):format(operation.effects, operation.idempotent and ", safe to repeat" or ""))
   print_schema(ctx, "Input", operation.input)
   print_schema(ctx, "Output", operation.output)
@@ -125,7 +143,7 @@ local function show_extension(ctx, entry)
   ctx:print("Operations")
   local rows = {}
   for i, name in ipairs(names) do rows[i] = { entry.name .. "." .. name, entry.manifest.operation[name].doc } end
-  for _, line in ipairs(text.table(rows, { indent = "  " })) do ctx:print(line) end
+  help.rows(ctx, rows)
   ctx:print("It")
   for _, sentence in ipairs(permissions.words(entry.manifest.capabilities)) do ctx:print("  " .. sentence) end
   ctx:print("A call gets " .. permissions.limits(entry.manifest.capabilities))
@@ -151,6 +169,10 @@ local function manifest_text(ctx, typed)
     local bytes, message = paths.read(path)
     if not bytes then return problem.fail("io_error", message) end
     return bytes, path
+  end
+  if path ~= typed then
+    return problem.fail("not_found", ("there is no Symphony.toml in %s"):format(typed),
+      { hint = "an extension is a folder with one; docs/guide/extensions.md has the smallest" })
   end
   for _, entry in ipairs(registry.new(ctx:place()):all()) do
     if entry.name == typed then return entry.text, entry.file end

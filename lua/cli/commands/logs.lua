@@ -30,9 +30,31 @@ local function chosen(host, run, glob, failed)
   return keys
 end
 
+--- What the engine tells of a task or a run, in a few words; nil: it is an event of someone else.
+local function engine_words(kind, payload)
+  if kind == "task_started" then return payload.items and payload.items .. " items" or "" end
+  if kind == "artifact_produced" and payload.hash then
+    return ("%s  %s  %s"):format(payload.type, text.size(payload.size or 0), payload.hash)
+  end
+  if kind == "resource_allocated" and payload.decision then
+    return ("%s of %s%s"):format(payload.decision, payload.extension or "a program",
+      payload.ms and "  " .. text.duration(payload.ms) or "")
+  end
+  if payload.key and payload.status == "completed" then
+    local words = { payload.summary }
+    if payload.items then words[#words + 1] = ("%d of %d"):format(payload.items - payload.failed, payload.items) end
+    if payload.outcome and payload.outcome ~= "ok" then words[#words + 1] = payload.outcome end
+    if payload.ms then words[#words + 1] = text.duration(payload.ms) end
+    return table.concat(words, "  ")
+  end
+  return payload.number and payload.status and "" or nil
+end
+
 local function said(row)
   local payload = json.decode(row.event_payload)
   if type(payload) ~= "table" then return "" end
+  local words = engine_words(row.event_type, payload)
+  if words then return words end
   if type(payload.error) == "table" then
     return ("%s: %s"):format(payload.error.code or "error", payload.error.message or "")
   end
@@ -53,7 +75,8 @@ local function show(ctx, row)
   for piece in (said(row) .. "\n"):gmatch("(.-)\n") do
     local clean = text.clean(piece)
     if not ctx.style.utf8 then clean = board.ascii(clean) end
-    local head = ("%s  %s  %s"):format(row.occurred_at:sub(12, 23), row.key ~= "" and row.key or "run", row.event_type)
+    local who = row.key ~= "" and row.key or "run"
+    local head = ("%s  %s  %-18s"):format(row.occurred_at:sub(12, 23), who, row.event_type)
     ctx:print(((first and head or "  ") .. "  " .. clean):gsub("%s+$", ""))
     first = false
   end

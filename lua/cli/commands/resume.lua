@@ -56,6 +56,7 @@ return {
     local status, alive = document.status(host, row)
     local changes = chosen.retry or chosen.skip or chosen.result
     if (status == "completed" or status == "failed" or status == "cancelled") and not changes then
+      ctx:note(("run #%d had ended before: %s"):format(row.number, status))
       return follow.conclude(ctx, host, row)
     end
     if alive and row.owner_host ~= host:id() then

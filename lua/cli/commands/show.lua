@@ -31,7 +31,7 @@ end
 local function artifacts(ctx, doc)
   local rows = {}
   for i, item in ipairs(doc.artifacts) do
-    rows[i] = { item.task, item.type, text.size(item.size), item.hash:sub(1, 19) }
+    rows[i] = { item.task, item.type, text.size(item.size), "symphony artifact cat " .. item.hash:sub(8, 19) }
   end
   for _, line in ipairs(text.table(rows, { indent = "  " })) do ctx:print(line) end
 end

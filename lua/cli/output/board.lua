@@ -179,7 +179,8 @@ end
 function Board:fit()
   local head, widest = 6 + self.key_width, TEXT_WIDTH
   for _, line in ipairs(self.lines) do
-    if line.ms and line.done and line.state ~= "skip" then widest = math.max(widest, text.width(text.clean(line.text))) end
+    local timed = line.ms and line.done and line.state ~= "skip"
+    if timed then widest = math.max(widest, text.width(text.clean(line.text))) end
   end
   self.text_width = math.min(widest, math.max(TEXT_WIDTH, self.style.columns - head - TIME_WIDTH - 2))
 end

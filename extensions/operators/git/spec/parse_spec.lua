@@ -111,6 +111,13 @@ describe("a new file's patch", function ()
     assert.same({n = {{1, 2}}}, parse.ranges(patch))
   end)
 
+  it("quotes a path that would break its line", function ()
+    local path = 'new\n"li\\ne\1.js'
+    local patch = parse.new_file_patch(path, "a\n")
+    assert.truthy(patch:find([[+++ "b/new\n\"li\\ne\001.js"]] .. "\n", 1, true))
+    assert.same({[path] = {{1, 1}}}, parse.ranges(patch))
+  end)
+
   it("does not show binary content", function ()
     local patch, lines, binary = parse.new_file_patch("n", "a\0b")
     assert.same({0, true}, {lines, binary})
