@@ -162,7 +162,9 @@ describe("review", function()
       printf 'TODO three\n' >"$(printf 'caf\351 \t"q'"'"'\n<b>.txt')"; git add -A]], { cwd = dir })
     local document = review()
     assert.equal("completed", document.status)
-    assert.is_not_nil(utf8.len(symphony("run", "review").out))
+    local shown = symphony("run", "review").out
+    assert.is_not_nil(utf8.len(shown))
+    for _, place in ipairs { "a.txt:2", "latin.txt:1", 'caf?  "q' } do assert.matches(place, shown, 1, true) end
     local marks
     for _, artifact in ipairs(document.artifacts) do
       local text = symphony("artifact", "cat", artifact.id).out

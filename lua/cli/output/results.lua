@@ -1,5 +1,6 @@
 --- What a run gave, for people: findings as places, texts, and artifacts put into .symphony/out/NUMBER/.
 local board = require "cli.output.board"
+local hash = require "sy.hash"
 local json = require "sy.json"
 local paths = require "kit.paths"
 local problem = require "kit.problem"
@@ -82,12 +83,19 @@ function M.export(host, place, number, outputs)
   return list
 end
 
+--- A text; one that is not UTF-8 is {"$bytes": base64} in JSON.
+local function bytes_of(value)
+  local coded = type(value) == "table" and value["$bytes"]
+  return type(coded) == "string" and hash.unbase64(coded) or value
+end
+
 local function place_line(item)
-  if type(item) ~= "table" or type(item.path) ~= "string" then return nil end
-  local said = item.message or item.text
+  local path = type(item) == "table" and bytes_of(item.path)
+  if type(path) ~= "string" then return nil end
+  local said = bytes_of(item.message or item.text)
   if item.kind and not item.message and type(said) == "string" then said = ("%s: %s"):format(item.kind, said) end
   if type(said) ~= "string" then return nil end
-  local where = item.path .. (math.type(item.line) and (":%d"):format(math.tointeger(item.line) or 0) or "")
+  local where = path .. (math.type(item.line) and (":%d"):format(math.tointeger(item.line) or 0) or "")
   return { text.clean(where), text.clean(said) }
 end
 
