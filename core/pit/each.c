@@ -1,8 +1,8 @@
 /*
  * each.c: the children of a map.
  *
- * Only a window of children exists at a time (max_parallel, else the run's parallelism): a child that ends makes the next one,
- * which its thread takes itself. So a map over a million items costs the results and one window of tasks.
+ * Only a window of children exists at a time (max_parallel, else the run's parallelism): a child that ends makes the
+ * next one, which its thread takes itself. So a map over a million items costs the results and one window of tasks.
  */
 #include "pit/engine_impl.h"
 
@@ -255,7 +255,8 @@ take_result(sy__run *r, sy__task *child)
     if (child->peak_bytes > r->peak_bytes) r->peak_bytes = child->peak_bytes;
     r->usd_micro += child->usd_micro;
     r->tokens += child->tokens;
-    if (child->status != SY__TASK_FAILED || child->spec->on_error == SY__ON_ERROR_SKIP || r->parking || r->cancelled) return;
+    if (child->status != SY__TASK_FAILED || child->spec->on_error == SY__ON_ERROR_SKIP || r->parking || r->cancelled)
+        return;
     sy__run_fail(r, child->error, child->error ? child->error->task : child->spec->key);
 }
 
