@@ -193,8 +193,8 @@ on_done(sy__call *call, int status)
 }
 
 /* Writes that it executes, once, so that others can see it. */
-static void
-show_started(sy__stage *s, sy__task *t)
+void
+sy__attempt_show(sy__stage *s, sy__task *t)
 {
     if (t->started) return;
     t->started = true;
@@ -206,7 +206,7 @@ static void
 record_cold_start(sy__stage *s, sy__task *t, const sy__isolate *iso, int64_t cold_ns)
 {
     char context[384], used[64];
-    show_started(s, t);
+    sy__attempt_show(s, t);
     (void)snprintf(context, sizeof context, "{\"decision\":\"cold_start\",\"extension\":\"%s\",\"ms\":%.3f}",
                    t->spec->targets[t->target].extension->name, (double)cold_ns / 1e6);
     (void)snprintf(used, sizeof used, "{\"bytes\":%zu}", sy__isolate_bytes(iso));
@@ -269,7 +269,7 @@ execute(sy__stage *s, sy__task *t)
         attempt_finished(a, status);
         return;
     }
-    show_started(s, t);
+    sy__attempt_show(s, t);
     if (!sy__attempt_arm(a, a->call.deadline_ns - now_ns(s))) sy__isolate_cancel(a->isolate, SY_ENOMEM);
 }
 
@@ -313,7 +313,7 @@ ask_fence(sy__stage *s, sy__task *t)
     sy__error err = {0};
     int status = sy__artifacts_flush(s->engine->o.artifacts, &err);
     if (t->started && t->run->level != SY__LEVEL_NONE) sy__record_task(s, t);
-    show_started(s, t);
+    sy__attempt_show(s, t);
     t->fence_stage = s;
     (void)atomic_fetch_add(&s->engine->hooks, 1);
     if (!status) status = sy__db_notify(s->engine->o.db, sy__db_now(s->engine->o.db), true, on_fence, t);

@@ -273,6 +273,8 @@ void sy__task_leave(sy__stage *s, sy__task *t);
 /* ---- attempt.c (stage thread) ---- */
 /* Calls the task's operation; its input is there. */
 void sy__attempt_begin(sy__stage *s, sy__task *t);
+/* Writes that the task executes, once, so that others can see it. */
+void sy__attempt_show(sy__stage *s, sy__task *t);
 /* An attempt in the stage's list; NULL: no memory. */
 sy__attempt *sy__attempt_new(sy__stage *s, sy__task *t);
 void sy__attempt_free(sy__attempt *a);

@@ -257,6 +257,9 @@ after_edges(compiler *c, sy__value after)
     return SY_OK;
 }
 
+/* The input of a task that is written without one. */
+static const char empty_map[9] = {SY__MAP};
+
 static int
 compile_input(compiler *c, sy__value task, sy__value options)
 {
@@ -265,7 +268,9 @@ compile_input(compiler *c, sy__value task, sy__value options)
         int status = sy__template_new(&c->task->list, c->plan->alloc, field(task, "list"), &names, c->err);
         return status ? status : compile_fn(c, field(task, "fn"), &c->task->map);
     }
-    return sy__template_new(&c->task->targets[0].input, c->plan->alloc, field(task, "input"), &names, c->err);
+    sy__value input = field(task, "input");
+    if (!input.data) input = (sy__value){empty_map, sizeof empty_map};
+    return sy__template_new(&c->task->targets[0].input, c->plan->alloc, input, &names, c->err);
 }
 
 static int

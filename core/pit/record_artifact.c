@@ -82,10 +82,12 @@ remember(sy__stage *s, sy__attempt *a, const char *id)
 
 /* ---- artifacts ---- */
 
-/* {"$artifact":hash,"id","size","type"}: what the extension gets. */
+/* {"$artifact":hash,"id","size","type","name"}: what the extension gets; `name` where the metadata has one. */
 static void
-put_ref(const char *id, const char *type, const sy__stored *stored, sy__vbuf *ref)
+put_ref(const char *id, const char *type, const sy__stored *stored, sy__value metadata, sy__vbuf *ref)
 {
+    sy__value name;
+    size_t len;
     sy__vbuf_map(ref);
     sy__vbuf_key(ref, "$artifact", 9);
     sy__vbuf_cstr(ref, stored->hash);
@@ -95,6 +97,10 @@ put_ref(const char *id, const char *type, const sy__stored *stored, sy__vbuf *re
     sy__vbuf_int(ref, stored->size);
     sy__vbuf_key(ref, "type", 4);
     sy__vbuf_cstr(ref, type);
+    if (sy__value_get(metadata, "name", 4, &name) && sy__value_str(name, &len)) {
+        sy__vbuf_key(ref, "name", 4);
+        sy__vbuf_value(ref, name);
+    }
     sy__vbuf_end(ref);
 }
 
@@ -176,10 +182,10 @@ sy__record_artifact(sy__stage *s, sy__task *t, const char *type, const sy__store
 {
     char id[SY__ID_BYTES], event_id[SY__ID_BYTES];
     sy__id_next(&s->ids, id);
-    put_ref(id, type, stored, ref);
+    put_ref(id, type, stored, metadata, ref);
     t->artifacts++;
     if (t->run->level == SY__LEVEL_NONE) return SY_OK;
-    if (!t->started) sy__record_task(s, t);
+    sy__attempt_show(s, t);
     artifact_texts at = make_texts(s, t, id, type, stored, metadata);
     const char *b = sy__buf_cstr(&s->text);
     if (!b) return sy__error_set(err, SY_ENOMEM, "no memory for an artifact's row");

@@ -123,7 +123,7 @@ check_owner(sy__engine *e, const run_row *row, sy__error *err)
     if (!row->owner || strcmp(row->owner, sy__db_host_id(e->o.db)) == 0 || !sy__db_host_alive(e->o.db, row->owner))
         return SY_OK;
     (void)sy__error_set(err, SY_EOWNED, "run #%lld is executed by another process that is alive", (long long)row->number);
-    sy__error_hint(err, "symphony show %lld   follows it; symphony pause %lld   parks it", (long long)row->number,
+    sy__error_hint(err, "symphony show %lld   follows it; symphony cancel %lld   ends it", (long long)row->number,
                    (long long)row->number);
     return SY_EOWNED;
 }
@@ -397,6 +397,9 @@ sy__engine_resume(sy__engine *e, const sy__resume_request *q, sy__run_info *out,
     int status = read_row(conn, e->alloc, q->run, &row, err);
     if (!status && is_over(row.status)) {
         report(q->run, &row, out);
+    } else if (!status && strcmp(row.level, "none") == 0 && !q->cancel) {
+        status = sy__error_set(err, SY_EUSAGE, "run #%lld was durable `none`: what it had done is not known", (long long)row.number);
+        sy__error_hint(err, "symphony cancel %lld   ends it; run its melody again", (long long)row.number);
     } else if (!status) {
         status = check_owner(e, &row, err);
         sy__run *living = status ? NULL : sy__engine_find(e, q->run);

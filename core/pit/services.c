@@ -1,7 +1,10 @@
 /* services.c: what a running call may ask of the engine (ctx of extension.md). Stage thread; ud is the attempt. */
 #include "pit/engine_impl.h"
 
+#include "base/text.h"
+
 #include <stdio.h>
+#include <string.h>
 
 static int
 put_artifact(void *ud, const char *type, const void *bytes, size_t size, sy__value metadata, sy__vbuf *ref, sy__error *err)
@@ -43,7 +46,7 @@ emit_event(void *ud, const char *type, sy__value payload, sy__error *err)
     sy__buf_init(&json, a->stage->engine->alloc);
     sy__value_to_json(payload, SY__JSON_COMPACT, &json);
     const char *text = sy__buf_cstr(&json);
-    if (text && !a->task->started && a->task->run->level != SY__LEVEL_NONE) sy__record_task(a->stage, a->task);
+    sy__attempt_show(a->stage, a->task);
     if (text) sy__record_event(a->stage, a->task, type, text);
     sy__buf_close(&json);
     return text ? SY_OK : sy__error_set(err, SY_ENOMEM, "no memory for an event");
@@ -124,11 +127,22 @@ on_usage(void *ud, double usd, int64_t tokens)
     if (tokens > 0) a->task->tokens += tokens;
 }
 
+/* What an extension says is an event of its task, so that `logs` shows it; and a line of the host's log. */
 static void
 on_log(void *ud, sy__log_level level, const char *text)
 {
+    static const char *const names[] = {"debug", "info", "warn", "error"};
     sy__attempt *a = ud;
+    sy__buf payload;
     sy__logf(a->stage->engine->o.log, level, a->task->spec->targets[a->task->target].extension->name, "%s", text);
+    sy__buf_init(&payload, a->stage->engine->alloc);
+    sy__buf_addf(&payload, "{\"level\":\"%s\",\"text\":", names[level]);
+    sy__json_string(&payload, text, strlen(text));
+    sy__buf_addc(&payload, '}');
+    const char *json = sy__buf_cstr(&payload);
+    sy__attempt_show(a->stage, a->task);
+    if (json) sy__record_event(a->stage, a->task, "task.log", json);
+    sy__buf_close(&payload);
 }
 
 const sy__call_services sy__task_services = {

@@ -232,7 +232,7 @@ sy__state_running(sqlite3 *conn, const char *host, const char *options, const ch
         sqlite3_stmt *stmt = NULL;
         const char *const texts[] = {host, options, at};
         int rc = sqlite3_prepare_v2(conn, steps[i], -1, &stmt, NULL);
-        for (int k = 0; rc == SQLITE_OK && k < sqlite3_bind_parameter_count(stmt); k++)
+        for (int k = 0; k < 3 && rc == SQLITE_OK && k < sqlite3_bind_parameter_count(stmt); k++)
             rc = sqlite3_bind_text(stmt, k + 1, texts[k], -1, SQLITE_STATIC);
         if (rc == SQLITE_OK) rc = sqlite3_step(stmt);
         (void)sqlite3_finalize(stmt);

@@ -149,7 +149,7 @@ M.list = {
   { name = "queue_timeout", stored = "queue_timeout_ms", read = duration.parse, doc = "for waiting to be started" },
   { name = "fallback", read = fallback, doc = "operations to try, in order, when this one has failed" },
   { name = "on_error", read = one_of("halt", "skip"), doc = "whether a failure ends the run" },
-  { name = "priority", read = integer(-1000, 1000), doc = "higher goes first where not everything can run at once" },
+  { name = "priority", read = integer(-10, 10), doc = "higher goes first where not everything can run at once" },
   { name = "max_parallel", read = integer(1, 100000), verb = "each", doc = "children running at once" },
 }
 
