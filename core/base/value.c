@@ -8,6 +8,7 @@
 #include "base/value.h"
 
 #include "base/bounds.h"
+#include "base/text.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -117,13 +118,6 @@ sy__value_iter_next(sy__value_iter *it)
     return true;
 }
 
-static int
-compare_keys(const char *a, size_t a_len, const char *b, size_t b_len)
-{
-    int order = memcmp(a, b, a_len < b_len ? a_len : b_len);
-    return order ? order : a_len < b_len ? -1 : a_len > b_len;
-}
-
 bool
 sy__value_get(sy__value v, const char *key, size_t key_len, sy__value *out)
 {
@@ -166,7 +160,7 @@ check_items(const char *p, size_t size, size_t count, bool map, int depth)
         if (map) {
             if (size < 4 || size - 4 < get_u32(p)) return false;
             size_t len = get_u32(p);
-            if (key && compare_keys(key, key_len, p + 4, len) >= 0) return false;
+            if (key && sy__text_order(key, key_len, p + 4, len) >= 0) return false;
             key = p + 4;
             key_len = len;
             p += 4 + len;
@@ -415,7 +409,7 @@ sy__vbuf_key(sy__vbuf *b, const char *key, size_t len)
     if (len) memcpy(to + 4, key, len);
     if (in->last_key) {
         const char *last = b->buf.data + in->last_key;
-        int order = compare_keys(last + 4, get_u32(last), key, len);
+        int order = sy__text_order(last + 4, get_u32(last), key, len);
         if (order == 0) fail(b, SY_EINVAL);
         if (order > 0) in->unsorted = true;
     }
@@ -428,7 +422,7 @@ static int
 by_key(const void *a, const void *b)
 {
     const char *x = *(const char *const *)a, *y = *(const char *const *)b;
-    return compare_keys(x + 4, get_u32(x), y + 4, get_u32(y));
+    return sy__text_order(x + 4, get_u32(x), y + 4, get_u32(y));
 }
 
 /* Puts the entries of the map that starts at `head` in order; false: no memory or a key twice. */

@@ -234,8 +234,7 @@ static int
 by_bytes(const void *a, const void *b)
 {
     const key *x = a, *y = b;
-    int order = memcmp(x->s, y->s, x->len < y->len ? x->len : y->len);
-    return order ? order : x->len < y->len ? -1 : x->len > y->len;
+    return sy__text_order(x->s, x->len, y->s, y->len);
 }
 
 /* Few keys are the rule: no call through a pointer. */

@@ -1,22 +1,20 @@
 /*
- * schema.c: checking a value against compiled nodes, and writing it with defaults filled in.
+ * schema.c: checking a value against compiled nodes.
  *
  * Fields of a map and fields of a schema are both sorted, so a map is checked in one merge. The way to the
  * current item is a list of frames on the C stack, put into words only when something is wrong. A check
  * counts its steps: a schema that refers to itself in a way that multiplies is stopped, not waited for.
- *
- * Writing is a second walk with the set of nodes that speak about a value: the node, what it refers to,
- * the parts of allOf, and the first fitting alternative of anyOf and oneOf.
  */
+#include "base/text.h"
 #include "kit/near.h"
-#include "kit/schema_node.h"
+#include "kit/schema_check.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_DEPTH = 512, MAX_SET = 24, MATCH_LIMIT = 100000, BASE_STEPS = 1 << 18 };
+enum { MAX_DEPTH = 512, MATCH_LIMIT = 100000, BASE_STEPS = 1 << 18 };
 
 typedef struct frame {
     const struct frame *up;
@@ -25,19 +23,7 @@ typedef struct frame {
     size_t index;
 } frame;
 
-typedef struct checker {
-    const sy__schema *s;
-    sy__error *err; /* NULL while an alternative is tried */
-    sy__buf *path;  /* NULL likewise, and when nobody asked */
-    sy__error *fatal_err;
-    pcre2_match_data *match; /* made when first needed */
-    pcre2_match_context *limits;
-    int64_t steps;
-    int depth;
-    int fatal; /* SY_ENOMEM, SY_EMANIFEST: ends the check whatever is being tried */
-} checker;
-
-static int check(checker *c, const sy__node *n, sy__value v, const frame *f);
+static int check(sy__checker *c, const sy__node *n, sy__value v, const frame *f);
 
 /* ---- saying what is wrong ---- */
 
@@ -54,7 +40,7 @@ write_path(const frame *f, sy__buf *to)
 
 /* Sets "`path`: what", or "what" at the root. */
 static int
-fail(checker *c, const frame *f, int code, const char *what)
+fail(sy__checker *c, const frame *f, int code, const char *what)
 {
     if (!c->err) return code;
     sy__buf path;
@@ -71,7 +57,7 @@ fail(checker *c, const frame *f, int code, const char *what)
 }
 
 static int
-failf(checker *c, const frame *f, const char *format, ...)
+failf(sy__checker *c, const frame *f, const char *format, ...)
 {
     char what[512];
     if (!c->err) return SY_ETYPE;
@@ -82,8 +68,8 @@ failf(checker *c, const frame *f, const char *format, ...)
     return fail(c, f, SY_ETYPE, what);
 }
 
-static int
-stop(checker *c, int code, const char *what)
+int
+sy__checker_stop(sy__checker *c, int code, const char *what)
 {
     if (c->fatal) return c->fatal;
     c->fatal = code;
@@ -113,7 +99,7 @@ describe(sy__value v, char *out, size_t size)
 }
 
 static int
-type_error(checker *c, const frame *f, unsigned types, sy__value v)
+type_error(sy__checker *c, const frame *f, unsigned types, sy__value v)
 {
     char expected[128], got[96];
     if (!c->err) return SY_ETYPE;
@@ -122,7 +108,7 @@ type_error(checker *c, const frame *f, unsigned types, sy__value v)
 }
 
 static int
-unknown_field(checker *c, const sy__node *n, const frame *f, const char *key, size_t len)
+unknown_field(sy__checker *c, const sy__node *n, const frame *f, const char *key, size_t len)
 {
     if (!c->err) return SY_EFIELD;
     frame at = {f, key, len, 0};
@@ -138,7 +124,7 @@ unknown_field(checker *c, const sy__node *n, const frame *f, const char *key, si
 }
 
 static int
-missing_field(checker *c, const frame *f, const sy__field *field)
+missing_field(sy__checker *c, const frame *f, const sy__field *field)
 {
     frame at = {f, field->key, field->len, 0};
     return fail(c, &at, SY_EMISSING, "required, but not given");
@@ -185,16 +171,15 @@ mask_of(sy__value v)
     }
 }
 
-/* Lua has one empty table: where an array and no object is allowed, it is an empty array. */
-static bool
-is_empty_array(const sy__node *n, sy__value v)
+bool
+sy__is_empty_array(const sy__node *n, sy__value v)
 {
     return (n->types & (SY__T_ARRAY | SY__T_MAP)) == SY__T_ARRAY && sy__value_kind(v) == SY__MAP &&
            sy__value_count(v) == 0;
 }
 
 static int
-check_number(checker *c, const sy__node *n, sy__value v, const frame *f)
+check_number(sy__checker *c, const sy__node *n, sy__value v, const frame *f)
 {
     long double x = number(v);
     if (n->least.data && !(x >= number(n->least))) return failf(c, f, "must be at least %Lg", number(n->least));
@@ -216,14 +201,13 @@ code_points(const char *s, size_t len)
     return n;
 }
 
-/* 1: matches, 0: does not, negative: SY_E… */
-static int
-matches(checker *c, const sy__regex *r, const char *s, size_t len)
+int
+sy__checker_matches(sy__checker *c, const sy__regex *r, const char *s, size_t len)
 {
     if (!c->match) {
         c->match = pcre2_match_data_create(1, c->s->pcre);
         c->limits = pcre2_match_context_create(c->s->pcre);
-        if (!c->match || !c->limits) return stop(c, SY_ENOMEM, "no memory to match a pattern");
+        if (!c->match || !c->limits) return sy__checker_stop(c, SY_ENOMEM, "no memory to match a pattern");
         (void)pcre2_set_match_limit(c->limits, MATCH_LIMIT);
         (void)pcre2_set_depth_limit(c->limits, MATCH_LIMIT);
         (void)pcre2_set_heap_limit(c->limits, 8192);
@@ -231,13 +215,13 @@ matches(checker *c, const sy__regex *r, const char *s, size_t len)
     c->steps -= (int64_t)(len >> 3);
     int rc = pcre2_match(r->code, (PCRE2_SPTR)s, len, 0, 0, c->match, c->limits);
     if (rc >= 0) return 1;
-    if (rc == PCRE2_ERROR_NOMEMORY) return stop(c, SY_ENOMEM, "no memory to match a pattern");
+    if (rc == PCRE2_ERROR_NOMEMORY) return sy__checker_stop(c, SY_ENOMEM, "no memory to match a pattern");
     if (rc != PCRE2_ERROR_NOMATCH) c->steps -= MATCH_LIMIT;
     return 0;
 }
 
 static int
-check_string(checker *c, const sy__node *n, sy__value v, const frame *f)
+check_string(sy__checker *c, const sy__node *n, sy__value v, const frame *f)
 {
     size_t len;
     const char *s = sy__value_str(v, &len);
@@ -249,7 +233,7 @@ check_string(checker *c, const sy__node *n, sy__value v, const frame *f)
             return failf(c, f, "must have at most %lld characters", (long long)n->max_length);
     }
     if (!n->pattern.code) return SY_OK;
-    int found = matches(c, &n->pattern, s, len);
+    int found = sy__checker_matches(c, &n->pattern, s, len);
     return found == 1 ? SY_OK : found < 0 ? found : failf(c, f, "does not match the pattern %s", n->pattern.text);
 }
 
@@ -267,13 +251,13 @@ by_value(const void *pa, const void *pb)
 }
 
 static int
-check_unique(checker *c, sy__value v, const frame *f)
+check_unique(sy__checker *c, sy__value v, const frame *f)
 {
     size_t count = sy__value_count(v), i = 0;
     sy__value few[32], *all = few;
     if (count < 2) return SY_OK;
     if (count > 32) all = sy__malloc(c->s->alloc, count * sizeof *all);
-    if (!all) return stop(c, SY_ENOMEM, "no memory to compare items");
+    if (!all) return sy__checker_stop(c, SY_ENOMEM, "no memory to compare items");
     sy__value_iter it;
     for (sy__value_iter_init(&it, v); sy__value_iter_next(&it);) all[i++] = it.value;
     qsort(all, count, sizeof *all, by_value);
@@ -286,7 +270,7 @@ check_unique(checker *c, sy__value v, const frame *f)
 }
 
 static int
-check_array(checker *c, const sy__node *n, sy__value v, const frame *f)
+check_array(sy__checker *c, const sy__node *n, sy__value v, const frame *f)
 {
     int64_t count = (int64_t)sy__value_count(v);
     if (count < n->min_items) return failf(c, f, "must have at least %lld items", (long long)n->min_items);
@@ -308,20 +292,13 @@ check_array(checker *c, const sy__node *n, sy__value v, const frame *f)
 
 /* ---- maps ---- */
 
-static int
-order(const char *a, size_t a_len, const char *b, size_t b_len)
-{
-    int o = memcmp(a, b, a_len < b_len ? a_len : b_len);
-    return o ? o : a_len < b_len ? -1 : a_len > b_len;
-}
-
 /* A field that `properties` does not declare. */
 static int
-check_other(checker *c, const sy__node *n, sy__value v, const frame *at)
+check_other(sy__checker *c, const sy__node *n, sy__value v, const frame *at)
 {
     bool known = false;
     for (size_t i = 0; i < n->pattern_count; i++) {
-        int found = matches(c, &n->patterns[i], at->key, at->len);
+        int found = sy__checker_matches(c, &n->patterns[i], at->key, at->len);
         if (found < 0) return found;
         if (!found) continue;
         known = true;
@@ -334,12 +311,12 @@ check_other(checker *c, const sy__node *n, sy__value v, const frame *at)
 }
 
 static int
-check_field(checker *c, const sy__node *n, const sy__field *field, sy__value v, const frame *at)
+check_field(sy__checker *c, const sy__node *n, const sy__field *field, sy__value v, const frame *at)
 {
     if (!field || !field->node) return check_other(c, n, v, at);
     int status = check(c, field->node, v, at);
     for (size_t i = 0; i < n->pattern_count && !status; i++) {
-        int found = matches(c, &n->patterns[i], at->key, at->len);
+        int found = sy__checker_matches(c, &n->patterns[i], at->key, at->len);
         if (found < 0) return found;
         if (found) status = check(c, n->patterns[i].node, v, at);
     }
@@ -347,14 +324,14 @@ check_field(checker *c, const sy__node *n, const sy__field *field, sy__value v, 
 }
 
 static int
-check_fields(checker *c, const sy__node *n, sy__value v, const frame *f)
+check_fields(sy__checker *c, const sy__node *n, sy__value v, const frame *f)
 {
     const sy__field *field = n->fields, *end = n->fields ? n->fields + n->field_count : NULL, *missing = NULL;
     sy__value_iter it;
     sy__value_iter_init(&it, v);
     while (sy__value_iter_next(&it)) {
         int o = 1;
-        while (field != end && (o = order(field->key, field->len, it.key, it.key_len)) < 0) {
+        while (field != end && (o = sy__text_order(field->key, field->len, it.key, it.key_len)) < 0) {
             if (field->required && !missing) missing = field;
             field++;
         }
@@ -370,7 +347,7 @@ check_fields(checker *c, const sy__node *n, sy__value v, const frame *f)
 }
 
 static int
-check_map(checker *c, const sy__node *n, sy__value v, const frame *f)
+check_map(sy__checker *c, const sy__node *n, sy__value v, const frame *f)
 {
     int64_t count = (int64_t)sy__value_count(v);
     if (count < n->min_fields) return failf(c, f, "must have at least %lld fields", (long long)n->min_fields);
@@ -382,9 +359,8 @@ check_map(checker *c, const sy__node *n, sy__value v, const frame *f)
 
 /* ---- combinations ---- */
 
-/* As check, but keeps silent. */
-static int
-try_node(checker *c, const sy__node *n, sy__value v)
+int
+sy__checker_try(sy__checker *c, const sy__node *n, sy__value v)
 {
     sy__error *err = c->err;
     sy__buf *path = c->path;
@@ -405,7 +381,7 @@ types_of(const sy__node *n)
 
 /* No alternative fits: says it through the one of the right type when there is exactly one. */
 static int
-none_fits(checker *c, const sy__node_list *list, sy__value v, const frame *f)
+none_fits(sy__checker *c, const sy__node_list *list, sy__value v, const frame *f)
 {
     unsigned all = 0;
     const sy__node *candidate = NULL;
@@ -424,21 +400,21 @@ none_fits(checker *c, const sy__node_list *list, sy__value v, const frame *f)
 }
 
 static int
-check_any(checker *c, const sy__node *n, sy__value v, const frame *f)
+check_any(sy__checker *c, const sy__node *n, sy__value v, const frame *f)
 {
     for (size_t i = 0; i < n->any.count; i++) {
-        int status = try_node(c, n->any.at[i], v);
+        int status = sy__checker_try(c, n->any.at[i], v);
         if (!status || c->fatal) return status;
     }
     return none_fits(c, &n->any, v, f);
 }
 
 static int
-check_one(checker *c, const sy__node *n, sy__value v, const frame *f)
+check_one(sy__checker *c, const sy__node *n, sy__value v, const frame *f)
 {
     size_t fitting = 0;
     for (size_t i = 0; i < n->one.count; i++) {
-        int status = try_node(c, n->one.at[i], v);
+        int status = sy__checker_try(c, n->one.at[i], v);
         if (c->fatal) return c->fatal;
         fitting += !status;
     }
@@ -448,20 +424,20 @@ check_one(checker *c, const sy__node *n, sy__value v, const frame *f)
 }
 
 static int
-check_combined(checker *c, const sy__node *n, sy__value v, const frame *f)
+check_combined(sy__checker *c, const sy__node *n, sy__value v, const frame *f)
 {
     int status = n->ref ? check(c, n->ref, v, f) : SY_OK;
     for (size_t i = 0; i < n->all.count && !status; i++) status = check(c, n->all.at[i], v, f);
     if (!status && n->any.count) status = check_any(c, n, v, f);
     if (!status && n->one.count) status = check_one(c, n, v, f);
     if (status || !n->not_) return status;
-    status = try_node(c, n->not_, v);
+    status = sy__checker_try(c, n->not_, v);
     if (c->fatal) return c->fatal;
     return status ? SY_OK : failf(c, f, "is what the schema excludes");
 }
 
 static int
-check_enum(checker *c, const sy__node *n, sy__value v, const frame *f)
+check_enum(sy__checker *c, const sy__node *n, sy__value v, const frame *f)
 {
     sy__value_iter it;
     sy__value_iter_init(&it, n->enums);
@@ -479,23 +455,23 @@ check_enum(checker *c, const sy__node *n, sy__value v, const frame *f)
 }
 
 static int
-check_kind(checker *c, const sy__node *n, sy__value v, const frame *f)
+check_kind(sy__checker *c, const sy__node *n, sy__value v, const frame *f)
 {
     switch (sy__value_kind(v)) {
     case SY__INT:
     case SY__NUM: return check_number(c, n, v, f);
     case SY__STR: return check_string(c, n, v, f);
     case SY__ARRAY: return check_array(c, n, v, f);
-    case SY__MAP: return is_empty_array(n, v) ? check_array(c, n, v, f) : check_map(c, n, v, f);
+    case SY__MAP: return sy__is_empty_array(n, v) ? check_array(c, n, v, f) : check_map(c, n, v, f);
     default: return SY_OK;
     }
 }
 
 static int
-check_node(checker *c, const sy__node *n, sy__value v, const frame *f)
+check_node(sy__checker *c, const sy__node *n, sy__value v, const frame *f)
 {
     if (n->never) return fail(c, f, SY_ETYPE, "is not allowed here");
-    if (n->types && !(n->types & mask_of(v)) && !is_empty_array(n, v)) return type_error(c, f, n->types, v);
+    if (n->types && !(n->types & mask_of(v)) && !sy__is_empty_array(n, v)) return type_error(c, f, n->types, v);
     if (n->konst.data && !same(n->konst, v)) return failf(c, f, "is not the one value that is allowed");
     int status = n->enums.data ? check_enum(c, n, v, f) : SY_OK;
     if (!status) status = check_kind(c, n, v, f);
@@ -503,170 +479,14 @@ check_node(checker *c, const sy__node *n, sy__value v, const frame *f)
 }
 
 static int
-check(checker *c, const sy__node *n, sy__value v, const frame *f)
+check(sy__checker *c, const sy__node *n, sy__value v, const frame *f)
 {
     if (c->fatal) return c->fatal;
-    if (--c->steps < 0) return stop(c, SY_EMANIFEST, "the schema takes too many steps to check a value");
-    if (c->depth >= MAX_DEPTH) return stop(c, SY_EMANIFEST, "the schema refers to itself without end");
+    if (--c->steps < 0) return sy__checker_stop(c, SY_EMANIFEST, "the schema takes too many steps to check a value");
+    if (c->depth >= MAX_DEPTH) return sy__checker_stop(c, SY_EMANIFEST, "the schema refers to itself without end");
     c->depth++;
     int status = check_node(c, n, v, f);
     c->depth--;
-    return status;
-}
-
-/* ---- writing with defaults ---- */
-
-/* The nodes that speak about one value. */
-typedef struct node_set {
-    const sy__node *at[MAX_SET];
-    size_t count;
-} node_set;
-
-static void gather(checker *c, node_set *set, const sy__node *n, sy__value v);
-
-static void
-gather_first(checker *c, node_set *set, const sy__node_list *list, sy__value v)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        if (try_node(c, list->at[i], v)) continue;
-        gather(c, set, list->at[i], v);
-        return;
-    }
-}
-
-static void
-gather(checker *c, node_set *set, const sy__node *n, sy__value v)
-{
-    if (!n || c->fatal) return;
-    if (set->count == MAX_SET) {
-        (void)stop(c, SY_EMANIFEST, "too many schemas speak about one value");
-        return;
-    }
-    set->at[set->count++] = n;
-    gather(c, set, n->ref, v);
-    for (size_t i = 0; i < n->all.count; i++) gather(c, set, n->all.at[i], v);
-    gather_first(c, set, &n->any, v);
-    gather_first(c, set, &n->one, v);
-}
-
-static void
-gather_field(checker *c, node_set *set, const sy__node *n, const char *key, size_t len, sy__value v)
-{
-    bool known = false;
-    for (size_t i = 0; i < n->field_count && !known; i++) {
-        const sy__field *f = &n->fields[i];
-        if (!f->node || order(f->key, f->len, key, len) != 0) continue;
-        gather(c, set, f->node, v);
-        known = true;
-    }
-    for (size_t i = 0; i < n->pattern_count; i++) {
-        if (matches(c, &n->patterns[i], key, len) != 1) continue;
-        gather(c, set, n->patterns[i].node, v);
-        known = true;
-    }
-    if (!known) gather(c, set, n->additional, v);
-}
-
-static void write_value(checker *c, const node_set *set, sy__value v, sy__vbuf *out);
-
-static void
-write_array(checker *c, const node_set *set, sy__value v, sy__vbuf *out)
-{
-    size_t index = 0;
-    sy__value_iter it;
-    sy__value_iter_init(&it, v);
-    sy__vbuf_array(out);
-    for (; sy__value_iter_next(&it) && !c->fatal; index++) {
-        node_set items = {.count = 0};
-        for (size_t i = 0; i < set->count; i++) {
-            const sy__node *n = set->at[i];
-            gather(c, &items, index < n->prefix.count ? n->prefix.at[index] : n->items, it.value);
-        }
-        write_value(c, &items, it.value, out);
-    }
-    sy__vbuf_end(out);
-}
-
-static sy__value
-default_of(const sy__node *n)
-{
-    for (int i = 0; n && i < 8 && !n->def.data; i++) n = n->ref;
-    return n ? n->def : (sy__value){0};
-}
-
-/* Whether one of the first `count` nodes gives this field a default. */
-static bool
-given_before(const node_set *set, size_t count, const sy__field *field)
-{
-    for (size_t i = 0; i < count; i++)
-        for (size_t k = 0; k < set->at[i]->field_count; k++) {
-            const sy__field *f = &set->at[i]->fields[k];
-            if (order(f->key, f->len, field->key, field->len) == 0 && default_of(f->node).data) return true;
-        }
-    return false;
-}
-
-static void
-write_defaults(const node_set *set, sy__value v, sy__vbuf *out)
-{
-    sy__value there;
-    for (size_t i = 0; i < set->count; i++) {
-        for (size_t k = 0; k < set->at[i]->field_count; k++) {
-            const sy__field *f = &set->at[i]->fields[k];
-            sy__value def = default_of(f->node);
-            if (!def.data || sy__value_get(v, f->key, f->len, &there) || given_before(set, i, f)) continue;
-            sy__vbuf_key(out, f->key, f->len);
-            sy__vbuf_value(out, def);
-        }
-    }
-}
-
-static void
-write_map(checker *c, const node_set *set, sy__value v, sy__vbuf *out)
-{
-    sy__value_iter it;
-    sy__value_iter_init(&it, v);
-    sy__vbuf_map(out);
-    while (sy__value_iter_next(&it) && !c->fatal) {
-        node_set field = {.count = 0};
-        for (size_t i = 0; i < set->count; i++) gather_field(c, &field, set->at[i], it.key, it.key_len, it.value);
-        sy__vbuf_key(out, it.key, it.key_len);
-        write_value(c, &field, it.value, out);
-    }
-    write_defaults(set, v, out);
-    sy__vbuf_end(out);
-}
-
-static void
-write_value(checker *c, const node_set *set, sy__value v, sy__vbuf *out)
-{
-    sy__kind kind = sy__value_kind(v);
-    bool array = kind == SY__ARRAY;
-    for (size_t i = 0; i < set->count && !array; i++) array = is_empty_array(set->at[i], v);
-    if (set->count == 0 || (kind != SY__ARRAY && kind != SY__MAP))
-        sy__vbuf_value(out, v);
-    else if (array)
-        write_array(c, set, v, out);
-    else
-        write_map(c, set, v, out);
-}
-
-static int
-write_checked(checker *c, sy__value v, sy__vbuf *out)
-{
-    sy__vbuf whole;
-    node_set set = {.count = 0};
-    sy__vbuf_init(&whole, c->s->alloc);
-    gather(c, &set, c->s->root, v);
-    if (!c->fatal) write_value(c, &set, v, &whole);
-    sy__value done = {0};
-    int status = c->fatal ? c->fatal : sy__vbuf_done(&whole, &done);
-    if (status == SY_OK)
-        sy__vbuf_value(out, done);
-    else if (!c->fatal)
-        (void)sy__error_set(c->fatal_err, status, "%s",
-                            status == SY_ENOMEM ? "no memory for a value" : "larger than a value can be");
-    sy__vbuf_close(&whole);
     return status;
 }
 
@@ -701,12 +521,12 @@ sy__schema_check_at(const sy__schema *s, sy__value v, sy__vbuf *out, sy__buf *pa
         return SY_OK;
     }
     sy__error unseen;
-    checker c = {.s = s, .err = err ? err : &unseen, .path = path, .steps = BASE_STEPS + (int64_t)v.size};
+    sy__checker c = {.s = s, .err = err ? err : &unseen, .path = path, .steps = BASE_STEPS + (int64_t)v.size};
     c.fatal_err = c.err;
     int status = check(&c, s->root, v, NULL);
     if (!status && out) {
         if (sy__schema_changes(s, v))
-            status = write_checked(&c, v, out);
+            status = sy__schema_fill(&c, v, out);
         else
             sy__vbuf_value(out, v);
     }

@@ -5,6 +5,7 @@
  * unknown keyword is found by failing to find it. `#/$defs/…` are made as empty nodes first: a $ref is then a pointer,
  * whatever the order.
  */
+#include "base/text.h"
 #include "kit/near.h"
 #include "kit/schema_node.h"
 
@@ -172,8 +173,7 @@ static int
 by_key(const void *a, const void *b)
 {
     const sy__field *x = a, *y = b;
-    int order = memcmp(x->key, y->key, x->len < y->len ? x->len : y->len);
-    return order ? order : x->len < y->len ? -1 : x->len > y->len;
+    return sy__text_order(x->key, x->len, y->key, y->len);
 }
 
 /* `properties` and `required` come in one list; this keyword order is fixed by compile(). */
