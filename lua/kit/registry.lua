@@ -69,15 +69,18 @@ local function folders(root, origin, shown)
   return found
 end
 
---- Finds what is installed.
+--- Finds what is installed. What the project has but is not trusted for is `withheld`: named, never loaded.
 ---@param place? Place
 ---@param options? { bundled_only: boolean? }
 ---@return Registry
 function M.new(place, options)
-  local self = setmetatable({ layers = {}, entries = {} }, Registry)
+  local self = setmetatable({ layers = {}, entries = {}, withheld = {} }, Registry)
   if not (options and options.bundled_only) then
+    local own = place and folders(paths.join(place.dir, "extensions"), "project", "extensions")
     if place and place.trusted then
-      self.layers[#self.layers + 1] = folders(paths.join(place.dir, "extensions"), "project", "extensions")
+      self.layers[#self.layers + 1] = own
+    elseif place then
+      self.withheld = own
     end
     self.layers[#self.layers + 1] = folders(paths.join(person.data_dir(), "extensions"), "user",
       paths.join(person.data_dir(), "extensions"))
@@ -85,7 +88,6 @@ function M.new(place, options)
   self.layers[#self.layers + 1] = bundled()
   return self
 end
-
 
 --- Every name with what it means, sorted.
 ---@return ExtensionEntry[]
@@ -144,6 +146,10 @@ function Registry:extension(name)
       if not loaded then return nil, problems[1] end
       return loaded
     end
+  end
+  if self.withheld[name] then
+    return problem.fail("not_trusted", ("%s belongs to this project, which is not trusted"):format(
+      self.withheld[name].file), { hint = "symphony trust   lets it run; read it first" })
   end
   return problem.fail("not_found", ("there is no extension `%s`"):format(name),
     { hint = suggest.hint(name, names_of(self:all())) or "symphony ext ls   lists them" })

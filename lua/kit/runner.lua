@@ -32,13 +32,15 @@ end
 
 --- The operations of a registry as melody.check asks for them.
 ---@param found Registry
----@return fun(name: string): table?, string[]?
+---@return fun(name: string): table?, string[]?, Problem? the names there are; or why one that is there cannot be used
 function M.operations(found)
   local known = {}
   return function(name)
     if known[name] then return known[name] end
-    local operation = found:operation(name)
-    if not operation then return nil, operation_names(found) end
+    local operation, why = found:operation(name)
+    if not operation then
+      return nil, operation_names(found), why.code ~= "unknown_operation" and why or nil
+    end
     known[name] = {
       extension = operation.extension.name,
       operation = operation.name,

@@ -1,10 +1,9 @@
 --- ext: the extensions there are, what they offer and what they may do.
 local args = require "cli.args"
+local check = require "cli.ext_check"
 local exit = require "cli.exit"
 local help = require "cli.help"
 local json = require "sy.json"
-local manifest = require "kit.manifest"
-local paths = require "kit.paths"
 local permissions = require "kit.permissions"
 local problem = require "kit.problem"
 local registry = require "kit.registry"
@@ -33,8 +32,8 @@ local function ls(ctx, words)
   if not ok then return nil, why end
   local opened, closed = open_quietly(ctx)
   if not opened then return nil, closed end
-  local list, rows = json.array {}, {}
-  for i, entry in ipairs(registry.new(ctx:place()):all()) do
+  local list, rows, found = json.array {}, {}, registry.new(ctx:place())
+  for i, entry in ipairs(found:all()) do
     local loaded, problems = registry.load(entry)
     local about = loaded and entry.manifest.extension
     list[i] = {
@@ -53,6 +52,10 @@ local function ls(ctx, words)
     ctx:document { extensions = list }
     return exit.DONE
   end
+  for _, entry in pairs(found.withheld) do
+    rows[#rows + 1] = { entry.name, "", entry.origin, "not trusted", "symphony trust   lets it run; read it first" }
+  end
+  table.sort(rows, function(a, b) return a[1] < b[1] end)
   for _, line in ipairs(text.table(rows)) do
     ctx:print(text.cut(line, ctx.style.columns, ctx.style:letter "ellipsis"))
   end
@@ -162,65 +165,6 @@ local function show(ctx, words)
   return show_extension(ctx, entry)
 end
 
---- The manifest that a name or path means, as text and name for messages.
-local function manifest_text(ctx, typed)
-  local path = paths.kind(typed) == "directory" and paths.join(typed, "Symphony.toml") or typed
-  if paths.kind(path) == "file" then
-    local bytes, message = paths.read(path)
-    if not bytes then return problem.fail("io_error", message) end
-    return bytes, path
-  end
-  if path ~= typed then
-    return problem.fail("not_found", ("there is no Symphony.toml in %s"):format(typed),
-      { hint = "an extension is a folder with one; docs/guide/extensions.md has the smallest" })
-  end
-  for _, entry in ipairs(registry.new(ctx:place()):all()) do
-    if entry.name == typed then return entry.text, entry.file end
-  end
-  return problem.fail("not_found", ("there is no extension and no file `%s`"):format(typed),
-    { hint = "symphony ext ls   lists them" })
-end
-
---- Compiles the schemas of a manifest: problems name the operation.
-local function check_schemas(made, file, problems)
-  local schema = require "sy.schema"
-  for name, operation in pairs(made.operation) do
-    for _, part in ipairs { "input", "output" } do
-      local ok, failure = true, nil
-      if operation[part] then ok, failure = schema.compile(operation[part]) end
-      if not ok then
-        local why = problem.from(failure, "manifest_invalid")
-        problems[#problems + 1] = problem.new("manifest_invalid",
-          ("operation.%s.%s: %s"):format(name, part, why.message), { file = file })
-      end
-    end
-  end
-end
-
-local function check(ctx, words)
-  local ok, why = args.count(words, 1, 1, "ext check NAME|FOLDER|FILE")
-  if not ok then return nil, why end
-  local bytes, file = manifest_text(ctx, words[1])
-  if not bytes then return nil, file end
-  local made, problems = manifest.read(bytes, file)
-  problems = problems or {}
-  if made then check_schemas(made, file, problems) end
-  local dir = paths.kind(file) == "file" and paths.parent(file)
-  if made and dir and next(made.operation) and not paths.stat(paths.join(dir, made.extension.entry)) then
-    problems[#problems + 1] = problem.new("manifest_invalid",
-      ("its entry %s is not there"):format(made.extension.entry), { file = file })
-  end
-  if ctx.json then
-    local list = json.array {}
-    for i, one in ipairs(problems) do list[i] = require("cli.context").error_document(one) end
-    ctx:document { extension = made and made.extension.name or json.null, ok = #problems == 0, problems = list }
-  else
-    ctx:complain_all(problems)
-    if #problems == 0 then ctx:say(("%s is fine: %s"):format(made.extension.name, file)) end
-  end
-  return #problems == 0 and exit.DONE or exit.USAGE
-end
-
 return {
   name = "ext",
   summary = "extensions: what there is, what they offer, what they may do",
@@ -231,8 +175,8 @@ return {
       run = ls },
     { name = "show", summary = "an extension, or one of its operations", usage = "ext show NAME[.OP]", options = {},
       example = "symphony ext show git.diff", run = show },
-    { name = "check", summary = "look for mistakes in a Symphony.toml", usage = "ext check NAME|FOLDER|FILE",
+    { name = "check", summary = "look for mistakes in a manifest and its code", usage = "ext check NAME|FOLDER|FILE",
       options = {},
-      example = "symphony ext check extensions/mine", run = check },
+      example = "symphony ext check extensions/mine", run = check.run },
   },
 }

@@ -16,6 +16,16 @@ function M.targets(task)
   return list
 end
 
+--- An operation whose extension is there, but is not trusted or has a mistake.
+local function unusable(context, task, name, why)
+  local file = why.where.file
+  if why.code == "not_trusted" or not file then
+    return context.report(why.code, task, why.message, { target = { text = name }, hint = why.hint })
+  end
+  context.report(why.code, task, ("the extension of `%s` is not valid: %s"):format(name, why.message),
+    { target = { text = name }, hint = "symphony ext check " .. file })
+end
+
 --- Adds the problems of this stage, and the operations found as context.operations[name].
 ---@param context table
 function M.run(context)
@@ -24,9 +34,11 @@ function M.run(context)
   for _, task in ipairs(context.definition.tasks) do
     for _, target in ipairs(M.targets(task)) do
       local name = target.operation
-      local found, names = context.ops(name)
+      local found, names, why = context.ops(name)
       context.operations[name] = found
-      if not found then
+      if why then
+        unusable(context, task, name, why)
+      elseif not found then
         context.report("unknown_operation", task, ("no installed extension has the operation `%s`"):format(name),
                        { note = names and suggest.phrase(name, names) or nil, target = { text = name },
                          hint = "symphony ext ls   lists what is installed" })
