@@ -1,4 +1,5 @@
-/* bounds.h: every limit of the C core that a user can meet, with its reason. Settings live in Lua. */
+/* bounds.h: every limit of the C core that a user can meet, with its reason. Settings live in Lua.
+ * Constants: any thread. */
 #ifndef SY_BASE_BOUNDS_H
 #define SY_BASE_BOUNDS_H
 

@@ -2,7 +2,7 @@
  * buf.h: a byte buffer that grows, for text and for encoded values.
  *
  * A failed growth sets `failed` and turns every later append into nothing, so a writer checks once at
- * the end. The memory belongs to the buffer until sy__buf_take.
+ * the end. The memory belongs to the buffer until sy__buf_take. One thread at a time; sizes are in bytes.
  */
 #ifndef SY_BASE_BUF_H
 #define SY_BASE_BUF_H

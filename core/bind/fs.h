@@ -2,7 +2,7 @@
  * fs.h: what the files of the module `fs` share.
  *
  * One set of functions serves isolates and trusted Lua; the difference is the door a path goes through:
- * an isolate's capabilities, or the plain file system.
+ * an isolate's capabilities, or the plain file system. Thread of the Lua state; functions with one may raise.
  */
 #ifndef SY_BIND_FS_H
 #define SY_BIND_FS_H

@@ -1,4 +1,4 @@
-/* json.h: the parts of the module json, for its two files. */
+/* json.h: the parts of the module json, for its two files. Thread of the Lua state; both may raise. */
 #ifndef SY_BIND_JSON_H
 #define SY_BIND_JSON_H
 

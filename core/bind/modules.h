@@ -3,7 +3,7 @@
  *
  *     int luaopen_sy_NAME(lua_State *L)      -- require "sy.NAME" in trusted Lua
  *
- * Nobody keeps a list: the build collects the definitions (cmake/modules.cmake).
+ * Nobody keeps a list: the build collects the definitions (cmake/modules.cmake). Thread of the Lua state.
  */
 #ifndef SY_BIND_MODULES_H
 #define SY_BIND_MODULES_H

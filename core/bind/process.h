@@ -1,4 +1,4 @@
-/* process.h: the module `process` of isolates. */
+/* process.h: the module `process` of isolates. Thread of the isolate. */
 #ifndef SY_BIND_PROCESS_H
 #define SY_BIND_PROCESS_H
 

@@ -1,4 +1,5 @@
-/* process_options.h: from the Lua table of process.run to sy__child_options: internal to core/bind. */
+/* process_options.h: from the Lua table of process.run to sy__child_options: internal to core/bind.
+ * Thread of the isolate; what it reads out of the table lives as long as the call. */
 #ifndef SY_BIND_PROCESS_OPTIONS_H
 #define SY_BIND_PROCESS_OPTIONS_H
 

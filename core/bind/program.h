@@ -1,7 +1,8 @@
 /*
  * program.h: runs our Lua program as a process: one host of symphony.h, one module, its `main(args)`.
  *
- * core/cli/main.c is the only user; it owns what a process has one of: signals and the environment.
+ * core/cli/main.c is the only user; it owns what a process has one of: signals and the environment. The process's
+ * first thread, once.
  */
 #ifndef SY_BIND_PROGRAM_H
 #define SY_BIND_PROGRAM_H

@@ -1,4 +1,4 @@
-/* stdlib.h: the modules in C that `require` finds inside an isolate. */
+/* stdlib.h: the modules in C that `require` finds inside an isolate. Thread of the isolate; they may raise. */
 #ifndef SY_BIND_STDLIB_H
 #define SY_BIND_STDLIB_H
 

@@ -3,7 +3,7 @@
  *
  * One C file serves trusted Lua and isolates. sy__lib makes the module's table with a first upvalue that
  * says which; sy__lib_charge looks there. Everything here follows Lua's rules for errors: it may raise for
- * memory, so what must be given back lies in a userdata with __gc.
+ * memory, so what must be given back lies in a userdata with __gc. Thread of the Lua state.
  */
 #ifndef SY_BIND_SUPPORT_H
 #define SY_BIND_SUPPORT_H

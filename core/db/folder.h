@@ -1,4 +1,4 @@
-/* folder.h: the .symphony folder: making it, and refusing places where a database cannot live. */
+/* folder.h: the .symphony folder: making it, and refusing places where a database cannot live. Any thread. */
 #ifndef SY_DB_FOLDER_H
 #define SY_DB_FOLDER_H
 

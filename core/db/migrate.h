@@ -2,7 +2,7 @@
  * migrate.h: opening a database file of ours: whose it is, its version, and numbered migrations.
  *
  * Nothing but SQLite opens the file, its header included. A database that is newer, damaged or somebody
- * else's is left as it is.
+ * else's is left as it is. Before the connection is shared: the thread that opens it.
  */
 #ifndef SY_DB_MIGRATE_H
 #define SY_DB_MIGRATE_H

@@ -1,4 +1,5 @@
-/* embed.h: the Lua program, stdlib, bundled extensions and other files that are part of the binary. */
+/* embed.h: the Lua program, stdlib, bundled extensions and other files that are part of the binary. Constants:
+ * any thread; nothing is to be freed. */
 #ifndef SY_HOST_EMBED_H
 #define SY_HOST_EMBED_H
 

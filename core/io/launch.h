@@ -3,6 +3,7 @@
  *
  * The child shares our memory until it execs (vfork), so everything it needs is prepared before, and a step
  * that fails there comes back through a close-on-exec pipe as (step, errno).
+ * The thread of the spawner.
  */
 #ifndef SY_IO_LAUNCH_H
 #define SY_IO_LAUNCH_H

@@ -1,4 +1,5 @@
-/* isolate_impl.h: what the files of an isolate share: its fields, and the parts of its library. */
+/* isolate_impl.h: what the files of an isolate share: its fields, and the parts of its library. All of it in the thread
+ * that runs the isolate, but for `limits.request`, which any thread may set. */
 #ifndef SY_KIT_ISOLATE_IMPL_H
 #define SY_KIT_ISOLATE_IMPL_H
 

@@ -4,7 +4,7 @@
  * null is the light userdata NULL (json.null). A table is an array when it carries the array mark (a shared
  * metatable set by sy__value_to_lua for empty arrays and by json.array), or when it is a non-empty sequence
  * 1..n with no other key; else a map, whose keys must be strings. Access is raw: no metamethod ever runs.
- * An empty unmarked table is a map; a schema that says array turns it into one (schema.h).
+ * An empty unmarked table is a map; a schema that says array turns it into one (schema.h). Thread of the Lua state.
  */
 #ifndef SY_KIT_LUAVALUE_H
 #define SY_KIT_LUAVALUE_H

@@ -1,4 +1,4 @@
-/* near.h: 'did you mean': whether two names differ by a slip of the keyboard. */
+/* near.h: 'did you mean': whether two names differ by a slip of the keyboard. Any thread. */
 #ifndef SY_KIT_NEAR_H
 #define SY_KIT_NEAR_H
 

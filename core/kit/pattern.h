@@ -2,7 +2,8 @@
  * pattern.h: Lua's patterns (reference manual 6.4.1), matched with a budget.
  *
  * Same results as Lua 5.4's string library, faults of patterns included, but every step costs fuel, so three lazy
- * stars on a long subject end when the caller says so. Classes are ASCII, whatever the C locale is. No allocation.
+ * stars on a long subject end when the caller says so. Classes are ASCII, whatever the C locale is. No allocation:
+ * subject and pattern are borrowed for the match. One thread a match.
  */
 #ifndef SY_KIT_PATTERN_H
 #define SY_KIT_PATTERN_H

@@ -3,6 +3,7 @@
  *
  * Each (sub)schema is a node. Nodes, lists and NUL-terminated texts lie in chunks of one arena; names,
  * constants and defaults are slices of a copy of the schema's value. Everything is freed at once.
+ * Written by the thread that compiles; read by any thread afterwards.
  */
 #ifndef SY_KIT_SCHEMA_NODE_H
 #define SY_KIT_SCHEMA_NODE_H

@@ -1,5 +1,6 @@
 /*
- * artifact_impl.h: what the files of the artifact store share. Nobody else includes it.
+ * artifact_impl.h: what the files of the artifact store share. Nobody else includes it. Any thread:
+ * the struct says which lock guards what.
  *
  *     put ──► small: zstd ──► sy__db_put ─────────────────────────────┐
  *         └─► large: temporary file ──► flush: fsync, rename, fsync ──┴─► row of `blob`

@@ -1,5 +1,5 @@
 /*
- * stale_impl.h: what the files of the stale manager share. Nobody else includes it.
+ * stale_impl.h: what the files of the stale manager share. Nobody else includes it. The thread that collects.
  *
  *     stale.c          one collection from end to end, and pins
  *     stale_refs.c     which contents something living refers to

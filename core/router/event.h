@@ -1,4 +1,5 @@
-/* event.h: one event, as it is stored, routed and shown (data.md, Events). */
+/* event.h: one event, as it is stored, routed and shown (data.md, Events). Its texts are borrowed for the
+ * call that hands it over. */
 #ifndef SY_ROUTER_EVENT_H
 #define SY_ROUTER_EVENT_H
 

@@ -2,7 +2,7 @@
  * watch.h: how followers hear that durable events passed the router by.
  *
  * seq has no holes within one process. A hole means that another process committed in between, and that
- * those events are in the database only.
+ * those events are in the database only. Any thread publishes; the thread of the follower looks.
  */
 #ifndef SY_ROUTER_WATCH_H
 #define SY_ROUTER_WATCH_H
