@@ -137,6 +137,9 @@ main(void)
     CHECK(sy_open(&h, &o) < 0);
     CHECK(strstr(sy_last_error(h), "\"message\"") != NULL);
     CHECK_INT(sy_step(h, 0), SY_EUSAGE);
+    CHECK_INT(sy_fd(h), SY_EUSAGE);
+    CHECK_INT(sy_cancel(h, "1"), SY_EUSAGE);
+    CHECK(strstr(sy_last_error(h), "/nowhere/at/all") != NULL); /* why it did not open stays */
     sy_close(h);
     (void)snprintf(project, sizeof project, "%s/project", dir);
     if (mkdir(project, 0700)) return 2;
