@@ -34,7 +34,7 @@ margin:0 0 1.1rem}
 code,.place{font:.86em/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace}
 code{background:var(--code);border-radius:4px;padding:.08em .32em;overflow-wrap:anywhere}
 .rows{list-style:none;margin:0;padding:0}
-.rows li{padding:.55rem 0;border-top:1px solid var(--line);display:grid;grid-template-columns:6.5rem 1fr;
+.rows li{padding:.55rem 0;border-top:1px solid var(--line);display:grid;grid-template-columns:6.5rem minmax(0,1fr);
 gap:.2rem .9rem;align-items:baseline}
 .rows li:first-child{border-top:0;padding-top:0}
 .rows li:last-child{padding-bottom:0}
@@ -55,7 +55,8 @@ td.s{color:var(--soft);white-space:nowrap;width:1%}
 .quiet{color:var(--soft)}
 details summary{cursor:pointer;color:var(--soft);font-size:.875rem;margin-top:.9rem}
 footer{color:var(--soft);font-size:.82rem;text-align:center;margin-top:1.5rem}
-@media (max-width:36rem){.rows li{grid-template-columns:1fr}.tiles{gap:1.2rem}td.bar,th.bar{display:none}
+@media (max-width:36rem){.rows li{grid-template-columns:minmax(0,1fr)}
+.tiles{gap:.8rem}.tiles div{min-width:3.4rem}td.bar,th.bar{display:none}
 section{padding:1rem}}
 @media print{body{background:#fff}section{break-inside:avoid;border-color:#ccc}}
 ]]

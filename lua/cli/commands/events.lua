@@ -47,6 +47,11 @@ local function payload_of(row)
   return value
 end
 
+--- A topic for a line of a terminal: of a run's id its ending, which every command takes.
+local function short(topic)
+  return (topic:gsub("%x+%-%x+%-%x+%-%x+%-%x*(%x%x%x%x%x%x)", "%1"))
+end
+
 local function show(ctx, row)
   local payload = payload_of(row)
   if ctx.json then
@@ -57,8 +62,13 @@ local function show(ctx, row)
     }, "\n")
     return
   end
-  local line = ("%d  %s  %s  %s"):format(row.seq, row.occurred_at, row.topic, text.clean(row.event_payload))
-  ctx:print(ctx.terminal.stdout and text.cut(line, ctx.style.columns, ctx.style:letter "ellipsis") or line)
+  local payload_text = text.clean(row.event_payload)
+  if not ctx.terminal.stdout then
+    ctx:print(("%d  %s  %s  %s"):format(row.seq, row.occurred_at, row.topic, payload_text))
+    return
+  end
+  local line = ("%d  %s  %s  %s"):format(row.seq, row.occurred_at:sub(12, 23), short(row.topic), payload_text)
+  ctx:print(text.cut(line, ctx.style.columns, ctx.style:letter "ellipsis"))
 end
 
 --- Shows all that is committed behind the cursor. Gives the new cursor.
