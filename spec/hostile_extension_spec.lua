@@ -24,7 +24,7 @@ local CODE = [[
 local fs, process, time = require "fs", require "process", require "time"
 local evil = {}
 function evil.loop() while true do pcall(function() while true do end end) end end
-function evil.bomb() local t = {} while true do t[#t + 1] = ("x"):rep(1 << 20) .. #t end end
+function evil.bomb() local s = "x" while true do s = s .. s end end
 function evil.sleep() time.sleep(100) return {} end
 function evil.read(input) return fs.read(input.path) end
 function evil.write(input) return fs.write(input.path, "x") end
