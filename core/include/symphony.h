@@ -106,41 +106,46 @@ typedef struct sy_options {
 SY_API int sy_open(sy_host **out, const sy_options *options);
 /* Parks what runs, commits, stops every thread and frees all. NULL is legal. */
 SY_API void sy_close(sy_host *host);
-/* A descriptor of our own to poll for reading; valid until sy_close. */
+/* A descriptor of our own to poll for reading; valid until sy_close, never closed by the caller. Negative code. */
 SY_API int sy_fd(sy_host *host);
 /* Delivers what is due, waiting at most `timeout_ms` (0: not at all, -1: until something is due).
  * Returns the number of callbacks made, or a negative code. */
 SY_API int sy_step(sy_host *host, int timeout_ms);
 /* Makes a waiting or the next sy_step return. Any thread. */
 SY_API void sy_wakeup(sy_host *host);
-/* Takes the next event of a subscription made without callback; SY_EAGAIN when there is none. */
+/* Takes the oldest event of a subscription made without callback; sy_free(*event_json). SY_EAGAIN when there is none
+ * (*event_json NULL). The last 1,024 are kept. */
 SY_API int sy_next_event(sy_host *host, int subscription, char **event_json);
 
-/* Starts a run: request is {"melody":NAME|PATH,"params":{},"durability":…,…}; *run_json is {"run","number","status"}. */
+/* Starts a run: request is {"melody":NAME|PATH,"params":{},"durability":…,…}; *run_json is {"run","number","status"}.
+ * sy_free(*run_json). The run goes on by itself; its end is an event. *run_json is NULL on failure. */
 SY_API int sy_run(sy_host *host, const char *request_json, char **run_json);
 /* Cancels a run (full id or number as text). Cancelling an ended run changes nothing. */
 SY_API int sy_cancel(sy_host *host, const char *run);
-/* Runs one chunk of trusted Lua and gives its results as a JSON array. */
+/* Runs one chunk of trusted Lua and gives its results as a JSON array; sy_free(*results_json), NULL on failure. */
 SY_API int sy_eval(sy_host *host, const char *lua, char **results_json);
 
 /* Subscribes to topics; `*` stands for one word, `>` for the rest. fn NULL: poll with sy_next_event.
- * Returns a subscription number (> 0) or a negative code. */
+ * Returns a subscription number (> 0) or a negative code. The text that `fn` gets is the library's, for that call. */
 SY_API int sy_subscribe(sy_host *host, const char *pattern, sy_event_fn fn, void *ud);
+/* Ends a subscription; SY_ENOTFOUND when there is none of this number. Allowed inside its callback. */
 SY_API int sy_unsubscribe(sy_host *host, int subscription);
-/* Publishes an event that is delivered but not stored. Any thread. */
+/* Publishes an event that is delivered but not stored; `payload_json` NULL: null. Any thread. */
 SY_API int sy_publish(sy_host *host, const char *topic, const char *payload_json);
 
-/* Reads an artifact, verified, by hash ("sha256:…") or id. sy_free(*bytes). */
+/* Reads an artifact of any size into memory, verified, by hash ("sha256:…") or id. sy_free(*bytes), NULL on failure;
+ * `*size` is in bytes. */
 SY_API int sy_artifact_get(sy_host *host, const char *hash_or_id, char **bytes, size_t *size);
 
 /* The last error on this host, as {"code","message","where","hint"}; valid until the next call. NULL: no memory. */
 SY_API const char *sy_last_error(sy_host *host);
+/* Gives back what a `char **` brought. NULL is legal. */
 SY_API void sy_free(sy_host *host, void *ptr);
-/* One sentence for a code. */
+/* One sentence for a code, known or not; constant. Any thread. */
 SY_API const char *sy_strerror(int code);
-/* The name of a code as JSON has it, such as "not_found". */
+/* The name of a code as JSON has it, such as "not_found"; "unknown" for others. Any thread. */
 SY_API const char *sy_errname(int code);
-/* "0.1.0" */
+/* The version of the library, such as "0.1.0"; SY_VERSION_… is that of the header. Any thread. */
 SY_API const char *sy_version(void);
 
 #ifdef __cplusplus
