@@ -6,6 +6,7 @@
  * with the database: when it fires, everything up to its ticket is in the table and leaves, and the next
  * notice is asked for the last that still waits. So there is one call a commit group, not one a put.
  */
+#include "db/params.h"
 #include "pit/artifact_impl.h"
 
 #include <string.h>
@@ -125,18 +126,6 @@ wait_for_commit(sy__artifacts *s, sy__pending *p)
 
 /* ---- rows ---- */
 
-static sy__param
-text(const char *t)
-{
-    return (sy__param){.kind = SY__P_TEXT, .p = t, .len = strlen(t)};
-}
-
-static sy__param
-number(int64_t i)
-{
-    return (sy__param){.kind = SY__P_INT, .i = i};
-}
-
 /* Both statements take the same parameters. */
 static int
 put_row(sy__artifacts *s, int statement, sy__durability level, const char *hash, int64_t size, int64_t stored_size,
@@ -145,11 +134,11 @@ put_row(sy__artifacts *s, int statement, sy__durability level, const char *hash,
     char now[SY__STAMP_BYTES];
     sy__stamp(sy__artifacts_now(s), now);
     const sy__param params[] = {
-        text(hash),
-        number(size),
-        number(stored_size),
-        text(how == SY__ZSTD ? "zstd" : "raw"),
-        text(now),
+        sy__p_text(hash),
+        sy__p_integer(size),
+        sy__p_integer(stored_size),
+        sy__p_text(how == SY__ZSTD ? "zstd" : "raw"),
+        sy__p_text(now),
         content ? (sy__param){.kind = SY__P_BLOB, .p = content, .len = (size_t)stored_size}
                 : (sy__param){.kind = SY__P_NULL},
     };

@@ -1,7 +1,7 @@
 /* chore.c: rows and events of what the host does on its own. Everything is queued; a chore's row first. */
 #include "pit/chore.h"
 
-#include "pit/engine_impl.h"
+#include "pit/record_impl.h"
 #include "pit/statements.h"
 
 #include <stdio.h>
@@ -21,18 +21,6 @@ struct sy__chore {
 
 static const char SQL_OF_HASH[] = "INSERT INTO artifact_pit_operation (artifact_id, pit_operation_id)"
                                   " SELECT id, ?1 FROM artifact WHERE content_hash = ?2 ON CONFLICT DO NOTHING";
-
-static sy__param
-text(const char *s)
-{
-    return (sy__param){.kind = s ? SY__P_TEXT : SY__P_NULL, .p = s, .len = s ? strlen(s) : 0};
-}
-
-static sy__param
-integer(int64_t i)
-{
-    return (sy__param){.kind = SY__P_INT, .i = i};
-}
 
 const char *
 sy__chore_id(const sy__chore *c)
@@ -54,33 +42,33 @@ put_row(sy__chore *c, const char *status, const char *outcome, const char *outpu
     sy__stamp(now, ended);
     (void)snprintf(context, sizeof context, "{\"host\":\"%s\"}", host);
     sy__param p[] = {
-        text(c->id),
-        text(st->conductor),
-        text(st->host),
+        sy__p_text(c->id),
+        sy__p_text(st->conductor),
+        sy__p_text(st->host),
         none,
-        text(c->task_type),
-        text(c->payload),
-        text(status),
-        text(context),
-        text(began),
-        text(began),
-        outcome ? text(ended) : none,
-        text(st->kit),
+        sy__p_text(c->task_type),
+        sy__p_text(c->payload),
+        sy__p_text(status),
+        sy__p_text(context),
+        sy__p_text(began),
+        sy__p_text(began),
+        outcome ? sy__p_text(ended) : none,
+        sy__p_text(st->kit),
         none,
-        text(c->operation),
+        sy__p_text(c->operation),
         none,
         none,
-        text(c->operation),
-        text(st->host_version),
-        text(outcome),
-        integer(1),
-        text(output),
+        sy__p_text(c->operation),
+        sy__p_text(st->host_version),
+        sy__p_text(outcome),
+        sy__p_integer(1),
+        sy__p_text(output),
         none,
-        text(error),
-        integer(0),
-        integer(0),
-        integer(outcome ? now - c->began_ms : 0),
-        text(began),
+        sy__p_text(error),
+        sy__p_integer(0),
+        sy__p_integer(0),
+        sy__p_integer(outcome ? now - c->began_ms : 0),
+        sy__p_text(began),
     };
     (void)sy__db_put(c->engine->o.db, SY__LEVEL_FULL, st->task, NULL, p, sizeof p / sizeof *p, &c->slot);
 }
@@ -111,7 +99,7 @@ put_decision(sy__engine *e, sy__durability level, const char *run, const char *i
 {
     char at[SY__STAMP_BYTES];
     sy__stamp(sy__wall_ms(e->o.clock), at);
-    sy__param p[] = {text(id), text(task), text(member), text(context), text(resources ? resources : "{}"), text(at)};
+    sy__param p[] = {sy__p_text(id), sy__p_text(task), sy__p_text(member), sy__p_text(context), sy__p_text(resources ? resources : "{}"), sy__p_text(at)};
     (void)sy__db_put(e->o.db, level, e->statements->pit, run, p, 6, NULL);
 }
 
@@ -220,7 +208,7 @@ chore_here(sy__engine *e)
 static void
 link_artifacts(sy__engine *e, const char *pit, const char *hash)
 {
-    sy__param p[] = {text(pit), text(hash)};
+    sy__param p[] = {sy__p_text(pit), sy__p_text(hash)};
     if (hash) (void)sy__db_put(e->o.db, SY__LEVEL_PROCESS, e->statements->pit_of_hash, NULL, p, 2, NULL);
 }
 

@@ -5,6 +5,7 @@
  * runs. What is a picture of this host (its isolates, the queue) is written there too, but once a second at most,
  * and when the engine closes; a picture that was left out is made up for by the tick.
  */
+#include "db/params.h"
 #include "pit/state.h"
 
 #include "pit/statements.h"
@@ -95,26 +96,6 @@ sy__state_statements(sy__engine *e)
     return SY_OK;
 }
 
-/* ---- parameters ---- */
-
-static sy__param
-text(const char *s)
-{
-    return (sy__param){.kind = s ? SY__P_TEXT : SY__P_NULL, .p = s, .len = s ? strlen(s) : 0};
-}
-
-static sy__param
-integer(int64_t i)
-{
-    return (sy__param){.kind = SY__P_INT, .i = i};
-}
-
-static sy__param
-number(double d)
-{
-    return (sy__param){.kind = SY__P_NUM, .d = d};
-}
-
 static sy__durability
 stored_level(const sy__run *r)
 {
@@ -144,7 +125,7 @@ put_picture(sy__engine *e)
                    (long long)atomic_load(&e->done.decisions[SY__MEMBER_POOL]), atomic_load(&e->live_isolates),
                    atomic_load(&e->done.peak_isolates), (long long)atomic_load(&e->done.isolates),
                    (long long)e->isolates.limit, (long long)cpu_ms(&used), (long long)used.ru_maxrss * 1024);
-    sy__param kit[] = {text(state)}, queue[] = {text(at)};
+    sy__param kit[] = {sy__p_text(state)}, queue[] = {sy__p_text(at)};
     (void)sy__db_put(e->o.db, SY__LEVEL_PROCESS, e->statements->kit_state, NULL, kit, 1, NULL);
     (void)sy__db_put(e->o.db, SY__LEVEL_PROCESS, e->statements->queue, NULL, queue, 1, NULL);
 }
@@ -179,10 +160,10 @@ count_run(sy__run *r, int64_t ms, const char *at)
     sy__engine *e = r->engine;
     const char *status = sy__run_status_name(r->status);
     double usd = (double)r->usd_micro / 1e6;
-    sy__param history[] = {text(r->melody_id), text(r->id), integer(r->number), text(status),
-                           text(at),           integer(ms), number(usd),        integer(r->tokens)};
-    sy__param metrics[] = {text(status),       integer(ms), number(usd),
-                           integer(r->tokens), text(at),    text(r->orchestration_type)};
+    sy__param history[] = {sy__p_text(r->melody_id), sy__p_text(r->id), sy__p_integer(r->number), sy__p_text(status),
+                           sy__p_text(at),           sy__p_integer(ms), sy__p_number(usd),        sy__p_integer(r->tokens)};
+    sy__param metrics[] = {sy__p_text(status),       sy__p_integer(ms), sy__p_number(usd),
+                           sy__p_integer(r->tokens), sy__p_text(at),    sy__p_text(r->orchestration_type)};
     if (r->melody_id) (void)sy__db_put(e->o.db, stored_level(r), e->statements->history, r->id, history, 8, NULL);
     (void)sy__db_put(e->o.db, stored_level(r), e->statements->metrics, r->id, metrics, 6, NULL);
     (void)atomic_fetch_add(&e->done.runs, 1);
@@ -195,7 +176,7 @@ sy__state_run_ended(sy__run *r, int64_t ms)
     char at[SY__STAMP_BYTES];
     sy__stamp(r->completed_ms, at);
     if (r->status >= SY__RUN_COMPLETED) count_run(r, ms, at);
-    sy__param rest[] = {text(sy__db_host_id(e->o.db)), text(at)};
+    sy__param rest[] = {sy__p_text(sy__db_host_id(e->o.db)), sy__p_text(at)};
     (void)sy__db_put(e->o.db, stored_level(r), e->statements->rest, r->id, rest, 2, NULL);
     (void)sy__db_put(e->o.db, stored_level(r), e->statements->rest_shown, r->id, NULL, 0, NULL);
     picture_if_due(e);
@@ -211,7 +192,7 @@ sy__state_broken(sy__engine *e, const sy__extension *ext, const sy__error *why)
     sy__buf_init(&json, e->alloc);
     sy__error_json(why, &json);
     sy__stamp(sy__wall_ms(e->o.clock), at);
-    sy__param p[] = {text(ext->id), text(sy__db_host_id(e->o.db)), text(sy__buf_cstr(&json)), text(at)};
+    sy__param p[] = {sy__p_text(ext->id), sy__p_text(sy__db_host_id(e->o.db)), sy__p_text(sy__buf_cstr(&json)), sy__p_text(at)};
     (void)sy__db_put(e->o.db, SY__LEVEL_PROCESS, e->statements->broken, NULL, p, 4, NULL);
     (void)sy__db_put(e->o.db, SY__LEVEL_PROCESS, e->statements->broken_shown, NULL, p, 1, NULL);
     sy__buf_close(&json);
