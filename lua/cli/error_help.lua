@@ -12,11 +12,12 @@ local texts = {
     action = "Correct the line that is named, then: symphony melody check FILE",
   },
   cycle = {
-    example = "error[cycle]: a waits for b, b waits for a",
+    example = "error[cycle]: tasks wait for each other in a circle: a -> b -> a",
     action = "Take one of the named edges away; `after` and references both make edges.",
   },
   unknown_operation = {
-    example = "review:task(\"diff\", \"git.dif\")\nerror[unknown_operation]: did you mean `git.diff`?",
+    example = "review:task(\"diff\", \"git.dif\")\n"
+      .. "error[unknown_operation]: no installed extension has the operation `git.dif`",
     action = "symphony ext ls   lists the extensions, symphony ext show NAME its operations.",
   },
   unknown_field = {
@@ -24,7 +25,8 @@ local texts = {
     action = "symphony ext show EXT.OP   lists the fields.",
   },
   type_mismatch = {
-    example = "symphony run review -p depth=many\nerror[type_mismatch]: parameter `depth` is integer",
+    example = "symphony run review -p depth=many\n"
+      .. "error[type_mismatch]: the parameter `depth`: it must be an integer, it is a string",
     action = "Give a value of the type that is named.",
   },
   missing_param = {
@@ -44,11 +46,12 @@ local texts = {
     action = "Correct the line, then: symphony ext check FOLDER",
   },
   permission_denied = {
-    example = "error[permission_denied]: mine may not read /etc/passwd",
+    example = "error[permission_denied]: may not read `/etc/passwd`: it was not granted",
     action = "If it should, add the path to [capabilities] in its Symphony.toml.",
   },
   not_trusted = {
-    example = "symphony run build\nerror[not_trusted]: build.lua belongs to this project, which is not trusted",
+    example = "symphony run build\n"
+      .. "error[not_trusted]: melodies/build.lua belongs to this project, which is not trusted",
     action = "Read the project's melodies and extensions, then: symphony trust",
   },
   not_found = {
@@ -57,11 +60,11 @@ local texts = {
   },
   no_model = {
     example = "notes   skipped: no model",
-    action = "Give the task a fallback or on_error = \"skip\", or use a melody without model calls.",
+    action = "This release has no models. Give the task a fallback or on_error = \"skip\".",
   },
   no_editor = {
     example = "error[no_editor]: ctx.editor.selection needs an editor",
-    action = "Run it from an editor that is attached to this project.",
+    action = "This release attaches to no editor. Give the task on_error = \"skip\", or leave it out.",
   },
   timeout = {
     example = "checks/3   timeout after 30 s",
@@ -77,7 +80,7 @@ local texts = {
   },
   budget_exceeded = {
     example = "error[budget_exceeded]: 0.05 usd are not enough for notes",
-    action = "Raise the task's budget, or use a cheaper operation.",
+    action = "This release sets no budgets: the extension has one of its own. Use a cheaper operation.",
   },
   extension_error = {
     example = "extensions/mine/init.lua:12: attempt to index a nil value",

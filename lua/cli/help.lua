@@ -115,7 +115,9 @@ local function explain(ctx, entry)
   ctx:print("")
   for line in entry.example:gmatch("[^\n]+") do ctx:print("  " .. line) end
   ctx:print("")
-  for _, line in ipairs(text.wrap(entry.action, math.min(ctx.style.columns, MOST_COLUMNS))) do ctx:print(line) end
+  local room = math.min(ctx.style.columns, MOST_COLUMNS)
+  local action = text.width(entry.action) <= room and { entry.action } or text.wrap(entry.action, room)
+  for _, line in ipairs(action) do ctx:print(line) end
   ctx:print(("Exit code %d"):format(entry.exit))
   return exit.DONE
 end
