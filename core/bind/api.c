@@ -9,9 +9,11 @@
 
 #include "bind/api_impl.h"
 #include "bind/core.h"
+#include "db/sql.h"
 #include "host/embed.h"
 #include "kit/luavalue.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -350,18 +352,38 @@ sy_eval(sy_host *h, const char *lua, char **results_json)
 
 /* ---- the rest ---- */
 
+/* The hash behind an artifact's id; any other text is taken as a hash. */
+static int
+find_hash(sy_host *h, const char *hash_or_id, char hash[SY__HASH_BYTES], sy__error *err)
+{
+    if (!sy__id_valid(hash_or_id)) {
+        (void)snprintf(hash, SY__HASH_BYTES, "%s", hash_or_id);
+        return SY_OK;
+    }
+    sy__db *db = sy__project_db(h->project);
+    sqlite3 *conn = sy__db_reader(db, err);
+    if (!conn) return err->code;
+    static const char sql[] = "SELECT content_hash FROM artifact WHERE id = ?1";
+    int status = sy__sql_text(conn, sql, &hash_or_id, 1, hash, SY__HASH_BYTES, err);
+    sy__db_reader_release(db, conn);
+    if (!status && !*hash) status = sy__error_set(err, SY_ENOTFOUND, "there is no artifact %s", hash_or_id);
+    return status;
+}
+
 int
 sy_artifact_get(sy_host *h, const char *hash_or_id, char **bytes, size_t *size)
 {
     sy__buf b;
     sy__error err;
+    char hash[SY__HASH_BYTES];
     int status = sy__api_ready(h);
     *bytes = NULL;
     *size = 0;
     if (status) return status;
     sy__error_clear(&err);
     sy__buf_init(&b, &h->alloc);
-    status = sy__artifact_get(sy__project_artifacts(h->project), hash_or_id, &b, &err);
+    status = find_hash(h, hash_or_id, hash, &err);
+    if (!status) status = sy__artifact_get(sy__project_artifacts(h->project), hash, &b, &err);
     if (status)
         (void)sy__api_keep(h, &err);
     else

@@ -5,6 +5,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sqlite3.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -51,8 +52,9 @@ says_what_is_wrong(sy_host *h)
     CHECK_INT(sy_publish(h, "a.*", "{}"), SY_EUSAGE);
     char *bytes;
     size_t size;
-    CHECK_INT(sy_artifact_get(h, "sha256:0000000000000000000000000000000000000000000000000000000000000000", &bytes, &size),
-              SY_ENOTFOUND);
+    CHECK_INT(
+        sy_artifact_get(h, "sha256:0000000000000000000000000000000000000000000000000000000000000000", &bytes, &size),
+        SY_ENOTFOUND);
 }
 
 static void
@@ -82,6 +84,30 @@ runs_a_melody(sy_host *h)
     }
     CHECK_INT(count, events);
     CHECK_INT(sy_next_event(h, polled, &json), SY_EAGAIN);
+}
+
+/* What the run kept, by its id and by its hash. */
+static void
+reads_an_artifact(sy_host *h)
+{
+    sqlite3 *db;
+    sqlite3_stmt *q;
+    char *bytes, *again, path[128], id[64] = "", hash[80] = "";
+    size_t size = 0, again_size = 0;
+    (void)snprintf(path, sizeof path, "%s/project/.symphony/symphony.db", dir);
+    CHECK_INT(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    CHECK_INT(sqlite3_prepare_v2(db, "SELECT id, content_hash FROM artifact ORDER BY id", -1, &q, NULL), SQLITE_OK);
+    CHECK_INT(sqlite3_step(q), SQLITE_ROW);
+    (void)snprintf(id, sizeof id, "%s", (const char *)sqlite3_column_text(q, 0));
+    (void)snprintf(hash, sizeof hash, "%s", (const char *)sqlite3_column_text(q, 1));
+    (void)sqlite3_finalize(q);
+    (void)sqlite3_close(db);
+    CHECK_INT(sy_artifact_get(h, id, &bytes, &size), SY_OK);
+    CHECK_INT(sy_artifact_get(h, hash, &again, &again_size), SY_OK);
+    CHECK(size > 0 && size == again_size && memcmp(bytes, again, size) == 0);
+    sy_free(h, bytes);
+    sy_free(h, again);
+    CHECK_INT(sy_artifact_get(h, "01890000-0000-7000-8000-000000000000", &bytes, &size), SY_ENOTFOUND);
 }
 
 static void
@@ -131,8 +157,10 @@ main(void)
     (void)snprintf(home, sizeof home, "%s/data", dir);
     (void)setenv("XDG_DATA_HOME", home, 1);
     (void)setenv("XDG_CONFIG_HOME", home, 1);
-    write_file("m.json", "{\"format\":1,\"name\":\"m\",\"tasks\":[{\"key\":\"a\",\"verb\":\"task\",\"operation\":\"file.list\","
-                         "\"input\":{\"path\":\".\"}}]}");
+    write_file("m.json",
+               "{\"format\":1,\"name\":\"m\",\"tasks\":[{\"key\":\"a\",\"verb\":\"task\",\"operation\":\"file.list\","
+               "\"input\":{\"path\":\".\"}},"
+               "{\"key\":\"b\",\"verb\":\"task\",\"operation\":\"report.write\",\"input\":{\"title\":\"t\"}}]}");
     sy_options o = {.size = sizeof o, .project_dir = "/nowhere/at/all"};
     CHECK(sy_open(&h, &o) < 0);
     CHECK(strstr(sy_last_error(h), "\"message\"") != NULL);
@@ -148,6 +176,7 @@ main(void)
     CHECK_INT(sy_open(&second, &o), SY_OK);
     says_what_is_wrong(h);
     runs_a_melody(h);
+    reads_an_artifact(h);
     evaluates_and_publishes(h);
     is_woken_from_any_thread(h);
     refuses_after_a_fork(h);
