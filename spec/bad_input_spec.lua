@@ -119,6 +119,31 @@ describe("trust", function()
     assert.equal(0, symphony("run", "hello").code)
   end)
 
+  it("is not needed to check a melody of the project's own extension", function()
+    support.write_file(dir .. "/extensions/own/Symphony.toml", [=[
+[extension]
+name = "own"
+version = "0.1.0"
+type = "operator"
+category = "test"
+description = "Of this project."
+license = "MIT"
+symphony = ">=0.1, <1"
+[operator]
+operator_type = "test"
+[operation.echo]
+doc = "Gives back what it gets."
+effects = "none"
+input = { type = "object" }
+output = { type = "object" }
+]=])
+    support.write_file(dir .. "/extensions/own/init.lua", "return { echo = function(input) return input end }\n")
+    melody('m:task("a", "own.echo", {})')
+    symphony("untrust")
+    assert.equal(0, symphony("melody", "check", "m").code)
+    refused(3, "not_trusted", "run", "m")
+  end)
+
   it("is never given to a .symphony of somebody else", function()
     if system.user().uid ~= 0 then return pending "only root makes files of others" end
     assert.equal(0, symphony("run", "hello").code)

@@ -237,7 +237,7 @@ execute(sy__stage *s, sy__task *t)
 {
     const sy__target *target = &t->spec->targets[t->target];
     sy__error err = {0};
-    int64_t cold_ns;
+    int64_t cold_ns = 0;
     sy__attempt *a = sy__attempt_new(s, t);
     int status = a ? sy__pool_take(s->pool, target->extension, &a->isolate, &cold_ns, &err)
                    : sy__error_set(&err, SY_ENOMEM, "no memory for a call");

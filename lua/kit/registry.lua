@@ -71,13 +71,14 @@ end
 
 --- Finds what is installed. What the project has but is not trusted for is `withheld`: named, never loaded.
 ---@param place? Place
----@param options? { bundled_only: boolean? }
+---@param options? { bundled_only: boolean?, reading: boolean? } reading: only manifests are
+---looked at, so trust does not matter
 ---@return Registry
 function M.new(place, options)
   local self = setmetatable({ layers = {}, entries = {}, withheld = {} }, Registry)
   if not (options and options.bundled_only) then
     local own = place and folders(paths.join(place.dir, "extensions"), "project", "extensions")
-    if place and place.trusted then
+    if place and (place.trusted or options and options.reading) then
       self.layers[#self.layers + 1] = own
     elseif place then
       self.withheld = own

@@ -61,7 +61,10 @@ end
 function M.prepare(place, typed, options)
   local melody, why = melodies.find(place, typed, options)
   if not melody then return nil, why end
-  local found = registry.new(place, { bundled_only = melody.origin == "bundled" })
+  local found = registry.new(place, {
+    bundled_only = melody.origin == "bundled",
+    reading = options and options.reading,
+  })
   local ops = M.operations(found)
   local loaded = load.text(melody.text, { file = melody.file, module = melodies.module(melody) })
   local problems = check.run(loaded.definition, { ops = ops, sources = loaded.sources, problems = loaded.problems })
