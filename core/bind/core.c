@@ -269,8 +269,7 @@ host_register(lua_State *L)
     sy__vbuf *b = sy__lib_vbuf(L);
     int status = sy__lua_to_value(L, 2, b, &err);
     if (!status) status = sy__vbuf_done(b, &v);
-    if (!status)
-        status = sy__registry_add(sy__project_registry(h->project), v, sy__project_dir(h->project), &err);
+    if (!status) status = sy__registry_add(sy__project_registry(h->project), v, sy__project_dir(h->project), &err);
     if (status) {
         if (!err.code) (void)sy__error_set(&err, status, "%s", sy_strerror(status));
         return sy__core_fail(L, &err);
@@ -314,12 +313,12 @@ core_errors(lua_State *L)
 {
     lua_newtable(L);
     lua_Integer n = 0;
-#define ROW(no, cname, text, exit_code, words)                                                     \
-    lua_createtable(L, 0, 4);                                                                      \
-    lua_pushstring(L, text), lua_setfield(L, -2, "code");                                          \
-    lua_pushinteger(L, no), lua_setfield(L, -2, "number");                                         \
-    lua_pushinteger(L, exit_code), lua_setfield(L, -2, "exit");                                    \
-    lua_pushstring(L, words), lua_setfield(L, -2, "sentence");                                     \
+#define ROW(no, cname, text, exit_code, words)                  \
+    lua_createtable(L, 0, 4);                                   \
+    lua_pushstring(L, text), lua_setfield(L, -2, "code");       \
+    lua_pushinteger(L, no), lua_setfield(L, -2, "number");      \
+    lua_pushinteger(L, exit_code), lua_setfield(L, -2, "exit"); \
+    lua_pushstring(L, words), lua_setfield(L, -2, "sentence");  \
     lua_rawseti(L, -2, ++n);
     SY_ERRORS(ROW)
 #undef ROW
@@ -361,10 +360,7 @@ static const luaL_Reg host_methods[] = {
 };
 
 static const luaL_Reg functions[] = {
-    {"open", core_open},
-    {"embedded", core_embedded},
-    {"errors", core_errors},
-    {"projects", sy__core_projects},
+    {"open", core_open}, {"embedded", core_embedded}, {"errors", core_errors}, {"projects", sy__core_projects},
     {NULL, NULL},
 };
 

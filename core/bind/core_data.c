@@ -149,8 +149,8 @@ write_all(sqlite3 *conn, void *ud, sy__error *err)
         }
         if (status == SQLITE_OK) status = sqlite3_step(stmt) == SQLITE_DONE ? SQLITE_OK : sqlite3_errcode(conn);
         if (status != SQLITE_OK)
-            (void)sy__error_set(err, status == SQLITE_FULL ? SY_EDISKFULL : SY_EIO, "the database cannot be written: %s",
-                                sqlite3_errmsg(conn));
+            (void)sy__error_set(err, status == SQLITE_FULL ? SY_EDISKFULL : SY_EIO,
+                                "the database cannot be written: %s", sqlite3_errmsg(conn));
         (void)sqlite3_finalize(stmt);
         if (status != SQLITE_OK) return status == SQLITE_FULL ? SY_EDISKFULL : SY_EIO;
     }
@@ -236,7 +236,8 @@ sy__core_artifact_get(lua_State *L)
     sy__lua_host *h = sy__lua_host_check(L, 1);
     sy__error err = {0};
     sy__buf *b = sy__lib_buf(L);
-    if (sy__artifact_get(sy__project_artifacts(h->project), luaL_checkstring(L, 2), b, &err)) return sy__core_fail(L, &err);
+    if (sy__artifact_get(sy__project_artifacts(h->project), luaL_checkstring(L, 2), b, &err))
+        return sy__core_fail(L, &err);
     lua_pushlstring(L, b->data ? b->data : "", b->len);
     return 1;
 }
@@ -273,7 +274,8 @@ sy__core_artifact_verify(lua_State *L)
 {
     sy__lua_host *h = sy__lua_host_check(L, 1);
     sy__error err = {0};
-    if (sy__artifact_verify(sy__project_artifacts(h->project), luaL_checkstring(L, 2), &err)) return sy__core_fail(L, &err);
+    if (sy__artifact_verify(sy__project_artifacts(h->project), luaL_checkstring(L, 2), &err))
+        return sy__core_fail(L, &err);
     lua_pushboolean(L, 1);
     return 1;
 }

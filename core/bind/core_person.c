@@ -36,7 +36,8 @@ sy__core_identity(lua_State *L)
     if (!status) status = sy__userdb_person(u, name, email, preferences, id, &err);
     if (!status) status = sy__db_identity(db, id, name, email, preferences, project, configuration, &err);
     if (!status)
-        status = sy__userdb_project(u, sy__db_known(db)->project, sy__project_dir(h->project), project, configuration, &err);
+        status =
+            sy__userdb_project(u, sy__db_known(db)->project, sy__project_dir(h->project), project, configuration, &err);
     sy__userdb_close(u);
     if (status) return sy__core_fail(L, &err);
     lua_pushstring(L, id);

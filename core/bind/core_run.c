@@ -84,7 +84,8 @@ sy__core_resume(lua_State *L)
     luaL_checktype(L, 2, LUA_TTABLE);
     sy__error err = {0};
     sy__run_info info = {0};
-    sy__resume_request q = {.run = text_of(L, 2, "run"), .retry = text_of(L, 2, "retry"), .skip = text_of(L, 2, "skip")};
+    sy__resume_request q = {
+        .run = text_of(L, 2, "run"), .retry = text_of(L, 2, "retry"), .skip = text_of(L, 2, "skip")};
     luaL_argcheck(L, q.run != NULL, 2, "a run is needed");
     lua_getfield(L, 2, "accept_code");
     q.accept_code = lua_toboolean(L, -1);

@@ -82,7 +82,8 @@ open_database(sy__project *p, sy__error *err)
     sy__buf_init(&path, &p->alloc);
     sy__buf_addf(&path, "%s/.symphony", p->dir);
     const char *dir = sy__buf_cstr(&path);
-    sy__db_options o = {.alloc = &p->alloc, .clock = &p->clock, .log = &p->log, .dir = dir, .on_event = publish, .on_event_ud = p};
+    sy__db_options o = {
+        .alloc = &p->alloc, .clock = &p->clock, .log = &p->log, .dir = dir, .on_event = publish, .on_event_ud = p};
     int status = dir ? sy__db_open(&p->db, &o, err) : sy__error_set(err, SY_ENOMEM, "no memory for a path");
     sy__buf_close(&path);
     return status;

@@ -14,15 +14,15 @@ typedef struct sy__project sy__project;
 
 typedef struct sy__project_options {
     const sy__alloc *alloc;
-    const sy__clock *clock;  /* NULL: the system's */
-    const char *dir;         /* the project's folder */
+    const sy__clock *clock;            /* NULL: the system's */
+    const char *dir;                   /* the project's folder */
     const sy__isolate_module *modules; /* C modules of the isolate library */
-    sy__module_fn stdlib;    /* its pure modules */
+    sy__module_fn stdlib;              /* its pure modules */
     void *stdlib_ud;
-    bool trusted;            /* the person lets this project's own code run */
-    int stages;              /* 0: one per core */
-    size_t queue_events;     /* of a follower's queue; 0: the router's default */
-    sy__log_sink log;        /* NULL: dropped */
+    bool trusted;        /* the person lets this project's own code run */
+    int stages;          /* 0: one per core */
+    size_t queue_events; /* of a follower's queue; 0: the router's default */
+    sy__log_sink log;    /* NULL: dropped */
     void *log_ud;
 } sy__project_options;
 
@@ -49,7 +49,8 @@ int sy__project_step(sy__project *p, int timeout_ms);
 
 /* Calls `fn` from sy__project_step for matching events with seq > since (-1: from now on). Returns a number > 0
  * or a negative code. */
-int sy__project_follow(sy__project *p, const char *pattern, int64_t since, sy__event_handler fn, void *ud, sy__error *err);
+int sy__project_follow(sy__project *p, const char *pattern, int64_t since, sy__event_handler fn, void *ud,
+                       sy__error *err);
 /* Legal inside a handler. SY_ENOTFOUND. */
 int sy__project_unfollow(sy__project *p, int id);
 

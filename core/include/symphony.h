@@ -40,39 +40,39 @@ extern "C" {
 #endif
 
 /* Every error there is: X(number, C name, name in JSON, exit code, sentence). */
-#define SY_ERRORS(X)                                                                                       \
-    X(-1, SY_EUSAGE, "usage", 2, "the command or call was used wrongly")                                   \
-    X(-2, SY_EMELODY, "melody_invalid", 2, "the melody is not valid, nothing was run")                     \
-    X(-3, SY_ECYCLE, "cycle", 2, "the tasks of the melody depend on each other in a circle")               \
-    X(-4, SY_EOPERATION, "unknown_operation", 2, "no installed extension has this operation")              \
-    X(-5, SY_EFIELD, "unknown_field", 2, "a field that the schema does not have")                          \
-    X(-6, SY_ETYPE, "type_mismatch", 2, "a value does not fit the declared schema")                        \
-    X(-7, SY_EMISSING, "missing_param", 2, "a required parameter was not given")                           \
-    X(-8, SY_EPARAM, "unknown_param", 2, "the melody has no parameter of this name")                       \
-    X(-9, SY_EEXPR, "expression_error", 2, "a function or expression of the melody failed")                \
-    X(-10, SY_EMANIFEST, "manifest_invalid", 2, "the extension's Symphony.toml is not valid")              \
-    X(-11, SY_EPERM, "permission_denied", 3, "the extension was not granted what it tried to use")         \
-    X(-12, SY_ETRUST, "not_trusted", 3, "this project has not been trusted to run its own code")           \
-    X(-13, SY_ENOTFOUND, "not_found", 4, "there is nothing of this name")                                  \
-    X(-14, SY_ENOMODEL, "no_model", 1, "no model is configured for this task")                             \
-    X(-15, SY_ENOEDITOR, "no_editor", 1, "no editor is attached")                                          \
-    X(-16, SY_ETIMEOUT, "timeout", 1, "the time allowed for this was used up")                             \
-    X(-17, SY_EMEMORY, "memory_limit", 1, "the extension asked for more memory than it may use")           \
-    X(-18, SY_ECANCELLED, "cancelled", 1, "this was cancelled")                                            \
-    X(-19, SY_EBUDGET, "budget_exceeded", 1, "the budget does not cover the next call")                    \
-    X(-20, SY_EEXTENSION, "extension_error", 1, "the extension's code failed")                             \
-    X(-21, SY_EPROCESS, "process_failed", 1, "a program that was started failed")                          \
-    X(-22, SY_EUNCERTAIN, "effect_uncertain", 5, "a crash left it unknown whether an effect took place")   \
-    X(-23, SY_EDISKFULL, "disk_full", 1, "the disk is full")                                               \
-    X(-24, SY_EDAMAGED, "db_damaged", 1, "the database is damaged")                                        \
-    X(-25, SY_ENEWER, "db_newer", 1, "the database was written by a newer version of Symphony")            \
-    X(-26, SY_EOWNED, "run_owned", 1, "another living process owns this run")                              \
-    X(-27, SY_EFORK, "forked", 1, "the host was opened before fork(); open one in the child")              \
-    X(-28, SY_ENOMEM, "out_of_memory", 1, "the allocator returned no memory")                              \
-    X(-29, SY_EIO, "io_error", 1, "the system refused to read or write")                                   \
-    X(-30, SY_EAGAIN, "again", 1, "nothing is ready yet")                                                  \
-    X(-31, SY_EINTERRUPTED, "interrupted", 130, "this was interrupted and can be resumed")                 \
-    X(-32, SY_EINVAL, "invalid_value", 2, "the text is not a valid value")                                 \
+#define SY_ERRORS(X)                                                                                     \
+    X(-1, SY_EUSAGE, "usage", 2, "the command or call was used wrongly")                                 \
+    X(-2, SY_EMELODY, "melody_invalid", 2, "the melody is not valid, nothing was run")                   \
+    X(-3, SY_ECYCLE, "cycle", 2, "the tasks of the melody depend on each other in a circle")             \
+    X(-4, SY_EOPERATION, "unknown_operation", 2, "no installed extension has this operation")            \
+    X(-5, SY_EFIELD, "unknown_field", 2, "a field that the schema does not have")                        \
+    X(-6, SY_ETYPE, "type_mismatch", 2, "a value does not fit the declared schema")                      \
+    X(-7, SY_EMISSING, "missing_param", 2, "a required parameter was not given")                         \
+    X(-8, SY_EPARAM, "unknown_param", 2, "the melody has no parameter of this name")                     \
+    X(-9, SY_EEXPR, "expression_error", 2, "a function or expression of the melody failed")              \
+    X(-10, SY_EMANIFEST, "manifest_invalid", 2, "the extension's Symphony.toml is not valid")            \
+    X(-11, SY_EPERM, "permission_denied", 3, "the extension was not granted what it tried to use")       \
+    X(-12, SY_ETRUST, "not_trusted", 3, "this project has not been trusted to run its own code")         \
+    X(-13, SY_ENOTFOUND, "not_found", 4, "there is nothing of this name")                                \
+    X(-14, SY_ENOMODEL, "no_model", 1, "no model is configured for this task")                           \
+    X(-15, SY_ENOEDITOR, "no_editor", 1, "no editor is attached")                                        \
+    X(-16, SY_ETIMEOUT, "timeout", 1, "the time allowed for this was used up")                           \
+    X(-17, SY_EMEMORY, "memory_limit", 1, "the extension asked for more memory than it may use")         \
+    X(-18, SY_ECANCELLED, "cancelled", 1, "this was cancelled")                                          \
+    X(-19, SY_EBUDGET, "budget_exceeded", 1, "the budget does not cover the next call")                  \
+    X(-20, SY_EEXTENSION, "extension_error", 1, "the extension's code failed")                           \
+    X(-21, SY_EPROCESS, "process_failed", 1, "a program that was started failed")                        \
+    X(-22, SY_EUNCERTAIN, "effect_uncertain", 5, "a crash left it unknown whether an effect took place") \
+    X(-23, SY_EDISKFULL, "disk_full", 1, "the disk is full")                                             \
+    X(-24, SY_EDAMAGED, "db_damaged", 1, "the database is damaged")                                      \
+    X(-25, SY_ENEWER, "db_newer", 1, "the database was written by a newer version of Symphony")          \
+    X(-26, SY_EOWNED, "run_owned", 1, "another living process owns this run")                            \
+    X(-27, SY_EFORK, "forked", 1, "the host was opened before fork(); open one in the child")            \
+    X(-28, SY_ENOMEM, "out_of_memory", 1, "the allocator returned no memory")                            \
+    X(-29, SY_EIO, "io_error", 1, "the system refused to read or write")                                 \
+    X(-30, SY_EAGAIN, "again", 1, "nothing is ready yet")                                                \
+    X(-31, SY_EINTERRUPTED, "interrupted", 130, "this was interrupted and can be resumed")               \
+    X(-32, SY_EINVAL, "invalid_value", 2, "the text is not a valid value")                               \
     X(-33, SY_EINTERNAL, "internal", 1, "Symphony itself has a fault; please report it")
 
 enum sy_error_code {
@@ -97,8 +97,8 @@ typedef struct sy_options {
     const char *project_dir; /* the project's folder; NULL: searched upwards from "." */
     sy_alloc_fn alloc;       /* NULL: malloc and free */
     void *alloc_ud;
-    int stage_threads;       /* threads that run tasks; 0: one per core */
-    int open_later;          /* 1: the first Lua that needs the project opens it (the command line does) */
+    int stage_threads; /* threads that run tasks; 0: one per core */
+    int open_later;    /* 1: the first Lua that needs the project opens it (the command line does) */
 } sy_options;
 
 /* Opens a host. On failure *out is a host that serves sy_last_error and sy_close only (as sqlite3_open does), or

@@ -20,14 +20,15 @@ void sy__spawner_free(sy__spawner *s);
 
 typedef struct sy__child sy__child;
 typedef struct sy__child_options {
-    const char *const *argv;  /* argv[0] is looked up in `path`; NULL-terminated */
-    const char *const *env;   /* "NAME=value", NULL-terminated; NULL: PATH, HOME, LANG only */
-    const char *cwd;          /* NULL: the host's */
-    int cwd_fd;               /* used when >= 0 instead of cwd; borrowed. Set -1 for none */
-    const char *stdin_bytes;  /* copied; NULL: /dev/null */
+    const char *const *argv; /* argv[0] is looked up in `path`; NULL-terminated */
+    const char *const *env;  /* "NAME=value", NULL-terminated; NULL: PATH, HOME, LANG only */
+    const char *cwd;         /* NULL: the host's */
+    int cwd_fd;              /* used when >= 0 instead of cwd; borrowed. Set -1 for none */
+    const char *stdin_bytes; /* copied; NULL: /dev/null */
     size_t stdin_len;
-    size_t max_output_bytes;  /* of stdout and stderr each; beyond it reading goes on but bytes are dropped and counted */
-    int64_t timeout_ms;       /* 0: none */
+    size_t
+        max_output_bytes; /* of stdout and stderr each; beyond it reading goes on but bytes are dropped and counted */
+    int64_t timeout_ms;   /* 0: none */
     int64_t cpu_s, memory_bytes, file_bytes; /* rlimits; 0: inherited */
     /* Loop thread. `stream` is 1 or 2. NULL: collected only. */
     void (*on_output)(void *ud, int stream, const char *bytes, size_t len);
@@ -36,8 +37,8 @@ typedef struct sy__child_options {
 } sy__child_options;
 
 typedef struct sy__child_result {
-    int exit_code;      /* 0-255, or -1 */
-    int signal;         /* that ended it, or 0 */
+    int exit_code; /* 0-255, or -1 */
+    int signal;    /* that ended it, or 0 */
     bool timed_out;
     const char *out, *err; /* NUL-terminated, until the child is freed */
     size_t out_len, err_len;
@@ -50,7 +51,8 @@ typedef struct sy__child_result {
  * `s` NULL: the calling thread starts it, and must outlive it. When it has ended its group is killed: it leaves
  * nothing running.
  */
-int sy__child_spawn(sy__child **out, sy__spawner *s, struct event_base *loop, const sy__alloc *a, const sy__child_options *o, sy__error *err);
+int sy__child_spawn(sy__child **out, sy__spawner *s, struct event_base *loop, const sy__alloc *a,
+                    const sy__child_options *o, sy__error *err);
 void sy__child_result_get(const sy__child *c, sy__child_result *out);
 /* TERM now, KILL after `grace_ms` to the group; on_exit still comes. Loop thread. */
 void sy__child_kill(sy__child *c, int grace_ms);

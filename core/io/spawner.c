@@ -167,7 +167,7 @@ launch_there(sy__spawner *s, sy__launch *l)
 {
     job j = {.launch = l};
     (void)pthread_mutex_lock(&s->lock);
-    *s->last = &j; // cppcheck-suppress autoVariables; this function waits until it was taken out
+    *s->last = &j;     // cppcheck-suppress autoVariables; this function waits until it was taken out
     s->last = &j.next; // cppcheck-suppress autoVariables; as above
     wake(s);
     while (!j.done) (void)pthread_cond_wait(&s->served, &s->lock);

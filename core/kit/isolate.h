@@ -53,7 +53,7 @@ typedef struct sy__isolate_options {
     struct event_base *loop;           /* where waits are served; NULL: functions that wait are refused */
     struct sy__spawner *spawner;       /* for processes; NULL: refused */
     const sy__isolate_module *modules; /* C modules for require; borrowed; NULL: none */
-    bool trusted;            /* ctx.trusted: the person lets this project's own code run */
+    bool trusted;                      /* ctx.trusted: the person lets this project's own code run */
 } sy__isolate_options;
 
 int sy__isolate_new(sy__isolate **out, const sy__isolate_options *o, sy__error *err);

@@ -208,7 +208,8 @@ filter(sy__job **head, sy__job **tail, bool (*match)(void *ud, sy__job *j), void
 }
 
 sy__job *
-sy__arbiter_withdraw(sy__arbiter *a, sy__gate *gates[], size_t gate_count, bool (*match)(void *ud, sy__job *j), void *ud)
+sy__arbiter_withdraw(sy__arbiter *a, sy__gate *gates[], size_t gate_count, bool (*match)(void *ud, sy__job *j),
+                     void *ud)
 {
     sy__job *waiting = NULL, *ready = NULL;
     (void)pthread_mutex_lock(&a->lock);

@@ -25,8 +25,8 @@ typedef struct sy__job sy__job;
 
 /* A limit on how many jobs are inside at once. Zero it and set name and limit. */
 typedef struct sy__gate {
-    const char *name;    /* for reasons: "run", "extension git", "key gpu" */
-    int64_t limit;       /* 0: none */
+    const char *name; /* for reasons: "run", "extension git", "key gpu" */
+    int64_t limit;    /* 0: none */
     int64_t inside;
     sy__job *head, *tail; /* those that wait, in order of arrival */
 } sy__gate;

@@ -109,7 +109,6 @@ attempt_failed(sy__stage *s, sy__task *t, const sy__error *why, bool transient)
     sy__task_fail(s, t, t->error);
 }
 
-
 /* An interrupted call: back to pending when the run parks, cancelled when the run is. */
 static void
 attempt_interrupted(sy__stage *s, sy__task *t, int why)
@@ -218,8 +217,10 @@ static int64_t
 deadline_of(sy__stage *s, sy__task *t)
 {
     int64_t start = now_ns(s), ms = sy__caps_timeout_ms(t->spec->targets[t->target].extension->caps);
-    if (t->spec->attempt_timeout_ms) ms = t->spec->attempt_timeout_ms;
-    else if (t->spec->timeout_ms) ms = t->spec->timeout_ms;
+    if (t->spec->attempt_timeout_ms)
+        ms = t->spec->attempt_timeout_ms;
+    else if (t->spec->timeout_ms)
+        ms = t->spec->timeout_ms;
     int64_t left = sy__retry_left_ns(s, t), span = ms * 1000000;
     return start + (left < span ? left : span);
 }

@@ -99,7 +99,12 @@ put_decision(sy__engine *e, sy__durability level, const char *run, const char *i
 {
     char at[SY__STAMP_BYTES];
     sy__stamp(sy__wall_ms(e->o.clock), at);
-    sy__param p[] = {sy__p_text(id), sy__p_text(task), sy__p_text(member), sy__p_text(context), sy__p_text(resources ? resources : "{}"), sy__p_text(at)};
+    sy__param p[] = {sy__p_text(id),
+                     sy__p_text(task),
+                     sy__p_text(member),
+                     sy__p_text(context),
+                     sy__p_text(resources ? resources : "{}"),
+                     sy__p_text(at)};
     (void)sy__db_put(e->o.db, level, e->statements->pit, run, p, 6, NULL);
 }
 

@@ -26,11 +26,11 @@ typedef struct sy__engine_options {
     sy__registry *registry;
     struct sy__spawner *spawner;
     const sy__isolate_module *modules; /* C modules of the isolate library; must outlive the engine */
-    sy__module_fn stdlib;             /* pure modules of the isolate library */
+    sy__module_fn stdlib;              /* pure modules of the isolate library */
     void *stdlib_ud;
-    bool trusted;                     /* the person lets this project's own code run */
-    int stages;                       /* threads; 0: one per core */
-    void (*on_change)(void *ud);      /* any thread: some run's state changed durably; may be NULL */
+    bool trusted;                /* the person lets this project's own code run */
+    int stages;                  /* threads; 0: one per core */
+    void (*on_change)(void *ud); /* any thread: some run's state changed durably; may be NULL */
     void *on_change_ud;
 } sy__engine_options;
 
@@ -41,13 +41,13 @@ void sy__engine_free(sy__engine *e);
 /* What a run is made of; all strings are copied. */
 typedef struct sy__run_request {
     sy__value definition;
-    sy__value params;          /* a map */
-    const char *melody_id;     /* melody.id; NULL for a call of one operation */
-    const char *melody_hash;   /* "sha256:…" */
+    sy__value params;               /* a map */
+    const char *melody_id;          /* melody.id; NULL for a call of one operation */
+    const char *melody_hash;        /* "sha256:…" */
     const char *orchestration_type; /* "manual" | "maestro_rl" */
     sy__durability durability;
-    int64_t parallel;          /* tasks at once; 0: the default */
-    sy__value options;         /* further JSON kept with the run; may be no value */
+    int64_t parallel;  /* tasks at once; 0: the default */
+    sy__value options; /* further JSON kept with the run; may be no value */
 } sy__run_request;
 
 typedef struct sy__run_info {
@@ -63,12 +63,12 @@ int sy__engine_start(sy__engine *e, const sy__run_request *request, sy__run_info
 
 typedef struct sy__resume_request {
     const char *run;
-    bool accept_code;      /* go on although an extension's code has changed */
-    const char *retry;     /* key of a task of uncertain effect to run again; NULL */
-    const char *skip;      /* key of one to skip; NULL */
+    bool accept_code;        /* go on although an extension's code has changed */
+    const char *retry;       /* key of a task of uncertain effect to run again; NULL */
+    const char *skip;        /* key of one to skip; NULL */
     const char *result_task; /* key of one whose result is supplied; NULL */
     sy__value result;
-    bool cancel;           /* take over only to cancel it */
+    bool cancel; /* take over only to cancel it */
 } sy__resume_request;
 /* Takes over and continues. An ended run is only reported. SY_EOWNED, SY_ENOTFOUND, SY_EUNCERTAIN. */
 int sy__engine_resume(sy__engine *e, const sy__resume_request *request, sy__run_info *out, sy__error *err);

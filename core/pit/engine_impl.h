@@ -58,12 +58,12 @@ typedef enum sy__run_status {
 typedef struct sy__each {
     sy__blob *list;
     size_t count, next, ended, failed;
-    size_t living;          /* children that were created and have not ended */
-    sy__blob **outputs;     /* count entries; NULL: no value */
-    sy__map done;           /* position → blob of children that ended before a resume */
-    sy__map begun;          /* position → id of children that had begun before a resume, and not ended */
-    sy__value_iter items;   /* at the next item */
-    bool resumed;           /* `done` was filled by a resume */
+    size_t living;        /* children that were created and have not ended */
+    sy__blob **outputs;   /* count entries; NULL: no value */
+    sy__map done;         /* position → blob of children that ended before a resume */
+    sy__map begun;        /* position → id of children that had begun before a resume, and not ended */
+    sy__value_iter items; /* at the next item */
+    bool resumed;         /* `done` was filled by a resume */
 } sy__each;
 
 struct sy__task {
@@ -73,24 +73,24 @@ struct sy__task {
     sy__task *parent;   /* of a child of each */
     sy__task *siblings; /* run.children: all living children, doubly linked */
     sy__task *siblings_before;
-    uint32_t number;    /* its node in the dag; of a child its position from 0 */
+    uint32_t number; /* its node in the dag; of a child its position from 0 */
     sy__task_status status;
     sy__outcome outcome;
     uint32_t attempts;
-    uint32_t target;    /* which of spec->targets is tried */
-    bool inside;        /* it passed its gates and has not released them */
-    bool started;       /* its executing row and task_started event are out */
-    bool ended;         /* under run.lock: outcome and output are final */
-    bool uncertain;     /* its effect may have taken place before a crash */
-    bool decided;       /* a person skipped it or supplied its result: written at the launch */
-    bool approved;      /* the fence is behind it */
+    uint32_t target; /* which of spec->targets is tried */
+    bool inside;     /* it passed its gates and has not released them */
+    bool started;    /* its executing row and task_started event are out */
+    bool ended;      /* under run.lock: outcome and output are final */
+    bool uncertain;  /* its effect may have taken place before a crash */
+    bool decided;    /* a person skipped it or supplied its result: written at the launch */
+    bool approved;   /* the fence is behind it */
     char id[SY__ID_BYTES];
     int64_t created_ms, dispatched_ms, started_ms, completed_ms;
-    int64_t first_ns;   /* monotonic: when its first attempt began */
-    sy__value item;     /* of a child: its item, inside each.list */
+    int64_t first_ns; /* monotonic: when its first attempt began */
+    sy__value item;   /* of a child: its item, inside each.list */
     sy__blob *input, *output;
-    sy__error *error;   /* of the last failed attempt */
-    char own_code[64];  /* the extension's own error code */
+    sy__error *error;  /* of the last failed attempt */
+    char own_code[64]; /* the extension's own error code */
     sy__db_slot slot;
     sy__each *each;
     sy__attempt *attempt;
@@ -106,11 +106,11 @@ struct sy__attempt {
     sy__task *task; /* NULL while free */
     sy__stage *stage;
     sy__isolate *isolate;
-    struct event *timer; /* deadline of a parked call, or the delay before a retry */
+    struct event *timer;        /* deadline of a parked call, or the delay before a retry */
     sy__attempt *next, *before; /* stage.attempts */
     bool waiting_retry;
-    int cancel_why; /* SY_OK, or why it was cancelled */
-    char key[SY__ID_BYTES + 300]; /* idempotency key */
+    int cancel_why;                  /* SY_OK, or why it was cancelled */
+    char key[SY__ID_BYTES + 300];    /* idempotency key */
     char (*artifacts)[SY__ID_BYTES]; /* rows it made: judged when its output is */
     size_t artifact_count;
 };
@@ -134,15 +134,15 @@ struct sy__run {
     sy__plan *plan;
     sy__dag *dag;
     sy__blob *params;
-    sy__task *tasks;    /* one for each task of the plan */
-    sy__task *children; /* living children of all maps */
+    sy__task *tasks;                                    /* one for each task of the plan */
+    sy__task *children;                                 /* living children of all maps */
     char *melody_id, *melody_hash, *orchestration_type; /* NULL for a call */
-    sy__gate gate;      /* its parallelism */
+    sy__gate gate;                                      /* its parallelism */
     sy__run_status status;
-    size_t active;      /* tasks queued, executing or waiting for a retry */
-    atomic_bool stopping; /* any of the following: nothing new starts */
+    size_t active;         /* tasks queued, executing or waiting for a retry */
+    atomic_bool stopping;  /* any of the following: nothing new starts */
     atomic_int put_status; /* the failure after which its rows cannot be written; SY_OK */
-    bool halting;       /* a task failed */
+    bool halting;          /* a task failed */
     bool cancelled, parking, lost;
     bool forced;        /* parking took too long: effects under way are cut, too, and become uncertain */
     int64_t parking_ns; /* when parking was asked for */
@@ -153,9 +153,9 @@ struct sy__run {
     sy__blob *outputs;
     int64_t created_ms, started_ms, completed_ms;
     int64_t first_ns;
-    int64_t ms_before;  /* spent before this resume */
+    int64_t ms_before; /* spent before this resume */
     int64_t usd_micro, tokens, cpu_ns;
-    size_t peak_bytes;  /* of the largest isolate it used */
+    size_t peak_bytes;   /* of the largest isolate it used */
     sy__nodes resumable; /* nodes that were ready when it was resumed */
     sy__pit_count counts[SY__MEMBERS];
     sy__db_slot slot, root_slot;
@@ -187,7 +187,7 @@ struct sy__stage {
     sy__pool *pool;
     pthread_mutex_t current_lock;
     sy__attempt *current; /* the call that is inside Lua now; under current_lock */
-    sy__task *next_task; /* the ready successor this thread takes itself */
+    sy__task *next_task;  /* the ready successor this thread takes itself */
     sy__attempt *attempts, *free_attempts;
     sy__vbuf scratch, checked;
     sy__buf text, text2;
@@ -202,23 +202,23 @@ struct sy__engine {
     pthread_mutex_t lock;
     sy__run *runs;
     sy__arbiter *arbiter;
-    sy__gate isolates;  /* SY_MAX_ISOLATES */
+    sy__gate isolates; /* SY_MAX_ISOLATES */
     pthread_mutex_t gates_lock;
-    sy__map gates;      /* "extension NAME", "key NAME" → sy__gate */
+    sy__map gates; /* "extension NAME", "key NAME" → sy__gate */
     sy__stage *stages;
     int stage_count;
     atomic_int live_isolates;
-    atomic_int hooks;   /* callbacks of the writer that are still to come */
+    atomic_int hooks; /* callbacks of the writer that are still to come */
     struct sy__statements *statements;
     int64_t data_version; /* of the database when stage 0 last looked at `control` */
     struct {
         atomic_llong runs, isolates, decisions[SY__MEMBERS];
         atomic_int peak_isolates;
-    } done;                       /* since the engine opened */
-    _Atomic int64_t picture_ns;   /* when state.c last wrote its picture; 0: never */
+    } done;                     /* since the engine opened */
+    _Atomic int64_t picture_ns; /* when state.c last wrote its picture; 0: never */
     atomic_bool picture_owed;
     pthread_mutex_t chore_lock;
-    struct sy__chore *chores;     /* chore.c: begun and not ended; under chore_lock */
+    struct sy__chore *chores; /* chore.c: begun and not ended; under chore_lock */
 };
 
 /* ---- stage.c ---- */

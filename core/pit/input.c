@@ -33,7 +33,8 @@ enum { MAX_GLOBALS = 64 };
 
 /* Calls a function of the melody; the result is appended to stage.scratch. */
 static int
-call_fn(sy__stage *s, sy__task *t, const sy__fn *fn, const sy__value *args, int arg_count, sy__value *out, sy__error *err)
+call_fn(sy__stage *s, sy__task *t, const sy__fn *fn, const sy__value *args, int arg_count, sy__value *out,
+        sy__error *err)
 {
     sy__run *r = t->run;
     sy__binding globals[MAX_GLOBALS] = {{"params", sy__blob_value(r->params)}};

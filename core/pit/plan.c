@@ -96,7 +96,8 @@ compile_uses(compiler *c, sy__value uses, sy__fn *out)
         size_t len;
         const char *key = sy__value_str(it.value, &len);
         int64_t task = key ? sy__plan_find(c->plan, key, len) : -1;
-        status = task < 0 ? invalid(c, "`uses` of a function lists the keys of tasks") : sy__nodes_add(&named, (uint32_t)task);
+        status = task < 0 ? invalid(c, "`uses` of a function lists the keys of tasks")
+                          : sy__nodes_add(&named, (uint32_t)task);
     }
     out->tasks = named.at;
     out->task_count = named.count;
@@ -210,9 +211,11 @@ mentions(const char *source, size_t len, const char *word)
 {
     size_t n = strlen(word);
     for (const char *p = source; (p = memmem(p, len - (size_t)(p - source), word, n)); p++) {
-        bool left = p > source && (p[-1] == '_' || (p[-1] >= '0' && p[-1] <= '9') || ((p[-1] | 32) >= 'a' && (p[-1] | 32) <= 'z'));
+        bool left = p > source &&
+                    (p[-1] == '_' || (p[-1] >= '0' && p[-1] <= '9') || ((p[-1] | 32) >= 'a' && (p[-1] | 32) <= 'z'));
         const char *q = p + n;
-        bool right = q < source + len && (*q == '_' || (*q >= '0' && *q <= '9') || ((*q | 32) >= 'a' && (*q | 32) <= 'z'));
+        bool right =
+            q < source + len && (*q == '_' || (*q >= '0' && *q <= '9') || ((*q | 32) >= 'a' && (*q | 32) <= 'z'));
         if (!left && !right) return true;
     }
     return false;

@@ -21,9 +21,9 @@ typedef struct sy__fn {
     size_t len;
     sy__blob *captures; /* a map, or NULL */
     int line;
-    uint32_t *tasks;    /* the tasks it uses by name, seen as globals */
+    uint32_t *tasks; /* the tasks it uses by name, seen as globals */
     size_t task_count;
-    bool told;          /* the definition says which (`uses`) */
+    bool told; /* the definition says which (`uses`) */
 } sy__fn;
 
 /* An operation to call: the task's own, or one of its fallbacks. */
@@ -45,22 +45,22 @@ typedef struct sy__plan_task {
     sy__fn when;
     sy__on_error on_error;
     int priority;
-    int64_t max_parallel; /* SY__VERB_EACH; 0: no limit of its own */
+    int64_t max_parallel;  /* SY__VERB_EACH; 0: no limit of its own */
     char *concurrency_key; /* NULL: none */
-    int64_t retry_max;    /* attempts after the first */
+    int64_t retry_max;     /* attempts after the first */
     sy__backoff backoff;
     int64_t retry_delay_ms;
     double retry_jitter; /* share of the delay, 0-1 */
     int retry_on[8];     /* codes; none: every retryable one */
     size_t retry_on_count;
     int64_t timeout_ms, attempt_timeout_ms, queue_timeout_ms; /* 0: none */
-    bool waits_weakly;   /* some edge into it is soft or optional */
+    bool waits_weakly;                                        /* some edge into it is soft or optional */
 } sy__plan_task;
 
 typedef struct sy__plan {
     const sy__alloc *alloc;
     char *name;
-    char *source;      /* the melody's file, for messages; may be NULL */
+    char *source; /* the melody's file, for messages; may be NULL */
     sy__plan_task *tasks;
     size_t count;
     sy__template *outputs; /* NULL: the leaves by key */

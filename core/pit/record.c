@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 static const char *const status_names[] = {"pending", "dispatched", "executing", "completed", "failed"};
-static const char *const outcome_names[] = {NULL,    "ok",     "cached",  "fallback", "skipped",
+static const char *const outcome_names[] = {NULL,    "ok",      "cached", "fallback", "skipped",
                                             "error", "timeout", "denied", "cancelled"};
 static const char *const run_names[] = {"pending", "running", "waiting", "paused", "completed", "failed", "cancelled"};
 
@@ -114,7 +114,8 @@ make_texts(sy__stage *s, sy__task *t, task_texts *at)
     sy__task_key(t, b);
     at->output = b->len;
     at->output_hash[0] = '\0';
-    if (t->output && t->status == SY__TASK_COMPLETED) sy__record_json(s, t->run, sy__blob_value(t->output), b, at->output_hash);
+    if (t->output && t->status == SY__TASK_COMPLETED)
+        sy__record_json(s, t->run, sy__blob_value(t->output), b, at->output_hash);
     at->error = b->len;
     if (t->error) sy__error_json(t->error, b);
     at->end = b->len;
@@ -175,14 +176,15 @@ sy__record_uncertain(sy__stage *s, sy__task *t)
     sy__buf_reset(&s->text2);
     sy__error_json(t->error, &s->text2);
     sy__param p[] = {sy__p_text(t->id), sy__p_text(sy__buf_cstr(&s->text2))};
-    sy__record_checked(t->run, sy__db_put(s->engine->o.db, t->run->level, s->engine->statements->uncertain, t->run->id, p, 2, NULL));
+    sy__record_checked(
+        t->run, sy__db_put(s->engine->o.db, t->run->level, s->engine->statements->uncertain, t->run->id, p, 2, NULL));
 }
 
 /* ---- events ---- */
 
 void
-sy__record_emit(sy__stage *s, sy__run *r, const sy__task *t, const char *extension_id, const char *key, const char *type,
-     const char *payload, char id[SY__ID_BYTES])
+sy__record_emit(sy__stage *s, sy__run *r, const sy__task *t, const char *extension_id, const char *key,
+                const char *type, const char *payload, char id[SY__ID_BYTES])
 {
     char topic[768], context[sizeof s->context + 32];
     bool first = t && t->attempts == 1;
@@ -215,9 +217,11 @@ put_payload(const sy__task *t, sy__buf *out)
 {
     sy__buf_adds(out, "{\"key\":\"");
     sy__task_key(t, out);
-    sy__buf_addf(out, "\",\"operation\":\"%s\",\"status\":\"%s\"", t->spec->targets[t->target].name, status_names[t->status]);
+    sy__buf_addf(out, "\",\"operation\":\"%s\",\"status\":\"%s\"", t->spec->targets[t->target].name,
+                 status_names[t->status]);
     if (t->outcome) sy__buf_addf(out, ",\"outcome\":\"%s\"", outcome_names[t->outcome]);
-    if (t->completed_ms && t->started_ms) sy__buf_addf(out, ",\"ms\":%lld", (long long)(t->completed_ms - t->started_ms));
+    if (t->completed_ms && t->started_ms)
+        sy__buf_addf(out, ",\"ms\":%lld", (long long)(t->completed_ms - t->started_ms));
     if (t->attempts > 1) sy__buf_addf(out, ",\"attempts\":%u", t->attempts);
     if (t->each && t->each->list) sy__buf_addf(out, ",\"items\":%zu,\"failed\":%zu", t->each->count, t->each->failed);
     sy__value summary;
@@ -252,7 +256,8 @@ sy__record_event(sy__stage *s, sy__task *t, const char *type, const char *payloa
         return;
     }
     bool map = t->spec->verb == SY__VERB_EACH && !t->parent;
-    sy__record_emit(s, t->run, t, map ? s->engine->statements->host : t->spec->targets[t->target].extension->id, b, type, b + from, id);
+    sy__record_emit(s, t->run, t, map ? s->engine->statements->host : t->spec->targets[t->target].extension->id, b,
+                    type, b + from, id);
 }
 
 void

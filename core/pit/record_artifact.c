@@ -15,9 +15,12 @@ put_pit(sy__stage *s, sy__run *r, const char *id, const char *task_id, int membe
         const char *resources, sy__db_slot *slot)
 {
     char at[SY__STAMP_BYTES];
-    sy__param p[] = {sy__p_text(id),      sy__p_text(task_id),
-                     sy__p_text(member_names[member]), sy__p_text(context),
-                     sy__p_text(resources ? resources : "{}"), sy__p_stamp(sy__wall_ms(s->engine->o.clock), at)};
+    sy__param p[] = {sy__p_text(id),
+                     sy__p_text(task_id),
+                     sy__p_text(member_names[member]),
+                     sy__p_text(context),
+                     sy__p_text(resources ? resources : "{}"),
+                     sy__p_stamp(sy__wall_ms(s->engine->o.clock), at)};
     sy__record_checked(r, sy__db_put(s->engine->o.db, r->level, s->engine->statements->pit, r->id, p, 6, slot));
 }
 
@@ -46,7 +49,8 @@ sy__record_counts(sy__stage *s, sy__run *r)
         (void)atomic_fetch_add_explicit(&s->engine->done.decisions[i], n, memory_order_relaxed);
         if (n == 0 || r->level == SY__LEVEL_NONE) continue;
         (void)snprintf(context, sizeof context, "{\"decision\":\"immediate\",\"count\":%lld}", (long long)n);
-        (void)snprintf(used, sizeof used, "{\"cpu_ms\":%.3f,\"peak_bytes\":%zu}", (double)r->cpu_ns / 1e6, r->peak_bytes);
+        (void)snprintf(used, sizeof used, "{\"cpu_ms\":%.3f,\"peak_bytes\":%zu}", (double)r->cpu_ns / 1e6,
+                       r->peak_bytes);
         sy__id_next(&s->ids, id);
         put_pit(s, r, id, r->root_id, i, context, i == SY__MEMBER_POOL ? used : NULL, NULL);
     }
@@ -61,8 +65,8 @@ sy__record_judged(sy__stage *s, sy__attempt *a, bool valid)
     char at[SY__STAMP_BYTES];
     if (r->level == SY__LEVEL_NONE) return;
     for (size_t i = 0; i < a->artifact_count; i++) {
-        sy__param p[] = {sy__p_text(a->artifacts[i]), sy__p_text(sy_version()), sy__p_text(valid ? "valid" : "invalid"), sy__p_integer(valid),
-                         sy__p_stamp(sy__wall_ms(s->engine->o.clock), at)};
+        sy__param p[] = {sy__p_text(a->artifacts[i]), sy__p_text(sy_version()), sy__p_text(valid ? "valid" : "invalid"),
+                         sy__p_integer(valid), sy__p_stamp(sy__wall_ms(s->engine->o.clock), at)};
         sy__record_checked(r, sy__db_put(s->engine->o.db, r->level, s->engine->statements->quality, r->id, p, 5, NULL));
     }
 }

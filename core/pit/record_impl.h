@@ -15,6 +15,7 @@ sy__durability sy__record_level(const sy__run *r);
 /* Appends a value's JSON; above 8 KiB it goes to the artifact store, `hash` is set and a reference is appended. */
 void sy__record_json(sy__stage *s, sy__run *r, sy__value v, sy__buf *out, char hash[SY__HASH_BYTES]);
 /* Puts one event and gives its id; `t` NULL: of the run itself. */
-void sy__record_emit(sy__stage *s, sy__run *r, const sy__task *t, const char *extension_id, const char *key, const char *type, const char *payload, char id[SY__ID_BYTES]);
+void sy__record_emit(sy__stage *s, sy__run *r, const sy__task *t, const char *extension_id, const char *key,
+                     const char *type, const char *payload, char id[SY__ID_BYTES]);
 
 #endif

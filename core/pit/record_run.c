@@ -22,7 +22,9 @@ record_root(sy__stage *s, sy__run *r)
         sy__p_text(r->melody_id),
         sy__p_text("extension_activation"),
         sy__p_text(payload),
-        sy__p_text(!over ? "executing" : ok ? "completed" : "failed"),
+        sy__p_text(!over ? "executing"
+                   : ok  ? "completed"
+                         : "failed"),
         sy__p_text(context),
         sy__p_stamp(r->created_ms, created),
         sy__p_stamp(r->started_ms, started),
@@ -34,7 +36,10 @@ record_root(sy__stage *s, sy__run *r)
         none,
         sy__p_text("host.run"),
         sy__p_text(st->host_version),
-        sy__p_text(!over ? NULL : ok ? "ok" : r->status == SY__RUN_CANCELLED ? "cancelled" : "error"),
+        sy__p_text(!over                            ? NULL
+                   : ok                             ? "ok"
+                   : r->status == SY__RUN_CANCELLED ? "cancelled"
+                                                    : "error"),
         sy__p_integer(1),
         none,
         none,
@@ -44,7 +49,8 @@ record_root(sy__stage *s, sy__run *r)
         sy__p_integer(over ? r->completed_ms - r->started_ms : 0),
         sy__p_stamp(r->started_ms, started),
     };
-    sy__record_checked(r, sy__db_put(s->engine->o.db, sy__record_level(r), st->task, r->id, p, sizeof p / sizeof *p, &r->root_slot));
+    sy__record_checked(
+        r, sy__db_put(s->engine->o.db, sy__record_level(r), st->task, r->id, p, sizeof p / sizeof *p, &r->root_slot));
 }
 
 void
@@ -75,7 +81,8 @@ sy__record_run(sy__stage *s, sy__run *r)
     char type[32] = "run.";
     (void)strcat(type, sy__run_status_name(r->status));
     sy__db_begin(s->engine->o.db);
-    sy__record_checked(r, sy__db_put(s->engine->o.db, sy__record_level(r), st->run, r->id, p, sizeof p / sizeof *p, &r->slot));
+    sy__record_checked(
+        r, sy__db_put(s->engine->o.db, sy__record_level(r), st->run, r->id, p, sizeof p / sizeof *p, &r->slot));
     record_root(s, r);
     sy__record_run_event(s, r, type, NULL);
     sy__state_run_ended(r, ms);

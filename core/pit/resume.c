@@ -22,8 +22,8 @@ typedef struct run_row {
 static void
 row_close(const sy__alloc *a, run_row *row)
 {
-    char *texts[] = {row->status, row->owner, row->melody_id, row->melody_hash, row->type, row->level,
-                     row->root,   row->params, row->options,  row->definition,  row->error};
+    char *texts[] = {row->status, row->owner,  row->melody_id, row->melody_hash, row->type, row->level,
+                     row->root,   row->params, row->options,   row->definition,  row->error};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) sy__free(a, texts[i]);
 }
 
@@ -44,8 +44,8 @@ read_row(sqlite3 *conn, const sy__alloc *a, const char *run, run_row *row, sy__e
         " FROM pipeline_orchestration p"
         " LEFT JOIN melody_version v ON v.melody_id = p.melody_id AND v.hash = p.melody_hash WHERE p.id = ?1";
     sqlite3_stmt *stmt = NULL;
-    char **texts[] = {&row->status, &row->owner, &row->melody_id, &row->melody_hash, &row->type, &row->level,
-                      &row->root,   &row->params, &row->options,  &row->definition,  &row->error};
+    char **texts[] = {&row->status, &row->owner,  &row->melody_id, &row->melody_hash, &row->type, &row->level,
+                      &row->root,   &row->params, &row->options,   &row->definition,  &row->error};
     int status = SY_OK;
     if (sqlite3_prepare_v2(conn, sql, -1, &stmt, NULL)) {
         status = sy__error_set(err, SY_EDAMAGED, "the run cannot be read: %s", sqlite3_errmsg(conn));
@@ -122,7 +122,8 @@ check_owner(sy__engine *e, const run_row *row, sy__error *err)
 {
     if (!row->owner || strcmp(row->owner, sy__db_host_id(e->o.db)) == 0 || !sy__db_host_alive(e->o.db, row->owner))
         return SY_OK;
-    (void)sy__error_set(err, SY_EOWNED, "run #%lld is executed by another process that is alive", (long long)row->number);
+    (void)sy__error_set(err, SY_EOWNED, "run #%lld is executed by another process that is alive",
+                        (long long)row->number);
     sy__error_hint(err, "symphony show %lld   follows it; symphony cancel %lld   ends it", (long long)row->number,
                    (long long)row->number);
     return SY_EOWNED;
@@ -356,7 +357,9 @@ make_run(sy__engine *e, const run_row *row, const char *id, sy__run **out, sy__e
     r->number = row->number;
     r->epoch = row->epoch + 1;
     r->ms_before = row->ms;
-    r->level = strcmp(row->level, "full") == 0 ? SY__LEVEL_FULL : strcmp(row->level, "none") == 0 ? SY__LEVEL_NONE : SY__LEVEL_PROCESS;
+    r->level = strcmp(row->level, "full") == 0   ? SY__LEVEL_FULL
+               : strcmp(row->level, "none") == 0 ? SY__LEVEL_NONE
+                                                 : SY__LEVEL_PROCESS;
     r->melody_id = sy__strdup(e->alloc, row->melody_id);
     r->melody_hash = sy__strdup(e->alloc, row->melody_hash);
     r->orchestration_type = sy__strdup(e->alloc, row->type);
@@ -398,7 +401,8 @@ sy__engine_resume(sy__engine *e, const sy__resume_request *q, sy__run_info *out,
     if (!status && is_over(row.status)) {
         report(q->run, &row, out);
     } else if (!status && strcmp(row.level, "none") == 0 && !q->cancel) {
-        status = sy__error_set(err, SY_EUSAGE, "run #%lld was durable `none`: what it had done is not known", (long long)row.number);
+        status = sy__error_set(err, SY_EUSAGE, "run #%lld was durable `none`: what it had done is not known",
+                               (long long)row.number);
         sy__error_hint(err, "symphony cancel %lld   ends it; run its melody again", (long long)row.number);
     } else if (!status) {
         status = check_owner(e, &row, err);

@@ -44,7 +44,8 @@ retry_delay_ms(const sy__task *t)
 int64_t
 sy__retry_left_ns(const sy__stage *s, const sy__task *t)
 {
-    return t->spec->timeout_ms ? t->first_ns + t->spec->timeout_ms * 1000000 - sy__mono_ns(s->engine->o.clock) : INT64_MAX;
+    return t->spec->timeout_ms ? t->first_ns + t->spec->timeout_ms * 1000000 - sy__mono_ns(s->engine->o.clock)
+                               : INT64_MAX;
 }
 
 /* Writes that an attempt failed and what happens next. */

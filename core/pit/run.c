@@ -145,10 +145,11 @@ wait_for_person(sy__stage *s, sy__run *r, sy__task *t)
     r->waiting++;
     if (!t->error) t->error = sy__malloc(r->engine->alloc, sizeof *t->error);
     if (!t->error) return;
-    (void)sy__error_set(t->error, SY_EUNCERTAIN, "`%s` was being done when its process ended; whether it took effect is not known",
+    (void)sy__error_set(t->error, SY_EUNCERTAIN,
+                        "`%s` was being done when its process ended; whether it took effect is not known",
                         t->spec->targets[0].name);
-    sy__error_hint(t->error, "symphony resume %lld --retry %s | --skip %s | --result %s=JSON", (long long)r->number, t->spec->key,
-                   t->spec->key, t->spec->key);
+    sy__error_hint(t->error, "symphony resume %lld --retry %s | --skip %s | --result %s=JSON", (long long)r->number,
+                   t->spec->key, t->spec->key, t->spec->key);
     sy__error_where(t->error, NULL, t->spec->line, t->spec->key);
     t->status = SY__TASK_EXECUTING;
     if (r->level != SY__LEVEL_NONE) sy__record_uncertain(s, t);
@@ -327,12 +328,15 @@ committed(sy__run *r, int status)
     sy__engine *e = r->engine;
     if (status) {
         r->status = SY__RUN_FAILED;
-        if (sy__db_status(e->o.db, &r->error) == SY_OK) (void)sy__error_set(&r->error, status, "%s", sy_strerror(status));
+        if (sy__db_status(e->o.db, &r->error) == SY_OK)
+            (void)sy__error_set(&r->error, status, "%s", sy_strerror(status));
     }
     if (!status && !r->lost && sy__db_run_lost(e->o.db, r->id)) {
         r->status = SY__RUN_FAILED;
-        (void)sy__error_set(&r->error, SY_EINTERNAL, "the end of the run was not written: its rows were refused, or it was taken over");
-        sy__error_hint(&r->error, "symphony doctor   looks for what is wrong; symphony resume %lld", (long long)r->number);
+        (void)sy__error_set(&r->error, SY_EINTERNAL,
+                            "the end of the run was not written: its rows were refused, or it was taken over");
+        sy__error_hint(&r->error, "symphony doctor   looks for what is wrong; symphony resume %lld",
+                       (long long)r->number);
     }
     r->committed = true;
     sy__db_run_disown(e->o.db, r->id);

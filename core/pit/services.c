@@ -7,7 +7,8 @@
 #include <string.h>
 
 static int
-put_artifact(void *ud, const char *type, const void *bytes, size_t size, sy__value metadata, sy__vbuf *ref, sy__error *err)
+put_artifact(void *ud, const char *type, const void *bytes, size_t size, sy__value metadata, sy__vbuf *ref,
+             sy__error *err)
 {
     sy__attempt *a = ud;
     sy__stored stored;
@@ -41,7 +42,8 @@ static int
 emit_event(void *ud, const char *type, sy__value payload, sy__error *err)
 {
     sy__attempt *a = ud;
-    if (!own_type(type)) return sy__error_set(err, SY_EUSAGE, "an event type is area.name in lower case, not `%s`", type);
+    if (!own_type(type))
+        return sy__error_set(err, SY_EUSAGE, "an event type is area.name in lower case, not `%s`", type);
     sy__buf json;
     sy__buf_init(&json, a->stage->engine->alloc);
     sy__value_to_json(payload, SY__JSON_COMPACT, &json);

@@ -160,8 +160,9 @@ count_run(sy__run *r, int64_t ms, const char *at)
     sy__engine *e = r->engine;
     const char *status = sy__run_status_name(r->status);
     double usd = (double)r->usd_micro / 1e6;
-    sy__param history[] = {sy__p_text(r->melody_id), sy__p_text(r->id), sy__p_integer(r->number), sy__p_text(status),
-                           sy__p_text(at),           sy__p_integer(ms), sy__p_number(usd),        sy__p_integer(r->tokens)};
+    sy__param history[] = {sy__p_text(r->melody_id), sy__p_text(r->id),       sy__p_integer(r->number),
+                           sy__p_text(status),       sy__p_text(at),          sy__p_integer(ms),
+                           sy__p_number(usd),        sy__p_integer(r->tokens)};
     sy__param metrics[] = {sy__p_text(status),       sy__p_integer(ms), sy__p_number(usd),
                            sy__p_integer(r->tokens), sy__p_text(at),    sy__p_text(r->orchestration_type)};
     if (r->melody_id) (void)sy__db_put(e->o.db, stored_level(r), e->statements->history, r->id, history, 8, NULL);
@@ -192,7 +193,8 @@ sy__state_broken(sy__engine *e, const sy__extension *ext, const sy__error *why)
     sy__buf_init(&json, e->alloc);
     sy__error_json(why, &json);
     sy__stamp(sy__wall_ms(e->o.clock), at);
-    sy__param p[] = {sy__p_text(ext->id), sy__p_text(sy__db_host_id(e->o.db)), sy__p_text(sy__buf_cstr(&json)), sy__p_text(at)};
+    sy__param p[] = {sy__p_text(ext->id), sy__p_text(sy__db_host_id(e->o.db)), sy__p_text(sy__buf_cstr(&json)),
+                     sy__p_text(at)};
     (void)sy__db_put(e->o.db, SY__LEVEL_PROCESS, e->statements->broken, NULL, p, 4, NULL);
     (void)sy__db_put(e->o.db, SY__LEVEL_PROCESS, e->statements->broken_shown, NULL, p, 1, NULL);
     sy__buf_close(&json);

@@ -195,7 +195,8 @@ check_owners(sy__engine *e)
         (void)pthread_mutex_lock(&r->lock);
         bool stop = !r->ended && !r->lost && sy__db_run_lost(e->o.db, r->id);
         if (stop) r->lost = true;
-        if (!r->ended && r->parking && !r->forced && sy__mono_ns(e->o.clock) - r->parking_ns > PARK_NS) stop = r->forced = true;
+        if (!r->ended && r->parking && !r->forced && sy__mono_ns(e->o.clock) - r->parking_ns > PARK_NS)
+            stop = r->forced = true;
         living = living || !r->ended;
         (void)pthread_mutex_unlock(&r->lock);
         if (stop) (void)sy__engine_stop_run(r, SY_EINTERRUPTED);

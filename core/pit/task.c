@@ -114,10 +114,10 @@ sy__task_note_error(sy__stage *s, sy__task *t, const sy__error *why)
 static sy__outcome
 outcome_of(int code)
 {
-    return code == SY_ETIMEOUT                      ? SY__OUTCOME_TIMEOUT
+    return code == SY_ETIMEOUT                     ? SY__OUTCOME_TIMEOUT
            : code == SY_EPERM || code == SY_ETRUST ? SY__OUTCOME_DENIED
-           : code == SY_ECANCELLED                  ? SY__OUTCOME_CANCELLED
-                                                    : SY__OUTCOME_ERROR;
+           : code == SY_ECANCELLED                 ? SY__OUTCOME_CANCELLED
+                                                   : SY__OUTCOME_ERROR;
 }
 
 void
@@ -155,7 +155,10 @@ record_end(sy__stage *s, sy__task *t)
         t->started = true;
         sy__record_event(s, t, "task_started", NULL);
     }
-    sy__record_event(s, t, failed ? "error_occurred" : t->outcome == SY__OUTCOME_SKIPPED ? "task.skipped" : "task.completed",
+    sy__record_event(s, t,
+                     failed                              ? "error_occurred"
+                     : t->outcome == SY__OUTCOME_SKIPPED ? "task.skipped"
+                                                         : "task.completed",
                      NULL);
 }
 
@@ -199,8 +202,9 @@ record_admission(sy__stage *s, sy__task *t)
         return;
     }
     char context[384];
-    (void)snprintf(context, sizeof context, "{\"decision\":\"granted\",\"waited_at\":\"%s\",\"limit\":%lld,\"waited_ms\":%.3f}",
-                   gate->name, (long long)gate->limit, (double)(now_ns(s) - t->job.queued_ns) / 1e6);
+    (void)snprintf(context, sizeof context,
+                   "{\"decision\":\"granted\",\"waited_at\":\"%s\",\"limit\":%lld,\"waited_ms\":%.3f}", gate->name,
+                   (long long)gate->limit, (double)(now_ns(s) - t->job.queued_ns) / 1e6);
     sy__record_task(s, t);
     sy__record_pit(s, t->run, t, SY__MEMBER_ARBITER, context, "{\"slots\":1}");
 }

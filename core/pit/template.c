@@ -17,10 +17,10 @@ typedef struct path_part {
 struct sy__template {
     const sy__alloc *alloc;
     node_kind kind;
-    sy__blob *value;     /* NODE_CONST: the value; NODE_REF: what stands for an absent one */
-    uint32_t task;       /* NODE_REF */
-    sy__edge_kind edge;  /* NODE_REF */
-    path_part *path;     /* NODE_REF, NODE_PARAM */
+    sy__blob *value;    /* NODE_CONST: the value; NODE_REF: what stands for an absent one */
+    uint32_t task;      /* NODE_REF */
+    sy__edge_kind edge; /* NODE_REF */
+    path_part *path;    /* NODE_REF, NODE_PARAM */
     size_t path_count;
     sy__template **items; /* NODE_TEXT, NODE_ARRAY, NODE_MAP */
     path_part *keys;      /* NODE_MAP */
@@ -128,7 +128,8 @@ compile_ref(sy__template *t, sy__value v, sy__value list, const sy__template_nam
     return status ? status : names->edge(names->ud, t->task, t->edge);
 }
 
-static int compile(sy__template **out, const sy__alloc *a, sy__value v, const sy__template_names *names, sy__error *err);
+static int compile(sy__template **out, const sy__alloc *a, sy__value v, const sy__template_names *names,
+                   sy__error *err);
 
 static int
 compile_items(sy__template *t, node_kind kind, sy__value v, const sy__template_names *names, sy__error *err)

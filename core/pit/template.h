@@ -23,7 +23,8 @@ typedef struct sy__template_names {
 } sy__template_names;
 
 /* `v` no value compiles to null. SY_EMELODY names what is wrong; SY_ENOMEM. */
-int sy__template_new(sy__template **out, const sy__alloc *a, sy__value v, const sy__template_names *names, sy__error *err);
+int sy__template_new(sy__template **out, const sy__alloc *a, sy__value v, const sy__template_names *names,
+                     sy__error *err);
 void sy__template_free(sy__template *t); /* NULL is legal */
 
 /* Where the filled values come from. */

@@ -30,7 +30,8 @@ die(const char *what, const sy__error *err)
 static void
 add_task(sy__buf *b, int i, const int *parents, int count)
 {
-    sy__buf_addf(b, "%s{\"key\":\"t%d\",\"operation\":\"bench.noop\",\"extension\":\"bench\",\"input\":{}", i ? "," : "", i);
+    sy__buf_addf(b, "%s{\"key\":\"t%d\",\"operation\":\"bench.noop\",\"extension\":\"bench\",\"input\":{}",
+                 i ? "," : "", i);
     if (count > 0) {
         sy__buf_adds(b, ",\"options\":{\"after\":[");
         for (int k = 0; k < count; k++) sy__buf_addf(b, "%s\"t%d\"", k ? "," : "", parents[k]);
@@ -45,7 +46,8 @@ make_definition(const char *shape, int n, sy__buf *b)
     int tasks = 0;
     sy__buf_addf(b, "{\"format\":1,\"name\":\"%s\",\"tasks\":[", shape);
     if (strcmp(shape, "each") == 0) {
-        sy__buf_adds(b, "{\"key\":\"t\",\"verb\":\"each\",\"operation\":\"bench.noop\",\"extension\":\"bench\",\"list\":[");
+        sy__buf_adds(
+            b, "{\"key\":\"t\",\"verb\":\"each\",\"operation\":\"bench.noop\",\"extension\":\"bench\",\"list\":[");
         for (int i = 0; i < n; i++) sy__buf_adds(b, i ? ",{}" : "{}");
         sy__buf_adds(b, "]}]}");
         return n + 1;
@@ -95,7 +97,8 @@ static int
 write_rows(sqlite3 *conn, void *ud, sy__error *err)
 {
     static const char sql[] =
-        "INSERT INTO extension (id, orchestra_kit_id, manifest, capabilities, extension_type, installed_at, name, source)"
+        "INSERT INTO extension (id, orchestra_kit_id, manifest, capabilities, extension_type, installed_at, name, "
+        "source)"
         " SELECT 'bench', id, '{}', '{}', 'operator', '2026-01-01T00:00:00.000Z', 'bench', 'dev' FROM orchestra_kit;"
         "INSERT INTO extension_version (id, extension_id, version, code_hash, manifest, installed_at)"
         " VALUES ('bench-1', 'bench', '1.0.0', 'x', '{}', '2026-01-01T00:00:00.000Z');";
@@ -123,11 +126,13 @@ static const figure figures[] = {
 static void
 verify(sqlite3 *conn, const figure *f, long long tasks)
 {
-    long long rows = count(conn, "SELECT count(*) FROM task WHERE key <> '' AND outcome = 'ok' AND created_at IS NOT NULL"
-                                 " AND dispatched_at IS NOT NULL AND completed_at IS NOT NULL");
+    long long rows =
+        count(conn, "SELECT count(*) FROM task WHERE key <> '' AND outcome = 'ok' AND created_at IS NOT NULL"
+                    " AND dispatched_at IS NOT NULL AND completed_at IS NOT NULL");
     long long events = count(conn, "SELECT count(*) FROM event WHERE event_type IN ('task_started', 'task.completed')");
     long long pit = count(conn, "SELECT count(*) FROM pit_operation");
-    long long runs = count(conn, "SELECT count(*) FROM pipeline_orchestration WHERE status = 'completed' AND outputs IS NOT NULL");
+    long long runs =
+        count(conn, "SELECT count(*) FROM pipeline_orchestration WHERE status = 'completed' AND outputs IS NOT NULL");
     bool none = strcmp(f->level, "none") == 0;
     if (runs != 1 || (!none && (rows != tasks || events != 2 * tasks || pit < 3))) die("rows are missing", NULL);
     (void)printf("{\"bench\":\"engine\",\"what\":\"%s %d, %s: rows found\",\"tasks\":%lld,\"events\":%lld,"
@@ -164,7 +169,8 @@ open_project(const char *dir)
     sy__project_options o = {.alloc = &sy__alloc_default, .dir = dir};
     if (sy__project_open(&p, &o, &err)) die("open", &err);
     sy__db *db = sy__project_db(p);
-    if (sy__db_identity(db, "0192d3b0-0000-7000-8000-000000000001", "bench", "", "{}", "bench", "{}", &err)) die("identity", &err);
+    if (sy__db_identity(db, "0192d3b0-0000-7000-8000-000000000001", "bench", "", "{}", "bench", "{}", &err))
+        die("identity", &err);
     if (sy__db_exclusive(db, write_rows, NULL, &err)) die("rows", &err);
     if (sy__registry_add(sy__project_registry(p), parse(&b, description), dir, &err)) die("extension", &err);
     sy__vbuf_close(&b);

@@ -84,7 +84,8 @@ idle_host(const char *project)
 int
 main(void)
 {
-    char dir[] = "/var/tmp/symphony-start-XXXXXX", self[PATH_MAX], binary[PATH_MAX + 16], melody[128], project[128], command[160];
+    char dir[] = "/var/tmp/symphony-start-XXXXXX", self[PATH_MAX], binary[PATH_MAX + 16], melody[128], project[128],
+         command[160];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     bench_need(n > 0 && mkdtemp(dir), "a scratch folder");
     self[n] = '\0';
@@ -96,7 +97,9 @@ main(void)
     (void)unsetenv("XDG_DATA_HOME");
     (void)unsetenv("XDG_CONFIG_HOME");
     FILE *f = fopen(melody, "w");
-    bench_need(f && fputs("local m = require 'melody' 'one'\nm:output('r', m:task('list', 'file.list', { path = '.' }))\nreturn m\n", f) > 0,
+    bench_need(f && fputs("local m = require 'melody' 'one'\nm:output('r', m:task('list', 'file.list', { path = '.' "
+                          "}))\nreturn m\n",
+                          f) > 0,
                "the melody");
     (void)fclose(f);
     bench_need(mkdir(project, 0700) == 0, "the project");

@@ -60,7 +60,8 @@ static int
 write_rows(sqlite3 *conn, void *ud, sy__error *err)
 {
     static const char sql[] =
-        "INSERT INTO extension (id, orchestra_kit_id, manifest, capabilities, extension_type, installed_at, name, source)"
+        "INSERT INTO extension (id, orchestra_kit_id, manifest, capabilities, extension_type, installed_at, name, "
+        "source)"
         " SELECT 't', id, '{}', '{}', 'operator', '2026-01-01T00:00:00.000Z', 't', 'dev' FROM orchestra_kit WHERE true"
         " ON CONFLICT DO NOTHING;"
         "INSERT INTO extension_version (id, extension_id, version, code_hash, manifest, installed_at)"
@@ -98,7 +99,8 @@ register_extension(void)
         }
     }
     sy__vbuf_end(&with);
-    if (sy__vbuf_done(&with, &part) || sy__registry_add(sy__project_registry(project), part, dir, &err)) die("registry", &err);
+    if (sy__vbuf_done(&with, &part) || sy__registry_add(sy__project_registry(project), part, dir, &err))
+        die("registry", &err);
     sy__vbuf_close(&b);
     sy__vbuf_close(&with);
 }
@@ -109,7 +111,8 @@ open_project(void)
     sy__error err = {0};
     sy__project_options o = {.alloc = &sy__alloc_default, .dir = dir, .modules = sy__stdlib_modules, .stages = 2};
     if (sy__project_open(&project, &o, &err)) die("open", &err);
-    if (sy__db_identity(sy__project_db(project), "0192d3b0-0000-7000-8000-000000000001", "test", "", "{}", "test", "{}", &err))
+    if (sy__db_identity(sy__project_db(project), "0192d3b0-0000-7000-8000-000000000001", "test", "", "{}", "test", "{}",
+                        &err))
         die("identity", &err);
     if (sy__db_exclusive(sy__project_db(project), write_rows, NULL, &err)) die("rows", &err);
     register_extension();
@@ -164,10 +167,12 @@ ask(const sy__run_info *info, const char *expression, const char *key)
     sqlite3 *conn = sy__db_reader(sy__project_db(project), NULL);
     answer[0] = '\0';
     if (key)
-        (void)snprintf(sql, sizeof sql, "SELECT %s FROM task WHERE pipeline_orchestration_id = ?1 AND key = '%s'", expression, key);
+        (void)snprintf(sql, sizeof sql, "SELECT %s FROM task WHERE pipeline_orchestration_id = ?1 AND key = '%s'",
+                       expression, key);
     else
         (void)snprintf(sql, sizeof sql, "SELECT %s FROM pipeline_orchestration WHERE id = ?1", expression);
-    if (sqlite3_prepare_v2(conn, sql, -1, &stmt, NULL) != SQLITE_OK) (void)fprintf(stderr, "%s: %s\n", sql, sqlite3_errmsg(conn));
+    if (sqlite3_prepare_v2(conn, sql, -1, &stmt, NULL) != SQLITE_OK)
+        (void)fprintf(stderr, "%s: %s\n", sql, sqlite3_errmsg(conn));
     (void)sqlite3_bind_text(stmt, 1, info->id, -1, SQLITE_STATIC);
     if (sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_text(stmt, 0))
         (void)snprintf(answer, sizeof answer, "%s", (const char *)sqlite3_column_text(stmt, 0));
@@ -181,10 +186,12 @@ ask(const sy__run_info *info, const char *expression, const char *key)
 static void
 values_flow_along_references(void)
 {
-    sy__run_info i = run("\"tasks\":[{\"key\":\"a\"," OP("echo") ",\"input\":{\"list\":[{\"n\":1},{\"n\":2}]}},"
-                         "{\"key\":\"b\"," OP("echo") ",\"input\":{\"second\":{\"$ref\":[\"a\",\"list\",2,\"n\"]},"
-                         "\"missing\":{\"$ref\":[\"a\",\"nothing\"]},\"text\":{\"$text\":[\"n is \",{\"$ref\":[\"a\",\"list\",1,\"n\"]}]},"
-                         "\"plain\":{\"$literal\":{\"$ref\":1}}}}]");
+    sy__run_info i = run("\"tasks\":[{\"key\":\"a\"," OP(
+        "echo") ",\"input\":{\"list\":[{\"n\":1},{\"n\":2}]}},"
+                "{\"key\":\"b\"," OP("echo") ",\"input\":{\"second\":{\"$ref\":[\"a\",\"list\",2,\"n\"]},"
+                                             "\"missing\":{\"$ref\":[\"a\",\"nothing\"]},\"text\":{\"$text\":[\"n is "
+                                             "\",{\"$ref\":[\"a\",\"list\",1,\"n\"]}]},"
+                                             "\"plain\":{\"$literal\":{\"$ref\":1}}}}]");
     CHECK_STR(i.status, "completed");
     CHECK_STR(ask(&i, "output", "b"), "{\"missing\":null,\"plain\":{\"$ref\":1},\"second\":2,\"text\":\"n is 1\"}");
     CHECK_STR(ask(&i, "outputs", NULL),
@@ -195,16 +202,19 @@ values_flow_along_references(void)
 static void
 a_failure_halts_unless_told_otherwise(void)
 {
-    sy__run_info i = run("\"tasks\":[{\"key\":\"a\"," OP("fail") ",\"input\":{\"message\":\"broken\"}},"
-                         "{\"key\":\"b\"," OP("echo") ",\"input\":{\"$ref\":[\"a\"]}}]");
+    sy__run_info i =
+        run("\"tasks\":[{\"key\":\"a\"," OP("fail") ",\"input\":{\"message\":\"broken\"}},"
+                                                    "{\"key\":\"b\"," OP("echo") ",\"input\":{\"$ref\":[\"a\"]}}]");
     CHECK_STR(i.status, "failed");
     CHECK_STR(i.error.message, "broken");
     CHECK_STR(i.error.task, "a");
     CHECK_STR(ask(&i, "outcome", "a"), "error");
     CHECK_STR(ask(&i, "outcome", "b"), "skipped");
-    i = run("\"tasks\":[{\"key\":\"a\"," OP("boom") ",\"options\":{\"on_error\":\"skip\"}},"
-            "{\"key\":\"b\"," OP("echo") ",\"input\":{\"$ref\":[\"a\"]}},"
-            "{\"key\":\"c\"," OP("echo") ",\"input\":{\"v\":{\"$ref\":[\"a\"],\"edge\":\"soft\",\"absent\":\"none\"}}}]");
+    i = run("\"tasks\":[{\"key\":\"a\"," OP(
+        "boom") ",\"options\":{\"on_error\":\"skip\"}},"
+                "{\"key\":\"b\"," OP("echo") ",\"input\":{\"$ref\":[\"a\"]}},"
+                                             "{\"key\":\"c\"," OP("echo") ",\"input\":{\"v\":{\"$ref\":[\"a\"],"
+                                                                          "\"edge\":\"soft\",\"absent\":\"none\"}}}]");
     CHECK_STR(i.status, "completed");
     CHECK_STR(ask(&i, "outcome", "b"), "skipped");
     CHECK_STR(ask(&i, "output", "c"), "{\"v\":\"none\"}");
@@ -214,8 +224,10 @@ a_failure_halts_unless_told_otherwise(void)
 static void
 limits_have_their_own_outcome(void)
 {
-    sy__run_info i = run("\"tasks\":[{\"key\":\"a\"," OP("spin") ",\"options\":{\"on_error\":\"skip\"}},"
-                         "{\"key\":\"b\"," OP("rest") ",\"input\":{\"s\":60},\"options\":{\"on_error\":\"skip\",\"timeout_ms\":50}}]");
+    sy__run_info i = run("\"tasks\":[{\"key\":\"a\"," OP(
+        "spin") ",\"options\":{\"on_error\":\"skip\"}},"
+                "{\"key\":\"b\"," OP(
+                    "rest") ",\"input\":{\"s\":60},\"options\":{\"on_error\":\"skip\",\"timeout_ms\":50}}]");
     CHECK_STR(i.status, "completed");
     CHECK_STR(ask(&i, "outcome", "a"), "timeout");
     CHECK_STR(ask(&i, "outcome", "b"), "timeout");
@@ -232,12 +244,13 @@ input_is_checked_before_the_call(void)
 static void
 what_is_transient_is_tried_again(void)
 {
-    sy__run_info i = run("\"tasks\":[{\"key\":\"a\"," OP("flaky") ",\"input\":{\"file\":\"flaky1\",\"after\":3},"
-                         "\"options\":{\"retry\":{\"max\":4,\"backoff\":\"fixed\",\"delay_ms\":5,\"jitter\":0}}}]");
+    sy__run_info i = run("\"tasks\":[{\"key\":\"a\"," OP(
+        "flaky") ",\"input\":{\"file\":\"flaky1\",\"after\":3},"
+                 "\"options\":{\"retry\":{\"max\":4,\"backoff\":\"fixed\",\"delay_ms\":5,\"jitter\":0}}}]");
     CHECK_STR(i.status, "completed");
     CHECK_STR(ask(&i, "attempts", "a"), "3");
     i = run("\"tasks\":[{\"key\":\"a\"," OP("flaky") ",\"input\":{\"file\":\"flaky2\",\"after\":3},"
-            "\"options\":{\"retry\":{\"max\":1,\"delay_ms\":1}}}]");
+                                                     "\"options\":{\"retry\":{\"max\":1,\"delay_ms\":1}}}]");
     CHECK_STR(i.status, "failed");
     CHECK_STR(ask(&i, "attempts", "a"), "2");
 }
@@ -245,8 +258,10 @@ what_is_transient_is_tried_again(void)
 static void
 a_fallback_takes_over(void)
 {
-    sy__run_info i = run("\"tasks\":[{\"key\":\"a\"," OP("fail") ",\"input\":{\"v\":1},\"options\":{\"fallback\":[{" OP("boom") "},{" OP("echo") "}]}},"
-                         "{\"key\":\"b\"," OP("fail") ",\"options\":{\"fallback\":[{" OP("echo") ",\"input\":{\"own\":true}}]}}]");
+    sy__run_info i = run("\"tasks\":[{\"key\":\"a\"," OP("fail") ",\"input\":{\"v\":1},\"options\":{\"fallback\":[{" OP(
+        "boom") "},{" OP("echo") "}]}},"
+                                 "{\"key\":\"b\"," OP("fail") ",\"options\":{\"fallback\":[{" OP(
+                                     "echo") ",\"input\":{\"own\":true}}]}}]");
     CHECK_STR(i.status, "completed");
     CHECK_STR(ask(&i, "outcome", "a"), "fallback");
     CHECK_STR(ask(&i, "output", "a"), "{\"v\":1}");
@@ -256,10 +271,15 @@ a_fallback_takes_over(void)
 static void
 when_decides(void)
 {
-    sy__run_info i = run("\"tasks\":[{\"key\":\"a\"," OP("echo") ",\"input\":{\"n\":3}},"
-                         "{\"key\":\"yes\"," OP("echo") ",\"options\":{\"when\":\"a.n > 2\"}},"
-                         "{\"key\":\"no\"," OP("echo") ",\"options\":{\"when\":{\"lua\":\"function() return a.n > limit end\",\"captures\":{\"limit\":5}}}},"
-                         "{\"key\":\"bad\"," OP("echo") ",\"options\":{\"when\":\"a.n.x.y\",\"on_error\":\"skip\"}}]");
+    sy__run_info i = run("\"tasks\":[{\"key\":\"a\"," OP(
+        "echo") ",\"input\":{\"n\":3}},"
+                "{\"key\":\"yes\"," OP(
+                    "echo") ",\"options\":{\"when\":\"a.n > 2\"}},"
+                            "{\"key\":\"no\"," OP(
+                                "echo") ",\"options\":{\"when\":{\"lua\":\"function() return a.n > limit "
+                                        "end\",\"captures\":{\"limit\":5}}}},"
+                                        "{\"key\":\"bad\"," OP(
+                                            "echo") ",\"options\":{\"when\":\"a.n.x.y\",\"on_error\":\"skip\"}}]");
     CHECK_STR(i.status, "completed");
     CHECK_STR(ask(&i, "outcome", "yes"), "ok");
     CHECK_STR(ask(&i, "outcome", "no"), "skipped");
@@ -269,19 +289,24 @@ when_decides(void)
 static void
 a_map_keeps_order_and_counts_failures(void)
 {
-    sy__run_info i = run("\"tasks\":[{\"key\":\"a\"," OP("echo") ",\"input\":{\"l\":[5,6,7]}},"
-                         "{\"key\":\"m\",\"verb\":\"each\"," OP("echo") ",\"list\":{\"$ref\":[\"a\",\"l\"]},"
-                         "\"fn\":{\"lua\":\"function(item, index) return { v = item * 10 + index } end\"},\"options\":{\"max_parallel\":2}}]");
+    sy__run_info i = run(
+        "\"tasks\":[{\"key\":\"a\"," OP("echo") ",\"input\":{\"l\":[5,6,7]}},"
+                                                "{\"key\":\"m\",\"verb\":\"each\"," OP(
+                                                    "echo") ",\"list\":{\"$ref\":[\"a\",\"l\"]},"
+                                                            "\"fn\":{\"lua\":\"function(item, index) return { v = item "
+                                                            "* 10 + index } end\"},\"options\":{\"max_parallel\":2}}]");
     CHECK_STR(i.status, "completed");
     CHECK_STR(ask(&i, "output", "m"), "[{\"v\":51},{\"v\":62},{\"v\":73}]");
     CHECK_STR(ask(&i, "position", "m/3"), "3");
-    i = run("\"tasks\":[{\"key\":\"m\",\"verb\":\"each\"," OP("strict") ",\"list\":[{\"n\":1},{\"n\":\"x\"}],\"options\":{\"on_error\":\"skip\"}}]");
+    i = run("\"tasks\":[{\"key\":\"m\",\"verb\":\"each\"," OP(
+        "strict") ",\"list\":[{\"n\":1},{\"n\":\"x\"}],\"options\":{\"on_error\":\"skip\"}}]");
     CHECK_STR(ask(&i, "outcome", "m/2"), "error");
     CHECK_STR(i.status, "completed");
     i = run("\"tasks\":[{\"key\":\"m\",\"verb\":\"each\"," OP("fail") ",\"list\":[{},{}]}]");
     CHECK_STR(i.status, "failed");
-    i = run("\"tasks\":[{\"key\":\"m\",\"verb\":\"each\"," OP("echo") ",\"list\":[]},{\"key\":\"n\",\"verb\":\"each\"," OP("echo") ",\"list\":7,"
-            "\"options\":{\"on_error\":\"skip\"}}]");
+    i = run("\"tasks\":[{\"key\":\"m\",\"verb\":\"each\"," OP(
+        "echo") ",\"list\":[]},{\"key\":\"n\",\"verb\":\"each\"," OP("echo") ",\"list\":7,"
+                                                                             "\"options\":{\"on_error\":\"skip\"}}]");
     CHECK_STR(ask(&i, "output", "m"), "[]");
     CHECK_STR(ask(&i, "error ->> '$.code'", "n"), "type_mismatch");
 }
@@ -295,13 +320,15 @@ artifacts_and_large_outputs_are_stored(void)
     bytes[sizeof bytes - 1] = '\0';
     (void)snprintf(text, sizeof text, "\"tasks\":[{\"key\":\"a\"," OP("make") ",\"input\":{\"bytes\":\"abc\"}}]");
     sy__run_info i = run(text);
-    CHECK_STR(ask(&i, "output ->> '$.ref.\"$artifact\"'", "a"), "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    CHECK_STR(ask(&i, "output ->> '$.ref.\"$artifact\"'", "a"),
+              "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     sy__vbuf b;
     sy__value v;
     sy__error err = {0};
     sy__buf definition;
     sy__buf_init(&definition, &sy__alloc_default);
-    sy__buf_addf(&definition, "{\"name\":\"big\",\"tasks\":[{\"key\":\"a\"," OP("echo") ",\"input\":{\"big\":\"%s\"}}]}", bytes);
+    sy__buf_addf(&definition,
+                 "{\"name\":\"big\",\"tasks\":[{\"key\":\"a\"," OP("echo") ",\"input\":{\"big\":\"%s\"}}]}", bytes);
     sy__vbuf_init(&b, &sy__alloc_default);
     CHECK_INT(sy__value_from_json(&b, definition.data, definition.len, &err), SY_OK);
     (void)sy__vbuf_done(&b, &v);
@@ -318,10 +345,14 @@ artifacts_and_large_outputs_are_stored(void)
 static void
 a_cancelled_run_ends_soon(void)
 {
-    sy__run_info i = start_at("\"tasks\":[{\"key\":\"a\"," OP("rest") ",\"input\":{\"s\":60}},{\"key\":\"b\"," OP("echo") ",\"input\":{\"$ref\":[\"a\"]}},"
-                              "{\"key\":\"m\",\"verb\":\"each\"," OP("rest") ",\"list\":[{\"s\":60},{\"s\":60},{\"s\":60}],\"options\":{\"max_parallel\":1}}]",
-                              SY__LEVEL_PROCESS, 0);
-    for (int n = 0; n < 1000 && strcmp(ask(&i, "task_status", "a"), "executing") != 0; n++) (void)sy__project_step(project, 5);
+    sy__run_info i = start_at(
+        "\"tasks\":[{\"key\":\"a\"," OP("rest") ",\"input\":{\"s\":60}},{\"key\":\"b\"," OP(
+            "echo") ",\"input\":{\"$ref\":[\"a\"]}},"
+                    "{\"key\":\"m\",\"verb\":\"each\"," OP(
+                        "rest") ",\"list\":[{\"s\":60},{\"s\":60},{\"s\":60}],\"options\":{\"max_parallel\":1}}]",
+        SY__LEVEL_PROCESS, 0);
+    for (int n = 0; n < 1000 && strcmp(ask(&i, "task_status", "a"), "executing") != 0; n++)
+        (void)sy__project_step(project, 5);
     CHECK_INT(sy__engine_cancel(sy__project_engine(project), i.id, NULL), SY_OK);
     finish(&i);
     CHECK_STR(i.status, "cancelled");
@@ -335,11 +366,15 @@ static void
 a_parked_run_goes_on_where_it_was(void)
 {
     sy__error err = {0};
-    sy__run_info i = start_at("\"tasks\":[{\"key\":\"a\"," OP("mark") ",\"input\":{\"file\":\"parked\",\"text\":\"a\"}},"
-                              "{\"key\":\"b\"," OP("rest") ",\"input\":{\"s\":0.3},\"options\":{\"after\":[\"a\"]}},"
-                              "{\"key\":\"m\",\"verb\":\"each\"," OP("echo") ",\"list\":[1,2,3],\"options\":{\"after\":[\"b\"]}}]",
-                              SY__LEVEL_FULL, 0);
-    for (int n = 0; n < 1000 && strcmp(ask(&i, "task_status", "b"), "executing") != 0; n++) (void)sy__project_step(project, 5);
+    sy__run_info i = start_at(
+        "\"tasks\":[{\"key\":\"a\"," OP(
+            "mark") ",\"input\":{\"file\":\"parked\",\"text\":\"a\"}},"
+                    "{\"key\":\"b\"," OP("rest") ",\"input\":{\"s\":0.3},\"options\":{\"after\":[\"a\"]}},"
+                                                 "{\"key\":\"m\",\"verb\":\"each\"," OP(
+                                                     "echo") ",\"list\":[1,2,3],\"options\":{\"after\":[\"b\"]}}]",
+        SY__LEVEL_FULL, 0);
+    for (int n = 0; n < 1000 && strcmp(ask(&i, "task_status", "b"), "executing") != 0; n++)
+        (void)sy__project_step(project, 5);
     CHECK_INT(sy__engine_pause(sy__project_engine(project), i.id, &err), SY_OK);
     finish(&i);
     CHECK_STR(i.status, "paused");
@@ -377,7 +412,8 @@ killed_run(const char *tasks, const char *key, const char *state)
     (void)close(pipes[0]);
     (void)close(pipes[1]);
     open_project();
-    for (int n = 0; n < 4000 && strcmp(ask(&i, "task_status", key), state) != 0; n++) (void)sy__project_step(project, 5);
+    for (int n = 0; n < 4000 && strcmp(ask(&i, "task_status", key), state) != 0; n++)
+        (void)sy__project_step(project, 5);
     sy__error err = {0};
     sy__resume_request q = {.run = i.id};
     sy__run_info other;
@@ -392,8 +428,10 @@ a_fenced_effect_is_never_repeated_unasked(void)
 {
     sy__error err = {0};
     char id[37];
-    const char *tasks = "\"tasks\":[{\"key\":\"a\"," OP("mark") ",\"input\":{\"file\":\"fenced\",\"text\":\"x\",\"s\":60}},"
-                        "{\"key\":\"b\"," OP("echo") ",\"input\":{\"v\":{\"$ref\":[\"a\"]}}},{\"key\":\"c\"," OP("echo") ",\"input\":{}}]";
+    const char *tasks = "\"tasks\":[{\"key\":\"a\"," OP(
+        "mark") ",\"input\":{\"file\":\"fenced\",\"text\":\"x\",\"s\":60}},"
+                "{\"key\":\"b\"," OP("echo") ",\"input\":{\"v\":{\"$ref\":[\"a\"]}}},{\"key\":\"c\"," OP(
+                    "echo") ",\"input\":{}}]";
     sy__run_info i = killed_run(tasks, "a", "executing");
     memcpy(id, i.id, sizeof id);
     sy__resume_request q = {.run = id};
@@ -418,7 +456,9 @@ changed_code_needs_a_word(void)
 {
     sy__error err = {0};
     char id[37];
-    sy__run_info i = killed_run("\"tasks\":[{\"key\":\"a\"," OP("rest") ",\"input\":{\"s\":1}},{\"key\":\"b\"," OP("key") ",\"options\":{\"after\":[\"a\"]}}]", "a", "executing");
+    sy__run_info i = killed_run("\"tasks\":[{\"key\":\"a\"," OP("rest") ",\"input\":{\"s\":1}},{\"key\":\"b\"," OP(
+                                    "key") ",\"options\":{\"after\":[\"a\"]}}]",
+                                "a", "executing");
     memcpy(id, i.id, sizeof id);
     version[2] = '2';
     register_extension();

@@ -51,15 +51,18 @@ refuses_what_cannot_run(void)
     refuses("{\"tasks\":[{" OP "}]}", SY_EMELODY, "without a key", "");
     refuses("{\"tasks\":[{\"key\":\"a\"," OP "},{\"key\":\"a\"," OP "}]}", SY_EMELODY, "same key", "a");
     refuses("{\"tasks\":[{\"key\":\"a\",\"operation\":\"t\"}]}", SY_EMELODY, "extension.operation", "a");
-    refuses("{\"tasks\":[{\"key\":\"a\",\"operation\":\"t.nothing\",\"extension\":\"t\"}]}", SY_EOPERATION, "nothing", "a");
+    refuses("{\"tasks\":[{\"key\":\"a\",\"operation\":\"t.nothing\",\"extension\":\"t\"}]}", SY_EOPERATION, "nothing",
+            "a");
     refuses("{\"tasks\":[{\"key\":\"a\",\"verb\":\"dance\"," OP "}]}", SY_EMELODY, "verb", "a");
     refuses("{\"tasks\":[{\"key\":\"a\"," OP ",\"input\":{\"$ref\":[\"b\"]}}]}", SY_EMELODY, "`b`", "a");
-    refuses("{\"tasks\":[{\"key\":\"a\"," OP ",\"input\":{\"$ref\":[\"a\"],\"edge\":\"wet\"}}]}", SY_EMELODY, "hard, soft", "a");
+    refuses("{\"tasks\":[{\"key\":\"a\"," OP ",\"input\":{\"$ref\":[\"a\"],\"edge\":\"wet\"}}]}", SY_EMELODY,
+            "hard, soft", "a");
     refuses("{\"tasks\":[{\"key\":\"a\"," OP ",\"options\":{\"after\":[\"b\"]}}]}", SY_EMELODY, "`after`", "a");
     refuses("{\"tasks\":[{\"key\":\"a\"," OP ",\"options\":{\"timeout_ms\":-1}}]}", SY_EMELODY, "below zero", "a");
-    refuses("{\"tasks\":[{\"key\":\"a\"," OP ",\"options\":{\"retry\":{\"max\":1,\"on\":[\"sadness\"]}}}]}", SY_EMELODY, "error codes",
-            "a");
-    refuses("{\"tasks\":[{\"key\":\"a\"," OP ",\"options\":{\"when\":{\"lua\":\"true\",\"uses\":[\"b\"]}}}]}", SY_EMELODY, "`uses`", "a");
+    refuses("{\"tasks\":[{\"key\":\"a\"," OP ",\"options\":{\"retry\":{\"max\":1,\"on\":[\"sadness\"]}}}]}", SY_EMELODY,
+            "error codes", "a");
+    refuses("{\"tasks\":[{\"key\":\"a\"," OP ",\"options\":{\"when\":{\"lua\":\"true\",\"uses\":[\"b\"]}}}]}",
+            SY_EMELODY, "`uses`", "a");
 }
 
 static void
@@ -95,12 +98,15 @@ edges_come_from_references_words_and_after(void)
     sy__plan *plan;
     sy__dag *dag;
     sy__error err = {0};
-    CHECK_INT(compile("{\"tasks\":[{\"key\":\"a\"," OP "},{\"key\":\"path\"," OP "},"
-                      "{\"key\":\"b\"," OP ",\"input\":[{\"$ref\":[\"a\"],\"edge\":\"soft\"}],\"options\":{\"when\":\"a.n > 1\"}},"
-                      "{\"key\":\"c\"," OP ",\"options\":{\"after\":[\"b\"],\"when\":{\"lua\":\"function() return path.n end\",\"uses\":[]}}},"
-                      "{\"key\":\"d\"," OP ",\"options\":{\"edge\":\"optional\"},\"input\":{\"$ref\":[\"c\"]}}]}",
-                      &plan, &dag, &err),
-              SY_OK);
+    CHECK_INT(
+        compile("{\"tasks\":[{\"key\":\"a\"," OP "},{\"key\":\"path\"," OP "},"
+                "{\"key\":\"b\"," OP
+                ",\"input\":[{\"$ref\":[\"a\"],\"edge\":\"soft\"}],\"options\":{\"when\":\"a.n > 1\"}},"
+                "{\"key\":\"c\"," OP
+                ",\"options\":{\"after\":[\"b\"],\"when\":{\"lua\":\"function() return path.n end\",\"uses\":[]}}},"
+                "{\"key\":\"d\"," OP ",\"options\":{\"edge\":\"optional\"},\"input\":{\"$ref\":[\"c\"]}}]}",
+                &plan, &dag, &err),
+        SY_OK);
     CHECK(has_edge(dag, 0, 2, SY__EDGE_SOFT));
     CHECK(!has_edge(dag, 0, 2, SY__EDGE_HARD)); /* `when` mentions a task that a reference made weaker */
     CHECK(has_edge(dag, 2, 3, SY__EDGE_HARD));
@@ -118,12 +124,14 @@ main(void)
     sy__vbuf b;
     sy__error err = {0};
     CHECK_INT(sy__registry_new(&registry, &sy__alloc_default), SY_OK);
-    CHECK_INT(sy__registry_add(registry,
-                               parse(&b, "{\"id\":\"t\",\"version_id\":\"1\",\"name\":\"t\",\"type\":\"operator\",\"entry\":\"init.lua\","
-                                         "\"capabilities\":{},\"operations\":{\"echo\":{\"effects\":\"none\",\"idempotent\":true}},"
-                                         "\"sources\":{\"init.lua\":\"return {}\"}}"),
-                               "/tmp", &err),
-              SY_OK);
+    CHECK_INT(
+        sy__registry_add(
+            registry,
+            parse(&b, "{\"id\":\"t\",\"version_id\":\"1\",\"name\":\"t\",\"type\":\"operator\",\"entry\":\"init.lua\","
+                      "\"capabilities\":{},\"operations\":{\"echo\":{\"effects\":\"none\",\"idempotent\":true}},"
+                      "\"sources\":{\"init.lua\":\"return {}\"}}"),
+            "/tmp", &err),
+        SY_OK);
     sy__vbuf_close(&b);
     refuses_what_cannot_run();
     names_the_circle();
