@@ -365,9 +365,14 @@ say_why(const sy__fsguard *g, sy__access access, const char *whole, int errnum, 
 {
     const char *below = g->project ? sy__path_below(g->project, whole) : NULL;
     const char *path = below && *below ? below : whole;
+    const char *slash = access == SY__WRITE ? strrchr(path, '/') : NULL;
     switch (errnum) {
     case ENOENT:
-    case ENOTDIR: return sy__error_set(err, SY_ENOTFOUND, "there is no `%s`", path);
+    case ENOTDIR: /* what is written need not be there, its folder must */
+        if (slash && slash > path)
+            return sy__error_set(err, SY_ENOTFOUND, "there is no folder `%.*s` for `%s`", (int)(slash - path), path,
+                                 slash + 1);
+        return sy__error_set(err, SY_ENOTFOUND, "there is no `%s`", path);
     case EXDEV: return denied(g, access, whole, "a symbolic link leads out of what was granted", err);
     case ELOOP: return denied(g, access, whole, "a symbolic link is not written through", err);
     case ENXIO: return sy__error_set(err, SY_EPERM, "`%s` is neither a file nor a folder", path);
