@@ -52,7 +52,8 @@ local function check_one(ctx, words)
   else
     ctx:complain_all(found.problems)
     if found.ok then
-      ctx:say(("%s is fine: %d task%s"):format(name, #found.definition.tasks, #found.definition.tasks == 1 and "" or "s"))
+      local count = #found.definition.tasks
+      ctx:say(("%s is fine: %d task%s"):format(name, count, count == 1 and "" or "s"))
       for _, line in ipairs(text.table(choices(found), { indent = "  " })) do ctx:say(line) end
     end
   end
