@@ -8,6 +8,7 @@
  */
 #include "base/bounds.h"
 #include "pit/engine_impl.h"
+#include "pit/statements.h"
 #include "pit/state.h"
 
 #include <stdio.h>
@@ -379,14 +380,76 @@ go_on(sy__engine *e, sqlite3 *conn, const sy__resume_request *q, const run_row *
     if (!status) status = sy__db_exclusive(e->o.db, take_over, &t, err);
     if (!status) status = sy__db_run_own(e->o.db, r->id, r->epoch);
     if (!status) status = follow_ended(r);
-    if (!status && q->cancel) {
-        r->cancelled = true;
-        atomic_store(&r->stopping, true);
-    }
     if (!status) status = sy__run_launch(r);
     if (!status) (void)sy__engine_info(e, r->id, out);
     sy__run_release(r);
     return status;
+}
+
+/* ---- cancelling a run whose process is gone ---- */
+
+/* Runs one statement of a take-over with ?1 the run, ?2 now, ?3 the epoch seen; *changed may be NULL. */
+static int
+run_sql(sqlite3 *conn, const char *sql, const takeover *t, int *changed, sy__error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    if (sqlite3_prepare_v2(conn, sql, -1, &stmt, NULL)) return sy__error_set(err, SY_EIO, "%s", sqlite3_errmsg(conn));
+    (void)sqlite3_bind_text(stmt, 1, t->run, -1, SQLITE_STATIC);
+    if (sqlite3_bind_parameter_count(stmt) > 1) (void)sqlite3_bind_text(stmt, 2, t->stamp, -1, SQLITE_STATIC);
+    if (sqlite3_bind_parameter_count(stmt) > 2) (void)sqlite3_bind_int64(stmt, 3, t->epoch);
+    int status = sqlite3_step(stmt) == SQLITE_DONE
+                     ? SY_OK
+                     : sy__error_set(err, SY_EIO, "the run cannot be cancelled: %s", sqlite3_errmsg(conn));
+    if (changed) *changed = sqlite3_changes(conn);
+    (void)sqlite3_finalize(stmt);
+    return status;
+}
+
+/* Writer thread, in a transaction. Its code and melody need not be there: nothing of it runs any more. */
+static int
+cancel_rows(sqlite3 *conn, void *ud, sy__error *err)
+{
+    const takeover *t = ud;
+    int changed = 0;
+    int status = run_sql(conn,
+                         "UPDATE pipeline_orchestration SET status='cancelled', owner_host=NULL, owner_epoch=?3 + 1,"
+                         " completed_at=?2 WHERE id=?1 AND owner_epoch=?3",
+                         t, &changed, err);
+    if (!status && changed != 1)
+        status = sy__error_set(err, SY_EOWNED, "another process took the run over at the same moment");
+    if (!status)
+        status = run_sql(conn,
+                         "UPDATE task SET task_status='failed', outcome='cancelled', completed_at=?2"
+                         " WHERE pipeline_orchestration_id=?1 AND outcome IS NULL",
+                         t, NULL, err);
+    return status;
+}
+
+static int
+cancel_dead(sy__engine *e, const char *run, const run_row *row, sy__run_info *out, sy__error *err)
+{
+    char id[SY__ID_BYTES], topic[128];
+    takeover t = {.run = run, .host = sy__db_host_id(e->o.db), .epoch = row->epoch};
+    sy__id_source ids;
+    sy__stamp(sy__wall_ms(e->o.clock), t.stamp);
+    int status = sy__db_exclusive(e->o.db, cancel_rows, &t, err);
+    if (status) return status;
+    sy__id_source_init(&ids, e->o.clock);
+    sy__id_next(&ids, id);
+    (void)snprintf(topic, sizeof topic, "run.%s.run.run.cancelled", run);
+    sy__event event = {.id = id,
+                       .run = run,
+                       .task = row->root,
+                       .extension = e->statements->host,
+                       .type = "run.cancelled",
+                       .topic = topic,
+                       .payload = "{\"status\":\"cancelled\"}",
+                       .context = "{}",
+                       .occurred_ms = sy__wall_ms(e->o.clock)};
+    (void)sy__db_put_event(e->o.db, SY__LEVEL_FULL, &event);
+    report(run, row, out);
+    out->status = sy__run_status_name(SY__RUN_CANCELLED);
+    return sy__db_wait(e->o.db, sy__db_now(e->o.db), true, err);
 }
 
 int
@@ -409,6 +472,8 @@ sy__engine_resume(sy__engine *e, const sy__resume_request *q, sy__run_info *out,
         sy__run *living = status ? NULL : sy__engine_find(e, q->run);
         if (living)
             status = sy__engine_info(e, q->run, out);
+        else if (!status && q->cancel)
+            status = cancel_dead(e, q->run, &row, out, err);
         else if (!status)
             status = go_on(e, conn, q, &row, out, err);
         sy__run_release(living);

@@ -452,6 +452,23 @@ a_fenced_effect_is_never_repeated_unasked(void)
 }
 
 static void
+a_run_whose_process_is_gone_can_be_cancelled(void)
+{
+    sy__error err = {0};
+    char id[37];
+    sy__run_info i = killed_run("\"tasks\":[{\"key\":\"a\"," OP("rest") ",\"input\":{\"s\":60}}]", "a", "executing");
+    memcpy(id, i.id, sizeof id);
+    sy__registry_remove(sy__project_registry(project), "t"); /* its code need not be there */
+    sy__resume_request q = {.run = id, .cancel = true};
+    CHECK_INT(sy__engine_resume(sy__project_engine(project), &q, &i, &err), SY_OK);
+    CHECK_STR(i.status, "cancelled");
+    CHECK_STR(ask(&i, "status", NULL), "cancelled");
+    CHECK_STR(ask(&i, "outcome", "a"), "cancelled");
+    CHECK_STR(ask(&i, "outcome", ""), "cancelled");
+    register_extension();
+}
+
+static void
 changed_code_needs_a_word(void)
 {
     sy__error err = {0};
@@ -494,6 +511,7 @@ main(void)
     a_cancelled_run_ends_soon();
     a_parked_run_goes_on_where_it_was();
     a_fenced_effect_is_never_repeated_unasked();
+    a_run_whose_process_is_gone_can_be_cancelled();
     changed_code_needs_a_word();
     sy__project_close(project);
     (void)snprintf(command, sizeof command, "rm -rf %s", dir);
