@@ -163,6 +163,12 @@ sy__host_fill(const sy_host *h, sy__project_options *o)
     if (h->stage_threads > 0) o->stages = h->stage_threads;
 }
 
+sy__project *
+sy__host_project(const sy_host *h)
+{
+    return h->project;
+}
+
 void
 sy__host_attach(sy_host *h, sy__project *project)
 {

@@ -13,6 +13,8 @@ lua_State *sy__host_lua(sy_host *host);
 sy_host *sy__host_of(lua_State *L);
 /* Fills in what the host was opened with: memory, threads. */
 void sy__host_fill(const sy_host *host, sy__project_options *o);
+/* The project that is open, or NULL. */
+sy__project *sy__host_project(const sy_host *host);
 /* The project that Lua opened for the host, or NULL when it was closed. */
 void sy__host_attach(sy_host *host, sy__project *project);
 

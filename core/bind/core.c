@@ -82,6 +82,10 @@ core_open(lua_State *L)
     h->L = lua_tothread(L, -1);
     lua_pop(L, 1);
     sy_host *api = sy__host_of(L);
+    if (api && sy__host_project(api)) {
+        (void)sy__error_set(&err, SY_EUSAGE, "this host has its project open already");
+        return sy__core_fail(L, &err);
+    }
     if (api) sy__host_fill(api, &o);
     if (sy__project_open(&h->project, &o, &err)) return sy__core_fail(L, &err);
     if (api) sy__host_attach(api, h->project);

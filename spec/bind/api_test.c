@@ -117,6 +117,10 @@ evaluates_and_publishes(sy_host *h)
     CHECK_INT(sy_eval(h, "return 1 + 1, 'x', nil, {}", &json), SY_OK);
     CHECK_STR(json, "[2,\"x\",null,{}]");
     sy_free(h, json);
+    CHECK_INT(sy_eval(h, "local host, why = require('sy.core').open { project = '/tmp' } return host, why.code", &json),
+              SY_OK);
+    CHECK_STR(json, "[null,\"usage\"]");
+    sy_free(h, json);
     int own = sy_subscribe(h, "own.*", NULL, NULL);
     CHECK_INT(sy_publish(h, "own.word", "{\"n\":1}"), SY_OK);
     CHECK_INT(sy_next_event(h, own, &json), SY_OK);
