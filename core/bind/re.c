@@ -465,14 +465,7 @@ open_re(lua_State *L, bool isolated)
     static const luaL_Reg functions[] = {{"compile", l_compile}, {"escape", l_escape}, {NULL, NULL}};
     static const luaL_Reg methods[] = {{"exec", l_exec},   {"find", l_find}, {"gmatch", l_gmatch}, {"gsub", l_gsub},
                                        {"match", l_match}, {"test", l_test}, {NULL, NULL}};
-    if (luaL_newmetatable(L, TYPE)) {
-        sy__lib(L, methods, isolated);
-        lua_setfield(L, -2, "__index");
-        lua_pushcfunction(L, gc_regex);
-        lua_setfield(L, -2, "__gc");
-        lua_pushboolean(L, 0);
-        lua_setfield(L, -2, "__metatable");
-    }
+    sy__lib_type(L, TYPE, methods, gc_regex, isolated);
     sy__lib(L, functions, isolated);
     return 1;
 }

@@ -117,14 +117,7 @@ open_schema(lua_State *L, bool isolated)
 {
     static const luaL_Reg functions[] = {{"check", l_check}, {"compile", l_compile}, {NULL, NULL}};
     static const luaL_Reg methods[] = {{"check", l_checker_check}, {NULL, NULL}};
-    if (luaL_newmetatable(L, TYPE)) {
-        sy__lib(L, methods, isolated);
-        lua_setfield(L, -2, "__index");
-        lua_pushcfunction(L, gc_checker);
-        lua_setfield(L, -2, "__gc");
-        lua_pushboolean(L, 0);
-        lua_setfield(L, -2, "__metatable");
-    }
+    sy__lib_type(L, TYPE, methods, gc_checker, isolated);
     sy__lib(L, functions, isolated);
     return 1;
 }

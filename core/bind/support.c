@@ -15,6 +15,18 @@ sy__lib(lua_State *L, const luaL_Reg *functions, bool isolated)
     luaL_setfuncs(L, functions, 1);
 }
 
+void
+sy__lib_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc, bool isolated)
+{
+    if (!luaL_newmetatable(L, name)) return;
+    sy__lib(L, methods, isolated);
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, gc);
+    lua_setfield(L, -2, "__gc");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+}
+
 bool
 sy__lib_isolated(lua_State *L)
 {

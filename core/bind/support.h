@@ -15,6 +15,8 @@
 
 /* Pushes a table with the functions, each with the upvalue 1 = isolated. */
 void sy__lib(lua_State *L, const luaL_Reg *functions, bool isolated);
+/* Makes the type of a module's userdata, once a state: its methods, its end, and a metatable nobody sees. Pushes it. */
+void sy__lib_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc, bool isolated);
 /* Whether the running function serves an isolate. */
 bool sy__lib_isolated(lua_State *L);
 /* In an isolate, charges work to the deadline; raises when it is used up. Else nothing. */

@@ -10,18 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static int64_t
-now_ns(const sy__stage *s)
-{
-    return sy__mono_ns(s->engine->o.clock);
-}
-
-static int64_t
-now_ms(const sy__stage *s)
-{
-    return sy__wall_ms(s->engine->o.clock);
-}
-
 /* ---- attempts ---- */
 
 static void on_done(sy__call *call, int status);
@@ -216,7 +204,7 @@ record_cold_start(sy__stage *s, sy__task *t, const sy__isolate *iso, int64_t col
 static int64_t
 deadline_of(sy__stage *s, sy__task *t)
 {
-    int64_t start = now_ns(s), ms = sy__caps_timeout_ms(t->spec->targets[t->target].extension->caps);
+    int64_t start = sy__stage_ns(s), ms = sy__caps_timeout_ms(t->spec->targets[t->target].extension->caps);
     if (t->spec->attempt_timeout_ms)
         ms = t->spec->attempt_timeout_ms;
     else if (t->spec->timeout_ms)
@@ -271,7 +259,7 @@ execute(sy__stage *s, sy__task *t)
         return;
     }
     sy__attempt_show(s, t);
-    if (!sy__attempt_arm(a, a->call.deadline_ns - now_ns(s))) sy__isolate_cancel(a->isolate, SY_ENOMEM);
+    if (!sy__attempt_arm(a, a->call.deadline_ns - sy__stage_ns(s))) sy__isolate_cancel(a->isolate, SY_ENOMEM);
 }
 
 /* ---- the fence ---- */
@@ -331,7 +319,7 @@ sy__attempt_begin(sy__stage *s, sy__task *t)
     const sy__operation *op = t->spec->targets[t->target].operation;
     sy__error err = {0};
     sy__value v = sy__blob_value(t->input), checked;
-    t->started_ms = now_ms(s);
+    t->started_ms = sy__stage_ms(s);
     t->status = SY__TASK_EXECUTING;
     t->attempts++;
     if (op->input) {

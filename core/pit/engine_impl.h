@@ -222,6 +222,9 @@ struct sy__engine {
 };
 
 /* ---- stage.c ---- */
+/* The clocks as a stage sees them: monotonic, and the wall's. */
+int64_t sy__stage_ns(const sy__stage *s);
+int64_t sy__stage_ms(const sy__stage *s);
 int sy__stages_start(sy__engine *e, sy__error *err);
 void sy__stages_stop(sy__engine *e);
 /* Runs fn(ud) on the stage's thread soon; false: no memory. Any thread. */

@@ -16,6 +16,18 @@
 
 enum { SLICE_TASKS = 64, SLICE_NS = 5000000, TICK_MS = 100, FULL_QUEUE_US = 500 };
 
+int64_t
+sy__stage_ns(const sy__stage *s)
+{
+    return sy__mono_ns(s->engine->o.clock);
+}
+
+int64_t
+sy__stage_ms(const sy__stage *s)
+{
+    return sy__wall_ms(s->engine->o.clock);
+}
+
 static void
 wake(sy__stage *s)
 {

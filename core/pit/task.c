@@ -10,18 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static int64_t
-now_ns(const sy__stage *s)
-{
-    return sy__mono_ns(s->engine->o.clock);
-}
-
-static int64_t
-now_ms(const sy__stage *s)
-{
-    return sy__wall_ms(s->engine->o.clock);
-}
-
 bool
 sy__task_has_value(const sy__task *t)
 {
@@ -168,7 +156,7 @@ sy__task_end(sy__stage *s, sy__task *t, sy__task_status status, sy__outcome outc
     sy__task_leave(s, t);
     t->status = status;
     t->outcome = outcome;
-    t->completed_ms = now_ms(s);
+    t->completed_ms = sy__stage_ms(s);
     record_end(s, t);
     if (t->parent) {
         sy__each_child_end(s, t, false);
@@ -204,7 +192,7 @@ record_admission(sy__stage *s, sy__task *t)
     char context[384];
     (void)snprintf(context, sizeof context,
                    "{\"decision\":\"granted\",\"waited_at\":\"%s\",\"limit\":%lld,\"waited_ms\":%.3f}", gate->name,
-                   (long long)gate->limit, (double)(now_ns(s) - t->job.queued_ns) / 1e6);
+                   (long long)gate->limit, (double)(sy__stage_ns(s) - t->job.queued_ns) / 1e6);
     sy__record_task(s, t);
     sy__record_pit(s, t->run, t, SY__MEMBER_ARBITER, context, "{\"slots\":1}");
 }
@@ -212,7 +200,7 @@ record_admission(sy__stage *s, sy__task *t)
 static bool
 queued_too_long(sy__stage *s, sy__task *t, sy__error *err)
 {
-    int64_t waited_ms = (now_ns(s) - t->job.queued_ns) / 1000000;
+    int64_t waited_ms = (sy__stage_ns(s) - t->job.queued_ns) / 1000000;
     if (!t->spec->queue_timeout_ms || t->attempts > 0 || waited_ms <= t->spec->queue_timeout_ms) return false;
     (void)sy__error_set(err, SY_ETIMEOUT, "it waited %lld ms for its turn", (long long)waited_ms);
     return true;
@@ -224,8 +212,8 @@ first_time(sy__stage *s, sy__task *t)
 {
     sy__error err = {0};
     sy__value list;
-    t->first_ns = now_ns(s);
-    t->dispatched_ms = now_ms(s);
+    t->first_ns = sy__stage_ns(s);
+    t->dispatched_ms = sy__stage_ms(s);
     t->status = SY__TASK_DISPATCHED;
     record_admission(s, t);
     int go = queued_too_long(s, t, &err) ? err.code : sy__input_when(s, t, &err);
