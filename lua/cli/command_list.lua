@@ -9,6 +9,8 @@ return {
   "runs",
   "show",
   "logs",
+  "diff",
+  "trace",
   "events",
   "artifact",
   "data",

@@ -6,6 +6,7 @@ local json = require "sy.json"
 local load = require "melody.load"
 local melodies = require "kit.melodies"
 local params_of = require "melody.params"
+local pinned = require "kit.pinned"
 local problem = require "kit.problem"
 local registry = require "kit.registry"
 
@@ -183,22 +184,6 @@ function M.start(host, prepared, options)
   return run
 end
 
---- The definition that a run pinned.
-local function pinned(host, row)
-  local text
-  if is_null(row.melody_id) then
-    local dag = json.decode(row.task_dag)
-    text = json.encode(dag.definition)
-  else
-    local version = host:query("SELECT definition FROM melody_version WHERE melody_id = ?1 AND hash = ?2",
-      { row.melody_id, row.melody_hash })[1]
-    text = version and version.definition
-  end
-  local definition, problems = definition_of.decode(text or "null")
-  if not definition then return nil, problems[1] end
-  return definition
-end
-
 --- Installs what a stored run needs and goes on with it.
 ---@param host table
 ---@param place Place
@@ -207,7 +192,7 @@ end
 ---@return table? run
 ---@return Problem?
 function M.resume(host, place, row, options)
-  local definition, why = pinned(host, row)
+  local definition, why = pinned.definition(host, row)
   if not definition then return nil, why end
   local source = host:query("SELECT source FROM melody WHERE id = ?1", { row.melody_id })[1]
   local bundled = source and not is_null(source.source) and source.source:match("^lua/melodies/") ~= nil

@@ -81,6 +81,12 @@ describe("with --json", function()
     assert.equal("one\n", doc.content)
   end)
 
+  it("two runs compared, and a run over time", function()
+    assert.equal(2, document("diff", { "diff", "1", "2" }).to.number)
+    assert.equal("found", document("trace", { "trace", "1" }).tasks[1].key)
+    fits("trace-chrome", run({ "trace", "1", "--format", "chrome", "--json" }).out)
+  end)
+
   it("events and logs are one document a line, in the order of commits", function()
     local last, count = 0, 0
     for line in run({ "events", "--json" }).out:gmatch("[^\n]+") do
