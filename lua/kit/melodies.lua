@@ -102,10 +102,15 @@ local function none(place, name)
     { hint = suggest.hint(name, names) or "symphony melody ls   lists them" })
 end
 
+local function bundled(name)
+  local text = embedded(name)
+  return text and { name = name, origin = "bundled", file = BUNDLED .. name .. ".lua", text = text } or nil
+end
+
 --- Finds a melody by name or path.
 ---@param place Place
 ---@param typed string a name, or a path to .lua or .json
----@param options? { reading: boolean? } reading: not to be run, so trust does not matter
+---@param options? { reading: boolean?, bundled_only: boolean? } reading: not to be run, so trust does not matter
 ---@return MelodyFile?, Problem?
 function M.find(place, typed, options)
   options = options or {}
@@ -113,6 +118,7 @@ function M.find(place, typed, options)
     return by_path(place, typed, options)
   end
   if not typed:match("^[%w_%-]+$") then return none(place, typed) end
+  if options.bundled_only then return bundled(typed) or none(place, typed) end
   local own = paths.join(project_dir(place), typed .. ".lua")
   local is_own = paths.kind(own) == "file"
   if is_own and (place.trusted or options.reading) then
@@ -120,8 +126,8 @@ function M.find(place, typed, options)
   end
   local users = paths.join(user_dir(), typed .. ".lua")
   if paths.kind(users) == "file" then return from_file(users, users, typed, "user") end
-  local text = embedded(typed)
-  if text then return { name = typed, origin = "bundled", file = BUNDLED .. typed .. ".lua", text = text } end
+  local found = bundled(typed)
+  if found then return found end
   if is_own then return untrusted(place, "melodies/" .. typed .. ".lua") end
   return none(place, typed)
 end

@@ -9,6 +9,7 @@ local params_of = require "melody.params"
 local pinned = require "kit.pinned"
 local problem = require "kit.problem"
 local registry = require "kit.registry"
+local submelodies = require "kit.submelodies"
 
 local M = {}
 
@@ -44,6 +45,7 @@ function M.operations(found)
     end
     known[name] = {
       extension = operation.extension.name,
+      origin = operation.extension.origin,
       operation = operation.name,
       input = operation.declared.input,
       output = operation.declared.output,
@@ -68,10 +70,34 @@ function M.prepare(place, typed, options)
   })
   local ops = M.operations(found)
   local loaded = load.text(melody.text, { file = melody.file, module = melodies.module(melody) })
-  local problems = check.run(loaded.definition, { ops = ops, sources = loaded.sources, problems = loaded.problems })
+  local others = M.add_melodies(place, melody, loaded, ops, options)
+  local problems = check.run(loaded.definition, { ops = ops, sources = loaded.sources, problems = loaded.problems,
+                                                  melodies = others })
   local ok = loaded.definition ~= nil and check.ok(problems)
-  if ok then definition_of.resolve(loaded.definition, ops) end
+  if ok then definition_of.resolve(loaded.definition, ops, others and others.ops) end
   return { melody = melody, definition = loaded.definition, problems = problems, ok = ok, registry = found, ops = ops }
+end
+
+--- Puts the melodies that a loaded one calls into its definition; what the checks have to know of them.
+---@param place Place
+---@param melody MelodyFile
+---@param loaded melody.Loaded
+---@param ops fun(name: string): table?
+---@param options? { reading: boolean? }
+---@return melody.Others?
+function M.add_melodies(place, melody, loaded, ops, options)
+  if not loaded.definition then return nil end
+  local bundled
+  local more = submelodies.load(place, melody, loaded.definition, ops, {
+    reading = options and options.reading,
+    bundled_ops = function(name)
+      bundled = bundled or M.operations(registry.new(place, { bundled_only = true }))
+      return bundled(name)
+    end,
+  })
+  for _, one in ipairs(more.problems) do loaded.problems[#loaded.problems + 1] = one end
+  for path, text in pairs(more.sources) do loaded.sources[path] = text end
+  return more.others
 end
 
 --- The names of the extensions that a definition needs, sorted.
@@ -85,12 +111,7 @@ function M.extensions(definition)
       names[#names + 1] = name
     end
   end
-  for _, task in ipairs(definition.tasks) do
-    add(task.extension)
-    local options = task.options or {}
-    for _, target in ipairs(options.fallback or {}) do add(target.extension) end
-    add(options.compensate and options.compensate.extension)
-  end
+  definition_of.each_target(definition, function(target) add(target.extension) end)
   table.sort(names)
   return names
 end

@@ -1,31 +1,22 @@
 --- The module `melody` as a melody's author sees it. Runs inside a melody's isolate, without capabilities.
 --- The object it makes is, read raw, the definition of docs/definition.md, except that functions are still places
 --- in the source; lua/melody/load.lua cuts them out, and lua/melody/definition.lua judges names and options.
+local encode = require "melody.encode"
 local handle = require "melody.handle"
 local json = require "json"
 local native = require "melody.native"
+local triggers = require "melody.triggers"
 local values = require "melody.values"
 
 native.own()
 
 local KEY = "^[a-z_][a-z0-9_]*$"
 local RESERVED = { params = true, tasks = true, it = true }
-local TRIGGERS = { schedule = true, event = true, file = true, webhook = true, melody = true }
 
 local verbs = {}
 local state = setmetatable({}, { __mode = "k" }) -- melody → {keys, source}
 
-local function fail(...)
-  handle.fail(...)
-end
-
-local function need(value, kind, what, hint)
-  if type(value) ~= kind or handle.details(value) then
-    local got = handle.details(value) and "a reference" or value == nil and "missing" or "a " .. type(value)
-    fail(("%s must be a %s, it is %s"):format(what, kind, got), hint)
-  end
-  return value
-end
+local fail, need = handle.fail, encode.need
 
 local function check_melody(m, verb)
   if not state[m] then fail(("%s is called with a colon: m:%s(…)"):format(verb, verb)) end
@@ -40,44 +31,6 @@ local function check_key(m, key, verb)
   end
   local before = state[m].keys[key]
   if before then fail(("the key `%s` is taken by the task on line %s"):format(key, before)) end
-end
-
-local function encode_fallback(list, what)
-  if type(list) == "string" then list = { list } end
-  local out = json.array({})
-  for i, item in ipairs(need(list, "table", what, 'such as fallback = { "op", { "op", { … } } }')) do
-    local from = type(item) == "string" and { item } or need(item, "table", ("%s[%d]"):format(what, i))
-    local operation, input = rawget(from, 1) or rawget(from, "operation"), rawget(from, 2) or rawget(from, "input")
-    need(operation, "string", ("the operation of %s[%d]"):format(what, i))
-    out[i] = { operation = operation, input = input ~= nil and values.encode(input, ("%s[%d]"):format(what, i)) or nil }
-  end
-  return out
-end
-
-local function encode_after(list, what)
-  if type(list) == "string" or handle.details(list) then list = { list } end
-  local out = json.array({})
-  for i, item in ipairs(need(list, "table", what, 'such as after = { "diff" }')) do
-    local d = handle.details(item)
-    if d and d.kind == "param" then fail(("%s names the parameter `%s`"):format(what, d.path[1])) end
-    out[i] = d and d.path[1] or need(item, "string", ("%s[%d]"):format(what, i))
-  end
-  return out
-end
-
---- How an option that is not plain data is stored; every other one is plain.
-local encoders = { fallback = encode_fallback, after = encode_after, when = values.callable }
-
-local function encode_options(options, key)
-  if options == nil then return nil end
-  need(options, "table", "the options of `" .. key .. "`")
-  local out = {}
-  for name, value in next, options do
-    if type(name) ~= "string" then fail(("the options of `%s` have names: { timeout = \"60s\" }"):format(key)) end
-    local what = "option " .. name .. " of `" .. key .. "`"
-    out[name] = (encoders[name] or values.plain)(value, what, "options are fixed when the melody is written")
-  end
-  return out
 end
 
 --- Adds a task of any verb and gives its handle.
@@ -98,7 +51,7 @@ function verbs.task(m, key, operation, input, options)
   return add(m, key, {
     verb = "task", operation = operation,
     input = input ~= nil and values.encode(input, "the input of `" .. key .. "`") or nil,
-    options = encode_options(options, key),
+    options = encode.options(options, key),
   })
 end
 
@@ -113,7 +66,49 @@ function verbs.each(m, key, list, operation, fn, options)
   return add(m, key, {
     verb = "each", operation = operation, list = values.encode(list, "the list of `" .. key .. "`"),
     fn = fn ~= nil and values.callable(fn, "the function of `" .. key .. "`") or nil,
-    options = encode_options(options, key),
+    options = encode.options(options, key),
+  })
+end
+
+function verbs.loop(m, key, operation, first, fn, options)
+  check_melody(m, "loop")
+  check_key(m, key, "loop")
+  need(operation, "string", "the operation of `" .. key .. "`", "m:loop(key, operation, first_input, fn, options)")
+  if type(fn) == "table" and not handle.details(fn) and rawget(fn, "lua") == nil and options == nil then
+    fn, options = nil, fn
+  end
+  local stop = options and rawget(need(options, "table", "the options of `" .. key .. "`"), "until_")
+  return add(m, key, {
+    verb = "loop", operation = operation,
+    input = first ~= nil and values.encode(first, "the first input of `" .. key .. "`") or nil,
+    fn = fn ~= nil and values.callable(fn, "the function of `" .. key .. "`") or nil,
+    ["until"] = stop ~= nil and values.callable(stop, "`until_` of `" .. key .. "`") or nil,
+    max = options and values.plain(rawget(options, "max"), "`max` of `" .. key .. "`"),
+    options = encode.options(options, key, { until_ = true, max = true }),
+  })
+end
+
+function verbs.ask(m, key, question, schema, options)
+  check_melody(m, "ask")
+  check_key(m, key, "ask")
+  if question == nil then
+    fail(("ask `%s` has no question"):format(key), 'm:ask(key, "Send it?", { type = "boolean" })')
+  end
+  return add(m, key, {
+    verb = "ask", question = values.encode(question, "the question of `" .. key .. "`"),
+    schema = values.plain(schema, "the schema of `" .. key .. "`"),
+    options = encode.options(options, key),
+  })
+end
+
+function verbs.sub(m, key, name, params, options)
+  check_melody(m, "sub")
+  check_key(m, key, "sub")
+  need(name, "string", "the melody of `" .. key .. "`", 'm:sub(key, "melody", { name = value }, options)')
+  return add(m, key, {
+    verb = "sub", melody = name,
+    params = params ~= nil and values.encode(params, "the parameters of `" .. key .. "`") or nil,
+    options = encode.options(options, key),
   })
 end
 
@@ -144,13 +139,15 @@ end
 
 function verbs.on(m, kind, spec)
   check_melody(m, "on")
-  if not TRIGGERS[kind] then
-    fail(("a melody cannot start on `%s`"):format(tostring(kind)), "one of: schedule, event, file, webhook, melody")
+  local kinds = {}
+  for _, name in ipairs(triggers.kinds) do kinds[name] = true end
+  if not kinds[kind] then
+    fail(("a melody cannot start on `%s`"):format(tostring(kind)), "one of: " .. table.concat(triggers.kinds, ", "))
   end
   need(spec, "string", ("what follows on %s"):format(kind))
-  local triggers = rawget(m, "triggers") or json.array({})
-  triggers[#triggers + 1] = { on = kind, spec = spec }
-  rawset(m, "triggers", triggers)
+  local list, _, line = rawget(m, "triggers") or json.array({}), native.place()
+  list[#list + 1] = { on = kind, spec = spec, line = line }
+  rawset(m, "triggers", list)
 end
 
 --- Takes m.text"…" as well as m:text"…".
@@ -200,13 +197,13 @@ local function edge(kind)
   end
 end
 
-local library = { soft = edge "soft", optional = edge "optional" }
+local library = { soft = edge "soft", optional = edge "optional", own = handle.new("own", { "own" }) }
 
 return setmetatable(library, {
   __call = new,
   __metatable = "melody",
   __index = function(_, name)
     fail(("the module melody has no `%s`"):format(tostring(name)),
-         "there are: melody \"name\", melody.soft, melody.optional")
+         "there are: melody \"name\", melody.soft, melody.optional, melody.own")
   end,
 })

@@ -10,18 +10,36 @@ local M = {}
 M.normalise = normalise.run
 M.split = normalise.split
 
+local function targets(definition, fn)
+  for _, task in ipairs(definition.tasks) do
+    local options = task.options or {}
+    if task.operation then fn(task) end
+    for _, target in ipairs(options.fallback or {}) do fn(target) end
+    if options.compensate then fn(options.compensate) end
+  end
+end
+
+--- Calls `fn` with everything that names an operation: tasks, fallbacks, what undoes them; in sub-melodies, too.
+---@param definition table
+---@param fn fun(target: { operation: string, extension: string })
+function M.each_target(definition, fn)
+  targets(definition, fn)
+  for _, sub in pairs(definition.melodies or {}) do targets(sub, fn) end
+end
+
 --- Writes the resolved name of each operation's extension into the definition.
 ---@param definition table
 ---@param ops fun(name: string): { extension: string }?
-function M.resolve(definition, ops)
-  local function set(target)
-    local found = ops(target.operation)
-    if found and found.extension then target.extension = found.extension end
+---@param ops_of? fun(melody: string): fun(name: string): table? what operations mean in a sub-melody
+function M.resolve(definition, ops, ops_of)
+  local function set_with(look_up)
+    return function(target)
+      local found = look_up(target.operation)
+      if found and found.extension then target.extension = found.extension end
+    end
   end
-  for _, task in ipairs(definition.tasks) do
-    set(task)
-    for _, target in ipairs(task.options and task.options.fallback or {}) do set(target) end
-  end
+  targets(definition, set_with(ops))
+  for name, sub in pairs(definition.melodies or {}) do targets(sub, set_with(ops_of and ops_of(name) or ops)) end
 end
 
 --- Canonical JSON: keys sorted, no spaces.

@@ -1,12 +1,15 @@
 --- Draws the graph of a melody: as text, for Graphviz, or as a Mermaid flowchart.
 local graph = require "melody.graph"
+local verbs = require "melody.verbs"
 
 local M = {}
 
 M.formats = { "ascii", "dot", "mermaid" }
 
-local UNICODE = { node = "●", down = "│", across = "─", tee = "├", corner = "└", join = "┼", last = "┴", times = "×" }
-local PLAIN = { node = "*", down = "|", across = "-", tee = "|", corner = "`", join = "+", last = "'", times = "x" }
+local UNICODE = { node = "●", down = "│", across = "─", tee = "├", corner = "└", join = "┼", last = "┴", times = "×",
+                  again = "↻" }
+local PLAIN = { node = "*", down = "|", across = "-", tee = "|", corner = "`", join = "+", last = "'", times = "x",
+                again = "max " }
 
 --- How many successors of each task are still to be drawn.
 local function open_ends(g)
@@ -52,7 +55,7 @@ local function row(g, key, lanes, open, set)
 end
 
 local function label(task, edges, set)
-  local notes = { task.operation .. (task.verb == "each" and " " .. set.times .. "n" or "") }
+  local notes = { verbs.label(task, set) }
   if task.options and task.options.when then notes[#notes + 1] = "when" end
   for _, edge in ipairs(edges) do notes[#notes + 1] = edge end
   return table.concat(notes, "  ")
@@ -85,14 +88,18 @@ local function quoted(text)
   return '"' .. text:gsub('[\\"]', "\\%0"):gsub("\n", "\\n") .. '"'
 end
 
+--- How Graphviz and Mermaid draw a verb.
+local SHAPES = { each = ", peripheries=2", loop = ", shape=cds", ask = ", shape=diamond", sub = ", shape=component" }
+local BRACKETS = { each = { "[[", "]]" }, loop = { "([", "])" }, ask = { "{{", "}}" }, sub = { "[/", "/]" } }
+
 local STYLE = { hard = "", soft = " [style=dashed]", optional = " [style=dotted]" }
 
 local function as_dot(definition, g, order)
   local lines = { ("digraph %s {"):format(quoted(definition.name)), "  rankdir=LR;", "  node [shape=box];" }
   for _, key in ipairs(order) do
     local task = g.tasks[key]
-    local twice = task.verb == "each" and ", peripheries=2" or ""
-    lines[#lines + 1] = ("  %s [label=%s%s];"):format(quoted(key), quoted(key .. "\n" .. task.operation), twice)
+    local name = quoted(key .. "\n" .. verbs.label(task, PLAIN):gsub(" xn$", ""))
+    lines[#lines + 1] = ("  %s [label=%s%s];"):format(quoted(key), name, SHAPES[task.verb] or "")
   end
   for _, key in ipairs(order) do
     for _, other in ipairs(graph.predecessors(g, key)) do
@@ -108,9 +115,8 @@ local function as_mermaid(g, order)
   for i, key in ipairs(order) do
     id[key] = "t" .. i
     local task = g.tasks[key]
-    local open, close = "[", "]"
-    if task.verb == "each" then open, close = "[[", "]]" end
-    lines[#lines + 1] = ('  %s%s"%s<br>%s"%s'):format(id[key], open, key, (task.operation:gsub('"', "&quot;")), close)
+    local shape, name = BRACKETS[task.verb] or { "[", "]" }, verbs.label(task, PLAIN):gsub(" xn$", "")
+    lines[#lines + 1] = ('  %s%s"%s<br>%s"%s'):format(id[key], shape[1], key, (name:gsub('"', "&quot;")), shape[2])
   end
   for _, key in ipairs(order) do
     for _, other in ipairs(graph.predecessors(g, key)) do

@@ -16,7 +16,7 @@ function M.fail(message, hint)
   error(where .. message .. (hint and "\n" .. hint or ""), 0)
 end
 
----@param kind "ref"|"param"
+---@param kind "ref"|"param"|"own"
 ---@param path (string|integer)[]
 ---@param edge? string
 ---@param absent? any
@@ -40,7 +40,8 @@ function M.name(value)
     parts[i] = i == 1 and tostring(part) or plain and "." .. part
                or ("[%s]"):format(type(part) == "string" and ("%q"):format(part) or part)
   end
-  return (details[value].kind == "param" and "params." or "") .. table.concat(parts)
+  local before = { param = "params.", own = "melody." }
+  return (before[details[value].kind] or "") .. table.concat(parts)
 end
 
 local function misuse(what, hint)

@@ -116,7 +116,7 @@ local function cut_functions(raw, sources, main)
       if type(value) ~= "table" or not value["$function"] then return value end
       return cut_function(value, sources, main, cache, report)
     end
-    task.fn = cut(task.fn)
+    task.fn, task["until"] = cut(task.fn), cut(task["until"])
     if task.file then task.file = file_of(task.file, sources) end
     if task.options then task.options.when = cut(task.options.when) end
   end

@@ -1,80 +1,30 @@
 --- Brings the shape of a definition into the one normal form of docs/definition.md: known fields only, options read,
 --- durations in milliseconds, functions as {lua, line, captures, uses}. Whether it makes sense is check.lua's work.
 local json = require "sy.json"
-local options = require "melody.options"
-local problem = require "melody.problem"
+local read_task = require "melody.read_task"
 local refs = require "melody.refs"
+local shape = require "melody.shape"
 local suggest = require "melody.suggest"
+local triggers = require "melody.triggers"
 
 local M = {}
 
 M.FORMAT = 1
 
---- The verbs of a task that this version runs.
-M.VERBS = { "task", "each" }
+--- "acme/textkit.split" → "acme/textkit", "split"; see melody.read_task.
+M.split = read_task.split
 
 local KEY = "^[a-z_][a-z0-9_]*$"
 local NAME = "^[%a_][%w_-]*$"
 local TYPES = { "string", "number", "integer", "boolean", "array", "object", "any" }
-local RESERVED = { params = true, tasks = true, it = true }
-local TRIGGERS = { "schedule", "event", "file", "webhook", "melody" }
+
+local contains, is_list, is_map = shape.contains, shape.is_list, shape.is_map
+local report, unknown_fields = shape.report, shape.unknown_fields
 
 local FIELDS = {
-  definition = { "format", "name", "doc", "source", "params", "tasks", "outputs", "triggers" },
+  definition = { "format", "name", "doc", "source", "params", "tasks", "outputs", "triggers", "melodies" },
   param = { "type", "default", "doc", "required", "enum", "line" },
-  task = { "key", "verb", "operation", "extension", "input", "options", "line", "file" },
-  each = { "key", "verb", "operation", "extension", "list", "fn", "options", "line", "file" },
 }
-
---- "acme/textkit.split" → "acme/textkit", "split"; nil when it is no operation's name.
----@param operation any
----@return string? extension
----@return string? name
-function M.split(operation)
-  if type(operation) ~= "string" then return nil end
-  return operation:match("^([%w_/-]+)%.([%w_.-]+)$")
-end
-
-local function contains(list, item)
-  for _, other in ipairs(list) do
-    if other == item then return true end
-  end
-  return false
-end
-
-local function extension_of(operation)
-  return M.split(operation) or json.null
-end
-
---- One run of normalising: where problems go and what they are about.
-local function report(state, message, fields)
-  local where = { file = state.file, line = state.line, task = state.task }
-  fields = fields or {}
-  for key, value in pairs(where) do
-    if fields[key] == nil then fields[key] = value end
-  end
-  state.problems[#state.problems + 1] = problem.new(fields.code or "melody_invalid", message, fields)
-end
-
-local function unknown_fields(state, value, known, what)
-  local names = {}
-  for key in pairs(value) do names[#names + 1] = tostring(key) end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    if not contains(known, name) then
-      report(state, ("%s has no field `%s`"):format(what, name),
-             { code = "unknown_field", note = suggest.phrase(name, known), target = { option = name } })
-    end
-  end
-end
-
-local function is_list(value)
-  return type(value) == "table" and (next(value) == nil or #value > 0)
-end
-
-local function is_map(value)
-  return type(value) == "table" and (next(value) == nil or #value == 0)
-end
 
 local function read_param(state, name, raw)
   if not is_map(raw) then return report(state, ("the parameter `%s` is no table"):format(name)) end
@@ -99,72 +49,13 @@ local function read_param(state, name, raw)
   return { type = kind, default = raw.default, doc = raw.doc, required = required, enum = raw.enum, line = raw.line }
 end
 
-local function read_options(state, verb, raw)
-  if raw == nil then return nil end
-  if not is_map(raw) then return report(state, "the options are no table with names") end
-  return options.read(verb, raw, {
-    line = state.line, extension = extension_of,
-    report = function(message, fields) report(state, message, fields) end,
-  })
-end
-
-local function read_key(state, key, seen)
-  if type(key) ~= "string" or not key:find(KEY) then
-    return report(state, ("`%s` is no key: keys match [a-z_][a-z0-9_]*"):format(tostring(key)))
-  elseif RESERVED[key] then
-    report(state, ("the key `%s` is reserved: functions see it as a global"):format(key))
-  elseif seen[key] then
-    report(state, ("two tasks have the key `%s`"):format(key), { task = key })
-  end
-  seen[key] = true
-end
-
-local function read_verb(state, raw)
-  local verb = raw.verb == nil and "task" or raw.verb
-  if not contains(M.VERBS, verb) then
-    report(state, ("unknown verb `%s`"):format(tostring(verb)),
-           { note = suggest.phrase(tostring(verb), M.VERBS), hint = "there are: " .. table.concat(M.VERBS, ", ") })
-    return nil
-  end
-  return verb
-end
-
-local function read_task(state, raw, seen)
-  if not is_map(raw) then return report(state, "a task is no table") end
-  state.task = type(raw.key) == "string" and raw.key or nil
-  state.line = math.type(raw.line) == "integer" and raw.line or nil
-  read_key(state, raw.key, seen)
-  local verb = read_verb(state, raw)
-  if not verb then return nil end
-  unknown_fields(state, raw, FIELDS[verb], ("the task `%s`"):format(tostring(raw.key)))
-  if not M.split(raw.operation) then
-    report(state, ("`%s` is no operation: they are named extension.operation"):format(tostring(raw.operation)))
-  end
-  local extension = raw.extension
-  if extension == nil or extension == json.null then extension = extension_of(raw.operation) end
-  local task = {
-    key = raw.key, verb = verb, operation = raw.operation, extension = extension, line = raw.line,
-    file = raw.file, input = raw.input, options = read_options(state, verb, raw.options),
-  }
-  if verb == "each" then
-    task.list = raw.list
-    if raw.list == nil then report(state, ("each `%s` has no list"):format(tostring(raw.key))) end
-    if raw.fn ~= nil and raw.fn ~= json.null then
-      local fn, message = options.callable(raw.fn, state)
-      if not fn then report(state, "the function of each: " .. message) end
-      task.fn = fn
-    end
-  end
-  return task
-end
-
 local function read_tasks(state, raw)
   local tasks, seen = json.array({}), {}
   if not is_list(raw) then
     report(state, "`tasks` is no list")
     return tasks
   end
-  for _, item in ipairs(raw) do tasks[#tasks + 1] = read_task(state, item, seen) end
+  for _, item in ipairs(raw) do tasks[#tasks + 1] = read_task.read(state, item, seen) end
   state.task, state.line = nil, nil
   if #raw == 0 then
     report(state, "a melody without tasks", { hint = 'm:task("key", "extension.operation", { … })' })
@@ -188,18 +79,25 @@ local function write_uses(tasks)
   end
 end
 
+local function read_trigger(state, item, number)
+  if not is_map(item) or not contains(triggers.kinds, item.on) or type(item.spec) ~= "string" then
+    report(state, ("the trigger %d is no {\"on\": …, \"spec\": \"…\"}"):format(number),
+           { hint = "on is one of: " .. table.concat(triggers.kinds, ", ") })
+    return nil
+  end
+  local line = math.type(item.line) == "integer" and item.line or nil
+  local ok, message, hint = triggers.check(item.on, item.spec)
+  if not ok then
+    report(state, ("on %s %q: %s"):format(item.on, item.spec, message), { line = line, hint = hint })
+  end
+  return { on = item.on, spec = item.spec, line = line }
+end
+
 local function read_triggers(state, raw)
   if raw == nil then return nil end
   local out = json.array({})
   if not is_list(raw) then return report(state, "`triggers` is no list") end
-  for i, item in ipairs(raw) do
-    if not is_map(item) or not contains(TRIGGERS, item.on) or type(item.spec) ~= "string" then
-      report(state, ("the trigger %d is no {\"on\": …, \"spec\": \"…\"}"):format(i),
-             { hint = "on is one of: " .. table.concat(TRIGGERS, ", ") })
-    else
-      out[i] = { on = item.on, spec = item.spec }
-    end
-  end
+  for i, item in ipairs(raw) do out[#out + 1] = read_trigger(state, item, i) end
   return #out > 0 and out or nil
 end
 
@@ -212,6 +110,24 @@ local function read_params(state, raw)
   for name, param in pairs(raw or {}) do params[name] = read_param(state, tostring(name), param) end
   state.line = nil
   return params
+end
+
+local function read_melodies(state, raw)
+  if raw == nil then return nil end
+  if not is_map(raw) then return report(state, "`melodies` is no table with names") end
+  local out = {}
+  for name, definition in pairs(raw) do
+    if type(definition) == "table" and definition.melodies ~= nil then
+      report(state, ("`melodies` stands at the top level only, not in `%s`"):format(name))
+    end
+    local read, problems = M.run(definition)
+    for _, one in ipairs(problems) do
+      one.where.file = one.where.file or type(definition) == "table" and definition.source or state.file
+      state.problems[#state.problems + 1] = one
+    end
+    out[name] = read
+  end
+  return next(out) ~= nil and out or nil
 end
 
 --- The normal form of a definition, and what is wrong with its shape.
@@ -240,6 +156,7 @@ function M.run(raw, file)
     format = M.FORMAT, name = raw.name, doc = raw.doc, source = file or raw.source,
     params = read_params(state, raw.params), tasks = tasks,
     outputs = raw.outputs, triggers = read_triggers(state, raw.triggers),
+    melodies = read_melodies(state, raw.melodies),
   }, state.problems
 end
 

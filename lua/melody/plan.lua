@@ -2,6 +2,7 @@
 local definition_of = require "melody.definition"
 local graph = require "melody.graph"
 local json = require "sy.json"
+local verbs = require "melody.verbs"
 
 local M = {}
 
@@ -42,10 +43,7 @@ local function may_touch(definition, ops)
       add(("%s: %s"):format(target.operation, EFFECTS[operation.effects]))
     end
   end
-  for _, task in ipairs(definition.tasks) do
-    look(task)
-    for _, target in ipairs(task.options and task.options.fallback or {}) do look(target) end
-  end
+  definition_of.each_target(definition, look)
   table.sort(list)
   return list
 end
@@ -62,7 +60,9 @@ function M.document(definition, ops)
   if not order then return nil, "the tasks wait for each other: " .. table.concat(circle, ", "), "cycle" end
   local tasks = json.array({})
   for i, key in ipairs(order) do
-    tasks[i] = { key = key, operation = g.tasks[key].operation, after = json.array(graph.predecessors(g, key)) }
+    local task = g.tasks[key]
+    tasks[i] = { key = key, verb = task.verb, operation = verbs.operation(task), melody = task.melody,
+                 after = json.array(graph.predecessors(g, key)) }
   end
   return {
     melody = definition.name, melody_hash = definition_of.hash(definition), tasks = tasks,

@@ -1,6 +1,7 @@
 --- Finds what a definition refers to: tasks and parameters in values, names in functions; and the edges they make.
 local json = require "sy.json"
 local lexer = require "melody.lexer"
+local verbs = require "melody.verbs"
 
 local M = {}
 
@@ -39,18 +40,18 @@ function M.walk(value, fn, path)
   end
 end
 
---- Every value of a task that may hold references, with its name for messages.
+--- Every value of a task that may hold references, with its name for messages. `own`: it may refer to the task itself.
 ---@param task table
----@return { name: string, value: any }[]
+---@return { name: string, value: any, own: boolean? }[]
 function M.values(task)
-  local list = {}
-  if task.verb == "each" then
-    list[1] = { name = "list", value = task.list }
-  else
-    list[1] = { name = "input", value = task.input }
-  end
-  for i, target in ipairs(task.options and task.options.fallback or {}) do
+  local list, options = {}, task.options or {}
+  for _, name in ipairs(verbs.of(task).values) do list[#list + 1] = { name = name, value = task[name] } end
+  for i, target in ipairs(options.fallback or {}) do
     if target.input ~= nil then list[#list + 1] = { name = ("fallback[%d]"):format(i), value = target.input } end
+  end
+  if options.key ~= nil then list[#list + 1] = { name = "key", value = options.key } end
+  if options.compensate then
+    list[#list + 1] = { name = "compensate", value = options.compensate.input, own = true }
   end
   return list
 end
@@ -61,7 +62,9 @@ end
 function M.functions(task)
   local list = {}
   if task.options and task.options.when then list[#list + 1] = { name = "when", fn = task.options.when } end
-  if task.fn then list[#list + 1] = { name = "fn", fn = task.fn } end
+  for _, name in ipairs(verbs.of(task).functions) do
+    if task[name] then list[#list + 1] = { name = name, fn = task[name] } end
+  end
   return list
 end
 
@@ -129,7 +132,8 @@ function M.edges(task, known)
   end
   for _, item in ipairs(M.values(task)) do
     M.walk(item.value, function(form, content, value)
-      if form == "$ref" then add(content[1], value.edge or default) end
+      local own = item.own and content[1] == task.key
+      if form == "$ref" and not own then add(content[1], value.edge or default) end
     end)
   end
   for _, item in ipairs(M.functions(task)) do

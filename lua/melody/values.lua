@@ -86,14 +86,25 @@ function M.form(value)
 end
 
 local function as_reference(value, d)
+  if d and d.kind == "own" then
+    handle.fail(("`%s` stands for a task's own output"):format(handle.name(value)),
+                "only what undoes the task sees it: compensate = { operation, { id = melody.own.id } }")
+  end
   return d and M.form(reference(d)) or value
 end
 
 --- A value of an input, list or output, with references in their JSON form.
 ---@param value any
 ---@param what string names it in errors, such as "input of `diff`"
-function M.encode(value, what)
-  return escape(plain(value, what, 1, {}, as_reference))
+---@param owner? string the key of the task that melody.own stands for
+function M.encode(value, what, owner)
+  local function own(form, d)
+    if not d or d.kind ~= "own" then return as_reference(form, d) end
+    local path = table.move(d.path, 1, #d.path, 1, {})
+    path[1] = owner
+    return M.form { ["$ref"] = json.array(path) }
+  end
+  return escape(plain(value, what, 1, {}, owner and own or as_reference))
 end
 
 --- A value without any reference.

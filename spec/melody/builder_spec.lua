@@ -100,7 +100,14 @@ end)
 
 describe("the verbs", function()
   local wrong = {
-    { 'm:loop("a", "x.y", {})', "no verb `loop`" },
+    { 'm:lop("a", "x.y", {})', "no verb `lop`" },
+    { 'm:loop("a")', "the operation of `a` must be a string" },
+    { 'm:loop("a", "x.y", {}, nil, { max = m:param("n") })', "holds `params.n`" },
+    { 'm:ask("a")', "ask `a` has no question" },
+    { 'm:ask("a", "ok?", { enum = m:param("n") })', "holds `params.n`" },
+    { 'm:sub("a")', "the melody of `a` must be a string" },
+    { 'm:task("a", "x.y", { id = melody.own.id })', "`melody.own.id` stands for a task's own output" },
+    { 'm:task("a", "x.y", {}, { compensate = {} })', "the operation of option compensate of `a`" },
     { 'm.task("a", "x.y", {})', "called with a colon" },
     { 'm:task("A", "x.y")', "`A` is no key" },
     { 'm:task("a-b", "x.y")', "is no key" },

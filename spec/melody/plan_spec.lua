@@ -16,8 +16,9 @@ describe("the document of a dry run", function()
     local document = plan.document(review, help.ops)
     assert.equal("review", document.melody)
     assert.equal(definition_of.hash(review), document.melody_hash)
-    assert.same({ key = "diff", operation = "git.diff", after = {} }, document.tasks[1])
-    assert.same({ key = "report", operation = "report.write", after = { "diff", "marks", "checks", "notes" } },
+    assert.same({ key = "diff", verb = "task", operation = "git.diff", after = {} }, document.tasks[1])
+    assert.same({ key = "report", verb = "task", operation = "report.write",
+                  after = { "diff", "marks", "checks", "notes" } },
                 document.tasks[5])
     assert.truthy(json.encode(document):find('"after":[]', 1, true))
   end)

@@ -73,6 +73,26 @@ local function value_text(value)
   return type(value) == "string" and value or json.encode(value)
 end
 
+local function listed(ctx, title, rows)
+  if #rows == 0 then return end
+  ctx:print(title)
+  for _, line in ipairs(text.table(rows, { indent = "  " })) do ctx:print(line) end
+end
+
+--- What it gives, what it starts on, and the melodies it calls.
+local function show_more(ctx, made)
+  local outputs, starts, subs = {}, {}, {}
+  for name in pairs(made.outputs or {}) do outputs[#outputs + 1] = { name } end
+  for i, trigger in ipairs(made.triggers or {}) do starts[i] = { trigger.on, trigger.spec } end
+  for name, sub in pairs(made.melodies or {}) do subs[#subs + 1] = { name, sub.source or "", sub.doc or "" } end
+  local function by_name(a, b) return a[1] < b[1] end
+  table.sort(outputs, by_name)
+  table.sort(subs, by_name)
+  listed(ctx, "Outputs", outputs)
+  listed(ctx, "Starts on", starts)
+  listed(ctx, "Melodies it calls", subs)
+end
+
 local function show(ctx, words)
   local found, why = definition(ctx, words, "melody show MELODY")
   if not found then return nil, why end
@@ -91,12 +111,12 @@ local function show(ctx, words)
     local param = made.params[name]
     params[i] = { name, tostring(param.type), value_text(param.default), param.doc or "" }
   end
-  if #params > 0 then ctx:print("Parameters") end
-  for _, line in ipairs(text.table(params, { indent = "  " })) do ctx:print(line) end
+  listed(ctx, "Parameters", params)
   ctx:print("Tasks")
   local tasks = {}
-  for i, task in ipairs(made.tasks) do tasks[i] = { task.key, task.verb, task.operation } end
+  for i, task in ipairs(made.tasks) do tasks[i] = { task.key, task.verb, task.operation or task.melody or "" } end
   for _, line in ipairs(text.table(tasks, { indent = "  " })) do ctx:print(line) end
+  show_more(ctx, made)
   return exit.DONE
 end
 

@@ -28,6 +28,13 @@ local function only_errors(problems)
   return list
 end
 
+--- "host.loop file.read": the verb, where it is not a plain task, and what it calls.
+local function described(task)
+  if task.verb == "task" then return task.operation end
+  if task.verb == "each" or task.verb == "loop" then return ("host.%s %s"):format(task.verb, task.operation) end
+  return task.melody and ("%s %s"):format(task.operation, task.melody) or task.operation
+end
+
 local function dry_run(ctx, prepared)
   local document, message, code = plan.document(prepared.definition, prepared.ops)
   if not document then return nil, problem.new(code, message) end
@@ -37,7 +44,7 @@ local function dry_run(ctx, prepared)
   end
   local rows = {}
   for i, task in ipairs(document.tasks) do
-    rows[i] = { task.key, task.operation, #task.after > 0 and "after " .. table.concat(task.after, ", ") or "" }
+    rows[i] = { task.key, described(task), #task.after > 0 and "after " .. table.concat(task.after, ", ") or "" }
   end
   ctx:print(("%s  would run, in this order"):format(document.melody))
   for _, line in ipairs(text.table(rows, { indent = "  " })) do ctx:print(line) end

@@ -8,7 +8,7 @@ local BEFORE = { ["if"] = true, ["elseif"] = true, ["while"] = true, ["until"] =
                  ["or"] = true }
 local AFTER = { ["and"] = true, ["or"] = true, ["then"] = true }
 local COMPARES = { ["=="] = true, ["~="] = true }
-local VERBS = { task = true, each = true, param = true }
+local VERBS = { task = true, each = true, loop = true, ask = true, sub = true, param = true }
 
 --- The locals that hold handles: NAME = m:task(…).
 local function handles_of(tokens)

@@ -56,15 +56,28 @@ local function listener(context, task, operation, prefix)
   return on
 end
 
+local function check_target(context, task, target)
+  local operation = context.operations[target.operation]
+  if not operation or operation.input == nil then return end
+  local input, prefix = target.input, target.undoes and { "compensate" } or {}
+  if input == nil then input = {} end
+  types.check(input, operation.input, {}, listener(context, task, target.operation, prefix))
+end
+
 local function check_task(context, task)
-  for _, target in ipairs(operations.targets(task)) do
-    local operation = context.operations[target.operation]
-    if operation and operation.input ~= nil then
-      local input = target.input
-      if input == nil then input = {} end
-      types.check(input, operation.input, {}, listener(context, task, target.operation, {}))
-    end
-  end
+  for _, target in ipairs(operations.targets(task)) do check_target(context, task, target) end
+end
+
+--- Without a function, the output of one iteration is the input of the next.
+local function check_loop(context, task)
+  check_task(context, task)
+  local operation = context.operations[task.operation]
+  if task.fn or not operation or task.max == 1 then return end
+  local ok, why = types.compatible(operation.output, operation.input)
+  if ok then return end
+  context.report("type_mismatch", task,
+    ("the output of %s, the input of its next call, is %s"):format(task.operation, why),
+    { target = { text = task.operation }, hint = "make an input of it: function(previous, i) return { … } end" })
 end
 
 --- Without a function of its own, the items of the list are the inputs.
@@ -73,7 +86,7 @@ local function check_items(context, task, items)
     local operation = context.operations[target.operation]
     local input = operation and operation.input
     if target.own then
-      types.check(target.input, input, {}, listener(context, task, target.operation, {}))
+      check_target(context, task, target)
     elseif not task.fn and input ~= nil and items ~= nil then
       local ok, why = types.compatible(items, input)
       if not ok then
@@ -120,7 +133,9 @@ end
 function M.run(context)
   if context.broken then return end
   for _, task in ipairs(context.definition.tasks) do
-    if task.verb == "each" then check_each(context, task) else check_task(context, task) end
+    local checks = { each = check_each, loop = check_loop }
+    local verify = checks[task.verb] or check_task
+    verify(context, task)
   end
 end
 

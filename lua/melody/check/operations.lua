@@ -3,16 +3,19 @@ local suggest = require "melody.suggest"
 
 local M = {}
 
---- The operations that a task may call: its own first, then its fallbacks.
+--- The operations that a task may call: its own first, then its fallbacks, last what undoes it.
 ---@param task table
----@return { operation: string, input: any, fallback: integer? }[]
+---@return { operation: string, input: any, fallback: integer?, own: boolean?, undoes: boolean? }[]
 function M.targets(task)
-  local list = { { operation = task.operation, input = task.input } }
-  for i, target in ipairs(task.options and task.options.fallback or {}) do
+  local list, options = {}, task.options or {}
+  if task.operation then list[1] = { operation = task.operation, input = task.input } end
+  for i, target in ipairs(options.fallback or {}) do
     local input = target.input
     if input == nil then input = task.input end
     list[#list + 1] = { operation = target.operation, input = input, fallback = i, own = target.input ~= nil }
   end
+  local undo = options.compensate
+  if undo then list[#list + 1] = { operation = undo.operation, input = undo.input, own = true, undoes = true } end
   return list
 end
 
