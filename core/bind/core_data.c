@@ -298,7 +298,7 @@ set_number(lua_State *L, const char *name, int64_t n)
     lua_setfield(L, -2, name);
 }
 
-/* host:collect{hot_ms=, archive_ms=, max_bytes=, grace_ms=, dry_run=} → report */
+/* host:collect{hot_ms=, archive_ms=, max_bytes=, grace_ms=, cache_ms=, cache_bytes=, dry_run=} → report */
 int
 sy__core_collect(lua_State *L)
 {
@@ -311,6 +311,8 @@ sy__core_collect(lua_State *L)
         .archive_ms = number_field(L, 2, "archive_ms"),
         .max_bytes = number_field(L, 2, "max_bytes"),
         .grace_ms = number_field(L, 2, "grace_ms"),
+        .cache_ms = number_field(L, 2, "cache_ms"),
+        .cache_bytes = number_field(L, 2, "cache_bytes"),
     };
     lua_getfield(L, 2, "dry_run");
     p.dry_run = lua_toboolean(L, -1);
@@ -323,6 +325,7 @@ sy__core_collect(lua_State *L)
     set_number(L, "kept_referenced", r.kept_referenced);
     set_number(L, "bytes_before", r.bytes_before);
     set_number(L, "bytes_after", r.bytes_after);
+    set_number(L, "cache_dropped", r.cache_dropped);
     return 1;
 }
 

@@ -47,6 +47,22 @@ get_option(lua_State *L, int index, const char *name)
 
 /* ---- reading ---- */
 
+/* A path that could not be opened is a thing seen, too. Returns how many results. */
+static int
+refused(lua_State *L, sy__read_kind kind, const char *path, const sy__error *err)
+{
+    sy__reads *reads = sy__fs_reads(L);
+    if (reads) sy__reads_refused(reads, kind, path, err->code);
+    return sy__lib_error(L, err);
+}
+
+static void
+saw_stat(lua_State *L, const char *path, const struct stat *st)
+{
+    sy__reads *reads = sy__fs_reads(L);
+    if (reads) sy__reads_stat(reads, path, st);
+}
+
 /* Reads up to `max` bytes and one more, which tells that there are more. 0 or an errno. */
 static int
 read_all(lua_State *L, int fd, sy__out *out, size_t max)
@@ -75,15 +91,19 @@ l_read(lua_State *L)
     if (get_option(L, 2, "max") != LUA_TNIL) max = luaL_checkinteger(L, -1);
     int *fd = sy__lib_fd(L);
     *fd = sy__fs_open(L, SY__READ, path, O_RDONLY | O_NOCTTY, 0, &err);
-    if (*fd < 0) return sy__lib_error(L, &err);
+    if (*fd < 0) return refused(L, SY__READ_FILE, path, &err);
     if (fstat(*fd, &st) != 0) return sy__fs_fail(L, errno, "read", path);
+    if (S_ISDIR(st.st_mode) || st.st_size > max) saw_stat(L, path, &st);
     if (S_ISDIR(st.st_mode)) return sy__fs_fail(L, EISDIR, "read", path);
     if (st.st_size > max) return sy__fs_fail(L, EFBIG, "read", path);
     sy__out out;
     sy__out_init(&out, L, (size_t)st.st_size + 64);
     int why = read_all(L, *fd, &out, (size_t)max);
     sy__lib_fd_close(fd);
+    sy__reads *reads = sy__fs_reads(L);
+    if (reads && why) sy__reads_spoil(reads, "`%s` could not be read", path);
     if (why) return sy__fs_fail(L, why, "read", path);
+    if (reads) sy__reads_content(reads, path, out.data, out.len);
     sy__out_push(&out);
     return 1;
 }
@@ -105,7 +125,10 @@ l_list(lua_State *L)
     sy__error err;
     sy__buf *records = sy__lib_buf(L);
     int fd = sy__fs_open(L, SY__READ, path, O_RDONLY | O_DIRECTORY, 0, &err);
-    if (fd < 0 || sy__fs_read_folder(fd, records, &err)) return sy__lib_error(L, &err);
+    if (fd < 0) return refused(L, SY__READ_LIST, path, &err);
+    sy__reads *reads = sy__fs_reads(L);
+    if (sy__fs_read_folder(fd, records, &err)) return refused(L, SY__READ_LIST, path, &err);
+    if (reads) sy__reads_records(reads, SY__READ_LIST, path, "", records);
     size_t count = 0;
     for (size_t i = 0; i < records->len; i++) count += records->data[i] == '\0';
     sy__lib_charge(L, records->len);
@@ -120,10 +143,11 @@ l_stat(lua_State *L)
     struct stat st;
     sy__error err;
     int fd = sy__fs_open(L, SY__READ, path, O_PATH, 0, &err);
-    if (fd < 0) return sy__lib_error(L, &err);
+    if (fd < 0) return refused(L, SY__READ_STAT, path, &err);
     int why = fstat(fd, &st) == 0 ? 0 : errno;
     (void)close(fd);
     if (why) return sy__fs_fail(L, why, "look at", path);
+    saw_stat(L, path, &st);
     sy__fs_push_stat(L, &st);
     return 1;
 }
@@ -134,8 +158,10 @@ l_exists(lua_State *L)
     const char *path = sy__fs_path(L, 1);
     sy__error err;
     int fd = sy__fs_open(L, SY__READ, path, O_PATH, 0, &err);
-    if (fd < 0 && err.code != SY_ENOTFOUND) return sy__lib_error(L, &err);
+    sy__reads *reads = sy__fs_reads(L);
+    if (fd < 0 && err.code != SY_ENOTFOUND) return refused(L, SY__READ_EXISTS, path, &err);
     if (fd >= 0) (void)close(fd);
+    if (reads) sy__reads_look(reads, SY__READ_EXISTS, path);
     lua_pushboolean(L, fd >= 0);
     return 1;
 }

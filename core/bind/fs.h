@@ -9,6 +9,7 @@
 
 #include "bind/support.h"
 #include "kit/caps.h"
+#include "kit/reads.h"
 
 #include <sys/stat.h>
 
@@ -16,6 +17,8 @@ enum { SY__FS_MAX_ENTRIES = 1000000 };
 
 /* Opens as open(2), through the door of the running function. A descriptor or a negative code. */
 int sy__fs_open(lua_State *L, sy__access access, const char *path, int flags, int mode, sy__error *err);
+/* Where what the running call looks at is recorded; NULL: nowhere. */
+struct sy__reads *sy__fs_reads(lua_State *L);
 /* Opens the folder that holds the entry `path`; *name is the entry's name, inside of `path`. */
 int sy__fs_open_parent(lua_State *L, sy__access access, const char *path, const char **name, sy__error *err);
 /* Whether the path as text may be opened. */

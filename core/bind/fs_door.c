@@ -1,9 +1,9 @@
 /* fs_door.c: opening paths for the module `fs`, through capabilities or plainly, and reading folders. */
 #include "bind/fs.h"
 
+#include "kit/folder.h"
 #include "kit/isolate.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -17,6 +17,20 @@ caps_of(lua_State *L)
     return sy__lib_isolated(L) ? sy__isolate_caps(sy__isolate_of(L)) : NULL;
 }
 
+struct sy__reads *
+sy__fs_reads(lua_State *L)
+{
+    return sy__lib_isolated(L) ? sy__isolate_reads(sy__isolate_of(L)) : NULL;
+}
+
+/* What a call writes cannot be written again from a record of what it read. */
+static void
+spoil(lua_State *L, sy__access access, const char *path)
+{
+    sy__reads *reads = access == SY__WRITE ? sy__fs_reads(L) : NULL;
+    if (reads) sy__reads_spoil(reads, "it wrote `%s`", path);
+}
+
 static int
 plain_error(int errnum, const char *path, sy__error *err)
 {
@@ -28,6 +42,7 @@ int
 sy__fs_open(lua_State *L, sy__access access, const char *path, int flags, int mode, sy__error *err)
 {
     const sy__caps *caps = caps_of(L);
+    spoil(L, access, path);
     if (caps) return sy__caps_open(caps, access, path, flags, mode, err);
     int fd = open(path, flags | O_CLOEXEC, (mode_t)mode);
     return fd >= 0 ? fd : plain_error(errno, path, err);
@@ -37,6 +52,7 @@ int
 sy__fs_open_parent(lua_State *L, sy__access access, const char *path, const char **name, sy__error *err)
 {
     const sy__caps *caps = caps_of(L);
+    spoil(L, access, path);
     if (caps) return sy__caps_open_parent(caps, access, path, name, err);
     const char *slash = strrchr(path, '/');
     char folder[PATH_MAX] = ".";
@@ -76,54 +92,16 @@ sy__fs_fail(lua_State *L, int errnum, const char *what, const char *path)
     return sy__lib_error(L, &err);
 }
 
-static char
-mode_kind(mode_t mode)
-{
-    return S_ISREG(mode) ? 'f' : S_ISDIR(mode) ? 'd' : S_ISLNK(mode) ? 'l' : 'o';
-}
-
 const char *
 sy__fs_kind_name(char kind)
 {
     return kind == 'f' ? "file" : kind == 'd' ? "directory" : kind == 'l' ? "link" : "other";
 }
 
-static char
-kind_of(DIR *dir, const struct dirent *entry)
-{
-    struct stat st;
-    switch (entry->d_type) {
-    case DT_REG: return 'f';
-    case DT_DIR: return 'd';
-    case DT_LNK: return 'l';
-    case DT_UNKNOWN: break;
-    default: return 'o';
-    }
-    return fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? mode_kind(st.st_mode) : 'o';
-}
-
 int
 sy__fs_read_folder(int fd, sy__buf *to, sy__error *err)
 {
-    DIR *dir = fdopendir(fd);
-    if (!dir) {
-        int why = errno;
-        (void)close(fd);
-        return sy__error_errno(err, why, "cannot list a folder");
-    }
-    const struct dirent *entry;
-    errno = 0;
-    while ((entry = readdir(dir)) != NULL) {
-        const char *name = entry->d_name;
-        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
-        sy__buf_addc(to, kind_of(dir, entry));
-        sy__buf_add(to, name, strlen(name) + 1);
-        errno = 0;
-    }
-    int why = errno;
-    (void)closedir(dir);
-    if (why) return sy__error_errno(err, why, "cannot list a folder");
-    return to->failed ? sy__error_set(err, SY_ENOMEM, "no memory to list a folder") : SY_OK;
+    return sy__folder_read(fd, to, err);
 }
 
 static int
@@ -163,7 +141,7 @@ sy__fs_push_stat(lua_State *L, const struct stat *st)
 {
     int64_t ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
     lua_createtable(L, 0, 9);
-    lua_pushstring(L, sy__fs_kind_name(mode_kind(st->st_mode)));
+    lua_pushstring(L, sy__fs_kind_name(sy__folder_kind(st->st_mode)));
     lua_setfield(L, -2, "type");
     set_integer(L, "size", st->st_size);
     set_integer(L, "mode", st->st_mode & 07777);

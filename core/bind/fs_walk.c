@@ -101,14 +101,35 @@ take(walker *w, char *rel)
     w->todo->len = from;
 }
 
+/* Records the folder as it was read: of a glob only what the pattern is about. */
+static void
+saw_folder(walker *w, const char *rel, int code)
+{
+    sy__reads *reads = sy__fs_reads(w->L);
+    if (!reads) return;
+    sy__read_kind kind = w->pattern ? SY__READ_GLOB : SY__READ_LIST;
+    if (code) {
+        sy__reads_refused(reads, SY__READ_LIST, full_path(w, rel), code);
+        return;
+    }
+    const char *detail = "";
+    if (w->pattern) detail = lua_pushfstring(w->L, "%s\n%s", rel, w->pattern);
+    sy__reads_records(reads, kind, full_path(w, rel), detail, w->entries);
+    if (w->pattern) lua_pop(w->L, 1);
+}
+
 static int
 read_one(walker *w, const char *rel, sy__error *err)
 {
     int flags = O_RDONLY | O_DIRECTORY | (*rel ? O_NOFOLLOW : 0);
     int fd = sy__fs_open(w->L, SY__READ, full_path(w, rel), flags, 0, err);
-    if (fd < 0) return *rel ? SY_OK : fd; /* gone meanwhile, or closed to us */
+    if (fd < 0) {
+        saw_folder(w, rel, fd);
+        return *rel ? SY_OK : fd; /* gone meanwhile, or closed to us */
+    }
     sy__buf_reset(w->entries);
     int status = sy__fs_read_folder(fd, w->entries, err);
+    if (!status) saw_folder(w, rel, SY_OK);
     return status ? status : visit_all(w, rel, err);
 }
 
@@ -192,6 +213,10 @@ add_stats(walker *w)
         int fd = sy__fs_open(L, SY__READ, full_path(w, lua_tostring(L, -1)), O_PATH | O_NOFOLLOW, 0, &err);
         bool ok = fd >= 0 && fstat(fd, &st) == 0;
         if (fd >= 0) (void)close(fd);
+        sy__reads *reads = sy__fs_reads(L);
+        const char *path = full_path(w, lua_tostring(L, -1));
+        if (reads && ok) sy__reads_stat(reads, path, &st);
+        if (reads && !ok) sy__reads_refused(reads, SY__READ_STAT, path, fd < 0 ? err.code : SY_EIO);
         if (!ok) {
             lua_pop(L, 1);
             continue;

@@ -11,6 +11,7 @@
 #include "bind/process_options.h"
 #include "io/which.h"
 #include "kit/isolate.h"
+#include "kit/reads.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -140,7 +141,10 @@ static void
 on_isolate_exit(void *ud, sy__child *child)
 {
     run *r = ud;
-    (void)child;
+    sy__child_result result;
+    sy__reads *reads = sy__isolate_reads(r->isolate);
+    sy__child_result_get(child, &result);
+    if (reads && (result.timed_out || result.signal)) sy__reads_spoil(reads, "%s was ended from outside", r->program);
     r->exited = true;
     wake(r);
 }
@@ -214,7 +218,27 @@ start_in_isolate(run *r, const sy__caps *caps, sy__error *err)
     return e;
 }
 
-/* process.run{argv=, cwd=, stdin=, env=, timeout=, check=, max_output=, stream=, on_output=} */
+/*
+ * What the child may read is what the manifest declares and, more closely, the field `reads`: paths and globs, or
+ * false: more than can be named, so that the result is not kept.
+ */
+static void
+record_reads(lua_State *L, const run *r)
+{
+    sy__reads *reads = sy__isolate_reads(r->isolate);
+    if (!reads) return;
+    sy__reads_look(reads, SY__READ_PROGRAM, r->request.child.argv[0]);
+    int top = lua_gettop(L), type = lua_getfield(L, OPTIONS_AT, "reads");
+    if (type == LUA_TBOOLEAN && !lua_toboolean(L, -1))
+        sy__reads_spoil(reads, "it started %s, which reads more than is declared", r->program);
+    for (lua_Integer i = 1; type == LUA_TTABLE && lua_rawgeti(L, -1, i) == LUA_TSTRING; i++) {
+        sy__reads_declare(reads, lua_tostring(L, -1));
+        lua_pop(L, 1);
+    }
+    lua_settop(L, top);
+}
+
+/* process.run{argv=, cwd=, stdin=, env=, timeout=, check=, max_output=, stream=, on_output=, reads=} */
 static int
 l_run(lua_State *L)
 {
@@ -226,6 +250,7 @@ l_run(lua_State *L)
     run *r = push_run(L, sy__isolate_options_of(iso)->alloc);
     r->isolate = iso;
     read_request(L, r, sy__isolate_caps(iso));
+    record_reads(L, r);
     sy__error err = {0};
     if (start_in_isolate(r, sy__isolate_caps(iso), &err) != SY_OK) return sy__process_fail(L, &err);
     return go_on(L, LUA_OK, 0);
@@ -247,11 +272,19 @@ l_which(lua_State *L)
     return 1;
 }
 
+static int
+l_which_recorded(lua_State *L)
+{
+    sy__reads *reads = sy__isolate_reads(sy__isolate_of(L));
+    if (reads) sy__reads_look(reads, SY__READ_PROGRAM, luaL_checkstring(L, 1));
+    return l_which(L);
+}
+
 /* Pushes the module of an isolate; process.which is refused names only, so it needs no capability. */
 int
 sy__open_process(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"run", l_run}, {"which", l_which}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"run", l_run}, {"which", l_which_recorded}, {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

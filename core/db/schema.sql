@@ -4,6 +4,8 @@ CREATE INDEX artifact_hash ON artifact (content_hash);
 
 CREATE INDEX artifact_run ON artifact (pipeline_orchestration_id);
 
+CREATE INDEX cache_entry_used ON cache_entry (last_used_at);
+
 CREATE INDEX control_waiting ON control (pipeline_orchestration_id) WHERE handled_at IS NULL;
 
 CREATE INDEX pipeline_orchestration_open ON pipeline_orchestration (number)
@@ -42,6 +44,33 @@ CREATE TABLE blob (
     last_used_at TEXT NOT NULL,
     content BLOB
 ) STRICT;
+
+CREATE TABLE cache_entry (
+    key TEXT NOT NULL,
+    reads_hash TEXT NOT NULL, -- of `reads`
+    operation TEXT NOT NULL,
+    run TEXT NOT NULL, -- who made it; that run may be gone
+    run_number INTEGER NOT NULL,
+    task_key TEXT NOT NULL,
+    cost_usd REAL NOT NULL,
+    cost_tokens INTEGER NOT NULL,
+    cost_ms INTEGER NOT NULL,
+    created_at TEXT NOT NULL,
+    last_used_at TEXT NOT NULL,
+    bytes INTEGER NOT NULL, -- of its output, artifacts and list of reads
+    output_hash TEXT, -- of an output over 8 KiB
+    artifacts TEXT NOT NULL CHECK (json_valid(artifacts)), -- [{id, hash, size, type, metadata}]
+    output TEXT CHECK (output IS NULL OR json_valid(output)),
+    reads TEXT NOT NULL CHECK (json_valid(reads)), -- [[kind, path, digest, detail?]…], over 8 KiB {"$artifact":…}
+    PRIMARY KEY (key, reads_hash)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE cache_key (
+    key TEXT NOT NULL PRIMARY KEY, -- "sha256:…" over the parts
+    operation TEXT NOT NULL,
+    parts TEXT NOT NULL CHECK (json_valid(parts)), -- {code, operation, program, trusted, env, input}
+    last_used_at TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE conductor (
     id TEXT NOT NULL PRIMARY KEY,
@@ -122,6 +151,17 @@ CREATE TABLE extension_version (
     manifest TEXT NOT NULL CHECK (json_valid(manifest)),
     installed_at TEXT NOT NULL,
     UNIQUE (extension_id, version, code_hash)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE file_hash (
+    device INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    ctime_ns INTEGER NOT NULL,
+    hashed_ns INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    PRIMARY KEY (device, inode)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE instrument (

@@ -24,6 +24,10 @@ bool sy__caps_net(const sy__caps *c, const char *host, int port);
 bool sy__caps_secret(const sy__caps *c, const char *name);
 bool sy__caps_editor(const sy__caps *c, const char *what);
 
+/* The environment variables it may read, as granted (one may end in `*`). Borrowed. */
+size_t sy__caps_env_names(const sy__caps *c, char *const **names);
+bool sy__caps_starts(const sy__caps *c); /* whether it may start any program */
+
 typedef enum sy__access { SY__READ = 1, SY__WRITE = 2 } sy__access;
 /*
  * Opens `path` (relative to the project, or absolute inside a granted root) without following symbolic links

@@ -93,6 +93,7 @@ typedef struct sy__call {
     const sy__call_services *services;               /* NULL: none */
     void *ud;                                        /* for services and done */
     void (*done)(struct sy__call *call, int status); /* for a call that waited; never inside sy__isolate_call */
+    struct sy__reads *reads;                         /* where what it looks at is recorded (reads.h); NULL: nowhere */
 
     /* results, valid when ended; close with sy__call_close */
     sy__vbuf output; /* one value */
@@ -124,6 +125,8 @@ struct sy__spawner *sy__isolate_spawner(const sy__isolate *iso);
 const sy__isolate_options *sy__isolate_options_of(const sy__isolate *iso);
 /* The call that runs now; NULL while loading. */
 sy__call *sy__isolate_call_now(const sy__isolate *iso);
+/* Where what the running call looks at is recorded; NULL: nowhere. */
+struct sy__reads *sy__isolate_reads(const sy__isolate *iso);
 /*
  * Parks the running call: `return sy__isolate_park(L, abort, ud, k, kctx);` at the end of a C function. When
  * the event has come: sy__isolate_wake(iso), which continues in `k` as after lua_yieldk. `abort` is called

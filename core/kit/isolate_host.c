@@ -42,6 +42,12 @@ sy__isolate_call_now(const sy__isolate *iso)
     return iso->call;
 }
 
+struct sy__reads *
+sy__isolate_reads(const sy__isolate *iso)
+{
+    return iso->call ? iso->call->reads : NULL;
+}
+
 size_t
 sy__isolate_stack_bytes(const sy__isolate *iso)
 {

@@ -83,6 +83,18 @@ read_flag(sy__value v, const char *key, bool fallback)
     return sy__value_bool(flag);
 }
 
+/* What child processes of an operation read. */
+static int
+read_reads(const sy__alloc *a, sy__value v, sy__operation *op, sy__error *err)
+{
+    sy__value reads;
+    if (!sy__value_get(v, "reads", 5, &reads) || sy__value_count(reads) == 0) return SY_OK;
+    if (sy__value_kind(reads) != SY__ARRAY)
+        return sy__error_set(err, SY_EMANIFEST, "reads of `%s` must be a list of globs", op->name);
+    op->reads = sy__blob_new(a, reads);
+    return op->reads ? SY_OK : no_memory(err);
+}
+
 static int
 read_operation(const sy__alloc *a, const char *name, size_t len, sy__value v, sy__operation *op, sy__error *err)
 {
@@ -94,7 +106,8 @@ read_operation(const sy__alloc *a, const char *name, size_t len, sy__value v, sy
     if (status) return status;
     op->idempotent = read_flag(v, "idempotent", op->effects <= SY__EFFECT_READ);
     op->cache = read_flag(v, "cache", false);
-    status = read_schema(a, v, "input", &op->input, op->name, err);
+    status = read_reads(a, v, op, err);
+    if (!status) status = read_schema(a, v, "input", &op->input, op->name, err);
     return status ? status : read_schema(a, v, "output", &op->output, op->name, err);
 }
 
@@ -146,6 +159,7 @@ read_extension(sy__extension *e, sy__value v, const char *project_dir, sy__error
     int status = read_text(e->alloc, v, "name", NULL, &e->name, err);
     if (!status) status = read_text(e->alloc, v, "id", "", &e->id, err);
     if (!status) status = read_text(e->alloc, v, "version_id", "", &e->version_id, err);
+    if (!status) status = read_text(e->alloc, v, "code_hash", "", &e->code_hash, err);
     if (!status) status = read_text(e->alloc, v, "type", "operator", &e->type, err);
     if (!status) status = read_text(e->alloc, v, "entry", "init.lua", &e->entry, err);
     if (!status) status = read_operations(e, v, err);
@@ -153,7 +167,10 @@ read_extension(sy__extension *e, sy__value v, const char *project_dir, sy__error
     if (status) return status;
     if (sy__value_get(v, "max_parallel", 12, &part)) e->max_parallel = sy__value_int(part);
     if (!sy__value_get(v, "capabilities", 12, &part)) part = sy__value_null();
-    return sy__caps_new(&e->caps, e->alloc, part, project_dir, err);
+    status = sy__caps_new(&e->caps, e->alloc, part, project_dir, err);
+    for (size_t i = 0; !status && i < e->operation_count; i++)
+        if (sy__caps_starts(e->caps) && !e->operations[i].reads) e->operations[i].cache = false;
+    return status;
 }
 
 static void
@@ -164,6 +181,7 @@ extension_free(sy__extension *e)
         sy__free(a, e->operations[i].name);
         sy__schema_free(e->operations[i].input);
         sy__schema_free(e->operations[i].output);
+        sy__blob_release(e->operations[i].reads);
     }
     for (size_t i = 0; i < e->source_count; i++) {
         sy__free(a, e->sources[i].path);
@@ -174,6 +192,7 @@ extension_free(sy__extension *e)
     sy__free(a, e->sources);
     sy__free(a, e->id);
     sy__free(a, e->version_id);
+    sy__free(a, e->code_hash);
     sy__free(a, e->name);
     sy__free(a, e->type);
     sy__free(a, e->entry);

@@ -15,7 +15,8 @@ typedef struct sy__operation {
     char *name; /* "diff" */
     sy__effects effects;
     bool idempotent;
-    bool cache;
+    bool cache;        /* declared, and what its child processes read is named */
+    sy__blob *reads;   /* what they read: an array of globs and "$input.…"; NULL: nothing is named */
     sy__schema *input; /* NULL: anything */
     sy__schema *output;
 } sy__operation;
@@ -30,6 +31,7 @@ typedef struct sy__source {
 typedef struct sy__extension {
     char *id;         /* extension.id */
     char *version_id; /* extension_version.id */
+    char *code_hash;  /* of its files and manifest, "sha256:…"; "": unknown */
     char *name;       /* "git", "acme/textkit" */
     char *type;       /* instrument | operator | motif */
     char *entry;      /* "init.lua" */
@@ -48,8 +50,8 @@ typedef struct sy__registry sy__registry;
 int sy__registry_new(sy__registry **out, const sy__alloc *a);
 void sy__registry_free(sy__registry *r);
 /*
- * Adds or replaces an extension from a value: {id, version_id, name, type, entry, capabilities, operations:
- * {NAME:{effects, idempotent, cache, input, output}}, sources:{PATH:TEXT}, max_parallel}. Any thread.
+ * Adds or replaces an extension from a value: {id, version_id, code_hash, name, type, entry, capabilities, operations:
+ * {NAME:{effects, idempotent, cache, reads, input, output}}, sources:{PATH:TEXT}, max_parallel}. Any thread.
  */
 int sy__registry_add(sy__registry *r, sy__value description, const char *project_dir, sy__error *err);
 void sy__registry_remove(sy__registry *r, const char *name);

@@ -4,6 +4,7 @@
  * A call that ends without waiting costs one row and two events at the end; one that waits is written as
  * executing first. A fence (effects that must not repeat unasked) is the `executing` row made durable.
  */
+#include "pit/cache.h"
 #include "pit/engine_impl.h"
 #include "pit/state.h"
 
@@ -164,6 +165,7 @@ attempt_finished(sy__attempt *a, int status)
     sy__pool_give(s->pool, target->extension, a->isolate, failed);
     sy__attempt_free(a);
     if (status == SY_OK) {
+        if (t->memo) sy__cache_store(s, t);
         sy__task_end(s, t, SY__TASK_COMPLETED, t->target ? SY__OUTCOME_FALLBACK : SY__OUTCOME_OK);
     } else if (why) {
         attempt_interrupted(s, t, why);
@@ -248,6 +250,7 @@ execute(sy__stage *s, sy__task *t)
     a->call.deadline_ns = deadline_of(s, t);
     a->call.idempotency_key = a->key;
     a->call.services = &sy__task_services;
+    a->call.reads = sy__cache_reads(t);
     a->call.ud = a;
     a->call.done = on_done;
     set_current(s, a);
@@ -335,6 +338,8 @@ sy__attempt_begin(sy__stage *s, sy__task *t)
             t->input = sy__blob_new(s->engine->alloc, checked);
         }
     }
+    if (t->memo) sy__cache_forget(t);
+    if (sy__cache_wanted(t) && sy__cache_hit(s, t)) return;
     if (needs_fence(t))
         ask_fence(s, t);
     else

@@ -94,6 +94,7 @@ struct sy__task {
     sy__db_slot slot;
     sy__each *each;
     sy__attempt *attempt;
+    struct sy__memo *memo;  /* cache.h; NULL: it is not cached */
     sy__stage *fence_stage; /* where it goes on when its fence is durable */
     int64_t cpu_ns, usd_micro, tokens;
     size_t peak_bytes;
@@ -144,6 +145,7 @@ struct sy__run {
     atomic_int put_status; /* the failure after which its rows cannot be written; SY_OK */
     bool halting;          /* a task failed */
     bool cancelled, parking, lost;
+    bool no_cache;      /* results are neither looked for nor kept */
     bool forced;        /* parking took too long: effects under way are cut, too, and become uncertain */
     int64_t parking_ns; /* when parking was asked for */
     size_t waiting;     /* tasks of uncertain effect that wait for a person */
@@ -185,6 +187,7 @@ struct sy__stage {
     sy__id_source ids;
     sy__expr *expr;
     sy__pool *pool;
+    struct sy__cache_reader *cache; /* cache_rows.c; NULL until the first look-up */
     pthread_mutex_t current_lock;
     sy__attempt *current; /* the call that is inside Lua now; under current_lock */
     sy__task *next_task;  /* the ready successor this thread takes itself */

@@ -189,6 +189,24 @@ compile_retry(compiler *c, sy__value retry)
     return SY_OK;
 }
 
+/* The option `cache`: true, false or {ttl_ms}; without it the manifest decides. */
+static int
+compile_cache(compiler *c, sy__value cache)
+{
+    sy__plan_task *t = c->task;
+    sy__kind kind = cache.data ? sy__value_kind(cache) : SY__NULL;
+    for (size_t i = 0; i < t->target_count; i++)
+        t->targets[i].cached = kind != SY__FALSE && t->targets[i].operation->cache;
+    if (kind == SY__NULL || kind == SY__FALSE) return SY_OK;
+    const sy__operation *op = t->targets[0].operation;
+    if (kind != SY__TRUE && kind != SY__MAP) return invalid(c, "cache is true, false or {ttl_ms}");
+    if (op->effects > SY__EFFECT_READ) return invalid(c, "cache is for operations that change nothing");
+    if (sy__caps_starts(t->targets[0].extension->caps) && !op->reads)
+        return invalid(c, "cache: the operation starts programs and does not declare what they read");
+    t->targets[0].cached = true;
+    return duration(c, cache, "ttl_ms", &t->cache_ttl_ms);
+}
+
 static int
 compile_options(compiler *c, sy__value o)
 {
@@ -201,6 +219,7 @@ compile_options(compiler *c, sy__value o)
     if (!status) status = duration(c, o, "attempt_timeout_ms", &t->attempt_timeout_ms);
     if (!status) status = duration(c, o, "queue_timeout_ms", &t->queue_timeout_ms);
     if (!status) status = compile_retry(c, field(o, "retry"));
+    if (!status) status = compile_cache(c, field(o, "cache"));
     if (!status) status = compile_fn(c, field(o, "when"), &t->when);
     return status;
 }

@@ -32,6 +32,7 @@ typedef struct sy__target {
     sy__extension *extension; /* held */
     const sy__operation *operation;
     sy__template *input; /* NULL: the task's own input */
+    bool cached;         /* its results are looked for and kept */
 } sy__target;
 
 typedef struct sy__plan_task {
@@ -54,6 +55,7 @@ typedef struct sy__plan_task {
     int retry_on[8];     /* codes; none: every retryable one */
     size_t retry_on_count;
     int64_t timeout_ms, attempt_timeout_ms, queue_timeout_ms; /* 0: none */
+    int64_t cache_ttl_ms;                                     /* older results do not count; 0: no limit */
     bool waits_weakly;                                        /* some edge into it is soft or optional */
 } sy__plan_task;
 

@@ -4,6 +4,7 @@
  * Every put writes a whole row, so that a row that changes twice within one commit group is written once, in
  * its last form (the slot). JSON is produced here, once.
  */
+#include "pit/cache.h"
 #include "pit/record_impl.h"
 
 #include "base/bounds.h"
@@ -87,6 +88,7 @@ put_context(sy__stage *s, const sy__task *t, sy__buf *out)
         sy__json_string(out, t->own_code, strlen(t->own_code));
     }
     if (t->decided) sy__buf_adds(out, ",\"decided\":true");
+    if (t->memo) sy__cache_context(t, out);
     sy__buf_addc(out, '}');
 }
 

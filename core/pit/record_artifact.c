@@ -1,4 +1,5 @@
 /* record_artifact.c: the Pit's decisions, artifacts, and what a judge found of them. */
+#include "pit/cache.h"
 #include "pit/record_impl.h"
 
 #include "base/text.h"
@@ -171,8 +172,10 @@ put_decision(sy__stage *s, sy__task *t, const char *id, const sy__stored *stored
     char pit_id[SY__ID_BYTES], context[256], used[64];
     sy__run *r = t->run;
     (void)snprintf(context, sizeof context, "{\"decision\":\"%s\",\"hash\":\"%s\",\"size\":%lld,\"stored\":%lld}",
-                   stored->dedup ? "dedup_hit" : "store", stored->hash, (long long)stored->size,
-                   (long long)stored->stored_size);
+                   sy__cache_restoring(t) ? "cache_hit"
+                   : stored->dedup        ? "dedup_hit"
+                                          : "store",
+                   stored->hash, (long long)stored->size, (long long)stored->stored_size);
     (void)snprintf(used, sizeof used, "{\"bytes\":%lld}", stored->dedup ? 0LL : (long long)stored->stored_size);
     sy__id_next(&s->ids, pit_id);
     put_pit(s, r, pit_id, t->id, SY__MEMBER_ARTIFACT, context, used, NULL);
@@ -188,6 +191,7 @@ sy__record_artifact(sy__stage *s, sy__task *t, const char *type, const sy__store
     sy__id_next(&s->ids, id);
     put_ref(id, type, stored, metadata, ref);
     t->artifacts++;
+    if (t->memo) sy__cache_produced(t, id, type, stored, metadata);
     if (t->run->level == SY__LEVEL_NONE) return SY_OK;
     sy__attempt_show(s, t);
     artifact_texts at = make_texts(s, t, id, type, stored, metadata);

@@ -7,6 +7,7 @@
  * unasked: such a task is uncertain and waits for `--retry`, `--skip` or `--result`.
  */
 #include "base/bounds.h"
+#include "pit/cache.h"
 #include "pit/engine_impl.h"
 #include "pit/statements.h"
 #include "pit/state.h"
@@ -358,6 +359,7 @@ make_run(sy__engine *e, const run_row *row, const char *id, sy__run **out, sy__e
     r->number = row->number;
     r->epoch = row->epoch + 1;
     r->ms_before = row->ms;
+    r->no_cache = sy__cache_off_json(e->alloc, row->options);
     r->level = strcmp(row->level, "full") == 0   ? SY__LEVEL_FULL
                : strcmp(row->level, "none") == 0 ? SY__LEVEL_NONE
                                                  : SY__LEVEL_PROCESS;

@@ -7,6 +7,7 @@
  */
 #include "base/bounds.h"
 #include "base/thread.h"
+#include "pit/cache.h"
 #include "pit/engine_impl.h"
 
 #include <errno.h>
@@ -198,6 +199,7 @@ close_stage(sy__stage *s)
         sy__free(s->engine->alloc, a);
     }
     sy__pool_free(s->pool);
+    sy__cache_reader_free(s);
     sy__expr_free(s->expr);
     if (s->wake_event) event_free(s->wake_event);
     if (s->tick) event_free(s->tick);

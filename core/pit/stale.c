@@ -5,6 +5,7 @@
  * between. Nothing that was used within the grace, an hour at least, is ever deleted: who stored a content a
  * moment ago has that long to commit the row that refers to it.
  */
+#include "pit/cache.h"
 #include "pit/stale_impl.h"
 
 #include <stdio.h>
@@ -108,10 +109,22 @@ set_times(sy__collection *c)
     if (p->archive_ms > 0) sy__stamp(now - p->archive_ms, c->archive_before);
 }
 
+/* First, so that what only the cache held is free to go. */
+static int
+trim_cache(sy__collection *c, sy__error *err)
+{
+    char since[SY__STAMP_BYTES] = "";
+    const sy__stale_policy *p = c->policy;
+    if (p->cache_ms > 0) sy__stamp(sy__artifacts_now(c->store) - p->cache_ms, since);
+    sy__cache_policy policy = {since, p->cache_bytes, p->dry_run};
+    return sy__cache_trim(c->store->db, &policy, &c->report->cache_dropped, err);
+}
+
 static int
 collect(sy__collection *c, sy__error *err)
 {
     int rc = count_all(c, err);
+    if (rc == SY_OK) rc = trim_cache(c, err);
     if (rc == SY_OK) rc = sy__stale_pins(c->conn, &c->pinned, err);
     if (rc == SY_OK) rc = sy__stale_references(c->conn, c->hot_since, &c->referenced, err);
     if (rc == SY_OK) rc = sy__stale_archive(c, err);

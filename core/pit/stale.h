@@ -11,15 +11,18 @@
 #include "pit/artifact.h"
 
 typedef struct sy__stale_policy {
-    int64_t hot_ms;     /* younger runs are left alone */
-    int64_t archive_ms; /* older blobs are recompressed */
-    int64_t max_bytes;  /* pressure: above it, the oldest unprotected ones go; 0: no limit */
-    int64_t grace_ms;   /* a blob's file lives this long after its last use; at least an hour */
+    int64_t hot_ms;      /* younger runs are left alone */
+    int64_t archive_ms;  /* older blobs are recompressed */
+    int64_t max_bytes;   /* pressure: above it, the oldest unprotected ones go; 0: no limit */
+    int64_t grace_ms;    /* a blob's file lives this long after its last use; at least an hour */
+    int64_t cache_ms;    /* results of the cache that were not used for this long go; 0: they stay */
+    int64_t cache_bytes; /* above it the least recently used go; 0: no limit */
     bool dry_run;
 } sy__stale_policy;
 
 typedef struct sy__stale_report {
     int64_t examined, archived, deleted, kept_pinned, kept_referenced, bytes_before, bytes_after;
+    int64_t cache_dropped; /* results */
 } sy__stale_report;
 
 int sy__stale_collect(sy__artifacts *s, const sy__stale_policy *p, sy__stale_report *out, sy__error *err);

@@ -1,7 +1,7 @@
 /*
  * stale_refs.c: every query below gives texts in which hashes may occur; whatever looks like one counts. So a
  * reference inside the parameters of a run protects as well as an artifact's row does. A further kind of
- * holder, such as a cache, is one more query.
+ * holder is one more query.
  */
 #include "pit/stale_impl.h"
 
@@ -20,6 +20,7 @@ static const char *const holders[] = {
     "SELECT t.task_payload, t.execution_context, t.output, t.output_hash FROM task t"
     " WHERE t.pipeline_orchestration_id IS NULL AND (t.completed_at IS NULL OR t.completed_at >= ?1)",
     "SELECT a.content_hash FROM artifact a WHERE a.pipeline_orchestration_id IS NULL AND a.created_at >= ?1",
+    "SELECT c.output, c.output_hash, c.artifacts, c.reads FROM cache_entry c WHERE ?1 IS NOT NULL",
 };
 
 static int

@@ -2,6 +2,7 @@
  * start.c: a new run: its row with the next number of the project and its root task, in one transaction; then
  * its launch. What is returned is committed.
  */
+#include "pit/cache.h"
 #include "pit/engine_impl.h"
 #include "pit/state.h"
 #include "pit/statements.h"
@@ -215,6 +216,7 @@ sy__engine_start(sy__engine *e, const sy__run_request *q, sy__run_info *out, sy_
     r->level = q->durability;
     r->epoch = 1;
     if (q->parallel > 0) r->gate.limit = q->parallel;
+    r->no_cache = sy__cache_off(q->options);
     status = name_run(r, q, err);
     if (!status) status = write_run(r, q->options, err);
     if (!status) status = sy__db_run_own(e->o.db, r->id, r->epoch);

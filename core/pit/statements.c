@@ -1,5 +1,6 @@
 /* statements.c: the SQL of the engine's rows. Each statement writes a whole row, so that one which changes twice
  * within a commit group is written once, in its last form. */
+#include "pit/cache.h"
 #include "pit/engine_impl.h"
 #include "pit/chore.h"
 #include "pit/state.h"
@@ -74,7 +75,7 @@ sy__statements_new(sy__engine *e, sy__error *err)
     st->quality = sy__db_statement(e->o.db, SQL_QUALITY);
     st->handled = sy__db_statement(e->o.db, "UPDATE control SET handled_at=?2 WHERE id=?1");
     st->uncertain = sy__db_statement(e->o.db, "UPDATE task SET error=?2 WHERE id=?1");
-    return sy__state_statements(e) || sy__chore_statements(e) || st->uncertain < 0
+    return sy__state_statements(e) || sy__chore_statements(e) || sy__cache_statements(e) || st->uncertain < 0
                ? sy__error_set(err, SY_ENOMEM, "no memory for the statements")
                : SY_OK;
 }

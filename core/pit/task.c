@@ -5,6 +5,7 @@
  *            │                                          │                     │
  *            └ skipped                        waits for the commit   retry.c: retry, fallback, failure
  */
+#include "pit/cache.h"
 #include "pit/engine_impl.h"
 
 #include <stdio.h>
@@ -31,6 +32,7 @@ sy__task_close(sy__task *t)
     sy__blob_release(t->output);
     sy__free(a, t->error);
     sy__each_free(a, t->each);
+    sy__cache_forget(t);
     t->input = t->output = NULL;
     t->error = NULL;
     t->each = NULL;

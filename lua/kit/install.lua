@@ -117,6 +117,7 @@ local function description(entry, ids)
       effects = declared.effects,
       idempotent = declared.idempotent,
       cache = declared.cache,
+      reads = declared.reads and #declared.reads > 0 and declared.reads or nil,
       input = declared.input,
       output = declared.output,
     }
@@ -124,6 +125,7 @@ local function description(entry, ids)
   return {
     id = ids.id,
     version_id = ids.version_id,
+    code_hash = entry.code_hash,
     name = entry.name,
     type = entry.manifest.extension.type,
     entry = entry.manifest.extension.entry,

@@ -78,4 +78,20 @@ return {
     default = 0,
     min = 0,
   },
+  {
+    key = "cache.keep_days",
+    doc = "Results that no run has used for this long are dropped by `artifact gc`; 0 keeps them.",
+    type = "integer",
+    unit = "days",
+    default = 30,
+    min = 0,
+  },
+  {
+    key = "cache.max_mib",
+    doc = "Above this size `artifact gc` drops the results least recently used; 0 is no limit.",
+    type = "integer",
+    unit = "MiB",
+    default = 1024,
+    min = 0,
+  },
 }

@@ -205,6 +205,8 @@ local function gc(ctx, words)
     hot_ms = ctx:setting "artifact.hot_days" * DAY_MS,
     archive_ms = ctx:setting "artifact.archive_days" * DAY_MS,
     max_bytes = ctx:setting "artifact.max_mib" * (1 << 20),
+    cache_ms = ctx:setting "cache.keep_days" * DAY_MS,
+    cache_bytes = ctx:setting "cache.max_mib" * (1 << 20),
     dry_run = dry_run,
   }
   local report, failed = processing(host, { action = "gc", dry_run = dry_run, policy = policy }, function()
@@ -212,7 +214,7 @@ local function gc(ctx, words)
     if not found then return nil, problem.from(failure, code) end
     host:decide("stale_management", json.encode { action = "collect", dry_run = dry_run, examined = found.examined,
       archived = found.archived, deleted = found.deleted, kept_pinned = found.kept_pinned,
-      kept_referenced = found.kept_referenced },
+      kept_referenced = found.kept_referenced, cache_dropped = found.cache_dropped },
       json.encode { bytes_before = found.bytes_before, bytes_after = found.bytes_after })
     return found
   end)
@@ -224,6 +226,9 @@ local function gc(ctx, words)
   ctx:say(("%d looked at%s: %d archived, %d deleted; %s, before %s"):format(report.examined or 0,
     dry_run and ", this would be done" or "", report.archived or 0, report.deleted or 0,
     text.size(report.bytes_after or 0), text.size(report.bytes_before or 0)))
+  if (report.cache_dropped or 0) > 0 then
+    ctx:say(("%d results left the cache"):format(report.cache_dropped))
+  end
   return exit.DONE
 end
 
