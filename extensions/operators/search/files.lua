@@ -24,7 +24,9 @@ local GIT = {
 local function from_git(paths)
   local argv = table.move(paths, 1, #paths, #GIT + 1, table.move(GIT, 1, #GIT, 1, {}))
   -- `reads = false`: the index, the rules of what is ignored and every folder decide, so this is not kept
-  local r = process.run {argv = argv, reads = false, env = {LC_ALL = "C", GIT_OPTIONAL_LOCKS = "0"}, max_output = 64 << 20}
+  local r = process.run {
+    argv = argv, reads = false, env = {LC_ALL = "C", GIT_OPTIONAL_LOCKS = "0"}, max_output = 64 << 20,
+  }
   if not r or r.exit_code ~= 0 then return nil end
   local list = {}
   for path in r.stdout:gmatch "([^\0]+)\0" do
