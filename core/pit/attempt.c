@@ -66,7 +66,7 @@ on_timer(evutil_socket_t fd, short what, void *ud)
     sy__task *t = a->task;
     sy__stage *s = a->stage;
     sy__attempt_free(a);
-    if (atomic_load(&t->run->stopping)) {
+    if (sy__task_stopped(t)) {
         sy__task_drop(s, t);
         return;
     }
@@ -90,7 +90,7 @@ static void
 attempt_failed(sy__stage *s, sy__task *t, const sy__error *why, bool transient)
 {
     sy__task_note_error(s, t, why);
-    if (!t->error || atomic_load(&t->run->stopping)) {
+    if (!t->error || sy__task_stopped(t)) {
         sy__task_fail(s, t, why);
         return;
     }
@@ -278,7 +278,7 @@ static void
 fence_passed(sy__stage *s, void *ud)
 {
     sy__task *t = ud;
-    if (atomic_load(&t->run->stopping)) {
+    if (sy__task_stopped(t)) {
         t->attempts--;
         sy__task_drop(s, t);
         return;

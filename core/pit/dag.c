@@ -184,6 +184,32 @@ sy__dag_seal(sy__dag *d, sy__nodes *circle)
     return sort_nodes(d, circle);
 }
 
+static void *
+copy_of(const sy__alloc *a, const void *bytes, size_t size)
+{
+    void *copy = sy__malloc(a, size ? size : 1);
+    return copy && size ? memcpy(copy, bytes, size) : copy;
+}
+
+int
+sy__dag_copy(sy__dag **out, const sy__dag *model)
+{
+    const sy__alloc *a = model->alloc;
+    sy__dag *d = *out = sy__malloc(a, sizeof *d);
+    if (!d) return SY_ENOMEM;
+    *d = *model;
+    d->cap = d->count;
+    d->edge_cap = d->edge_count;
+    d->nodes = copy_of(a, model->nodes, model->count * sizeof *model->nodes);
+    d->edges = copy_of(a, model->edges, model->edge_count * sizeof *model->edges);
+    d->first = copy_of(a, model->first, (model->count + 1) * sizeof *model->first);
+    d->order = copy_of(a, model->order, (model->count + 1) * sizeof *model->order);
+    if (d->nodes && d->edges && d->first && d->order) return SY_OK;
+    sy__dag_free(d);
+    *out = NULL;
+    return SY_ENOMEM;
+}
+
 size_t
 sy__dag_edges(const sy__dag *d)
 {

@@ -38,6 +38,9 @@ int sy__dag_edge(sy__dag *d, uint32_t from, uint32_t to, sy__edge_kind kind);
 /* Sorts topologically (Kahn 1962; ties by number). SY_ECYCLE with the nodes of one circle in `circle`. */
 int sy__dag_seal(sy__dag *d, sy__nodes *circle);
 
+/* A copy of a sealed dag in which nothing has ended. SY_ENOMEM. */
+int sy__dag_copy(sy__dag **out, const sy__dag *model);
+
 size_t sy__dag_edges(const sy__dag *d);
 /* The edge at `index` below sy__dag_edges; valid after sealing, sorted by origin. */
 void sy__dag_edge_at(const sy__dag *d, size_t index, uint32_t *from, uint32_t *to, sy__edge_kind *kind);

@@ -64,14 +64,24 @@ int sy__engine_start(sy__engine *e, const sy__run_request *request, sy__run_info
 typedef struct sy__resume_request {
     const char *run;
     bool accept_code;        /* go on although an extension's code has changed */
-    const char *retry;       /* key of a task of uncertain effect to run again; NULL */
+    const char *retry;       /* key of a task that waits for a person, to run again; NULL */
     const char *skip;        /* key of one to skip; NULL */
-    const char *result_task; /* key of one whose result is supplied; NULL */
+    const char *result_task; /* key of one whose result, or answer, is supplied; NULL */
     sy__value result;
     bool cancel; /* take over only to cancel it */
 } sy__resume_request;
 /* Takes over and continues. An ended run is only reported. SY_EOWNED, SY_ENOTFOUND, SY_EUNCERTAIN. */
 int sy__engine_resume(sy__engine *e, const sy__resume_request *request, sy__run_info *out, sy__error *err);
+
+/* What a person decides about a task that waits. */
+typedef enum sy__decision { SY__DECIDE_NOTHING, SY__DECIDE_RETRY, SY__DECIDE_SKIP, SY__DECIDE_RESULT } sy__decision;
+/*
+ * Decides about a waiting task of a run that lives in this engine, and waits until that is durable. An answer is
+ * SY__DECIDE_RESULT. SY_ENOTFOUND: the run does not live here, or has no such task; SY_EUSAGE: the task does not wait
+ * (any more); SY_ETYPE: the result is not what was asked for. Not from a stage thread.
+ */
+int sy__engine_decide(sy__engine *e, const char *run, sy__decision what, const char *task, sy__value result,
+                      sy__error *err);
 
 /* Asks a run of this host to stop for good / to park. SY_ENOTFOUND when it does not live here. */
 int sy__engine_cancel(sy__engine *e, const char *run, sy__error *err);

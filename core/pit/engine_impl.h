@@ -1,5 +1,10 @@
 /*
- * engine_impl.h: the shapes that run.c, task.c, each.c, record.c, resume.c, pool.c and stage.c share.
+ * engine_impl.h: the shapes that the files of the engine share.
+ *
+ * A run executes scopes: its melody's, and one for each sub-melody under way. A scope has a plan, a dag and a task
+ * for each node. Maps and loops make further tasks, their children. Under run.lock a scope counts what is active in it
+ * and below it (queued, executing, waiting to be tried again) and what waits for a person. A task whose children work
+ * (each, loop, sub) is neither: it comes back as active in the step in which the last of them ends.
  *
  * Locks, in the order they may be taken: engine.lock (the list of runs), run.lock (a run's dag, states and
  * counters), the arbiter's own, the writer's own. A task that is executing belongs to its stage thread; its
@@ -22,7 +27,11 @@
 typedef struct sy__stage sy__stage;
 typedef struct sy__task sy__task;
 typedef struct sy__run sy__run;
+typedef struct sy__scope sy__scope;
 typedef struct sy__attempt sy__attempt;
+typedef struct sy__past sy__past;
+typedef struct sy__past_list sy__past_list;
+typedef struct sy__undo sy__undo;
 
 typedef enum sy__task_status {
     SY__TASK_PENDING,
@@ -38,6 +47,7 @@ typedef enum sy__outcome {
     SY__OUTCOME_CACHED,
     SY__OUTCOME_FALLBACK,
     SY__OUTCOME_SKIPPED,
+    SY__OUTCOME_COMPENSATED,
     SY__OUTCOME_ERROR,
     SY__OUTCOME_TIMEOUT,
     SY__OUTCOME_DENIED,
@@ -54,36 +64,53 @@ typedef enum sy__run_status {
     SY__RUN_CANCELLED,
 } sy__run_status;
 
+/* Why a task waits for a person. */
+typedef enum sy__wait {
+    SY__WAIT_NONE,
+    SY__WAIT_EFFECT, /* its effect may have taken place before a crash */
+    SY__WAIT_ERROR,  /* it failed, on_error = "ask" */
+    SY__WAIT_BUDGET, /* no budget covers it, on_breach = "ask" */
+    SY__WAIT_ANSWER, /* it is a question */
+} sy__wait;
+
 /* The children of an `each`: the list, what is left to start, the results in order. */
 typedef struct sy__each {
     sy__blob *list;
     size_t count, next, ended, failed;
     size_t living;        /* children that were created and have not ended */
     sy__blob **outputs;   /* count entries; NULL: no value */
-    sy__map done;         /* position → blob of children that ended before a resume */
-    sy__map begun;        /* position → id of children that had begun before a resume, and not ended */
     sy__value_iter items; /* at the next item */
-    bool resumed;         /* `done` was filled by a resume */
 } sy__each;
+
+/* A `loop`: how many iterations have ended, and what the last one gave. */
+typedef struct sy__loop {
+    uint32_t done;
+    bool max_reached;
+    sy__blob *last;
+} sy__loop;
 
 struct sy__task {
     sy__job job; /* first, so that a job is a task */
     sy__run *run;
+    sy__scope *scope;
     const sy__plan_task *spec;
-    sy__task *parent;   /* of a child of each */
+    sy__task *parent;   /* of a child of each or loop, and of what undoes a task */
     sy__task *siblings; /* run.children: all living children, doubly linked */
     sy__task *siblings_before;
     uint32_t number; /* its node in the dag; of a child its position from 0 */
     sy__task_status status;
     sy__outcome outcome;
     uint32_t attempts;
-    uint32_t target; /* which of spec->targets is tried */
-    bool inside;     /* it passed its gates and has not released them */
-    bool started;    /* its executing row and task_started event are out */
-    bool ended;      /* under run.lock: outcome and output are final */
-    bool uncertain;  /* its effect may have taken place before a crash */
-    bool decided;    /* a person skipped it or supplied its result: written at the launch */
-    bool approved;   /* the fence is behind it */
+    uint32_t target;   /* which of spec->targets is tried */
+    bool inside;       /* it passed its gates and has not released them */
+    bool started;      /* its executing row and task_started event are out */
+    bool ended;        /* under run.lock: outcome and output are final */
+    bool uncertain;    /* parking cut its effect: the row stays `executing` */
+    bool decided;      /* status, outcome and output are given by a person: its turn only writes them */
+    bool undoes;       /* it compensates its parent */
+    sy__wait waits;    /* under run.lock */
+    uint32_t forgiven; /* attempts before a person said to try again */
+    bool approved;     /* the fence is behind it */
     char id[SY__ID_BYTES];
     int64_t created_ms, dispatched_ms, started_ms, completed_ms;
     int64_t first_ns; /* monotonic: when its first attempt began */
@@ -93,6 +120,8 @@ struct sy__task {
     char own_code[64]; /* the extension's own error code */
     sy__db_slot slot;
     sy__each *each;
+    sy__loop *loop;
+    sy__scope *inner; /* of a sub-melody under way */
     sy__attempt *attempt;
     struct sy__memo *memo;  /* cache.h; NULL: it is not cached */
     sy__stage *fence_stage; /* where it goes on when its fence is durable */
@@ -123,6 +152,29 @@ typedef struct sy__pit_count {
     atomic_llong count;
 } sy__pit_count;
 
+/* A melody being executed; under run.lock. */
+struct sy__scope {
+    sy__run *run;
+    sy__task *owner;      /* the task whose sub-melody this is; NULL: the run's own melody */
+    char *prefix;         /* of its tasks' keys: "", "sub/" */
+    int depth;            /* 0: the run's own */
+    int priority;         /* what its owners add to the priorities of its tasks */
+    const sy__plan *plan; /* run.plan, or one of its subs */
+    sy__dag *dag;
+    sy__blob *params;
+    sy__task *tasks;      /* one for each task of the plan */
+    size_t active;        /* here and below */
+    size_t waiting;       /* tasks here and below that wait for a person */
+    atomic_bool stopping; /* nothing of it starts any more */
+    bool halting;         /* a task failed */
+    bool undoing;         /* … and what is done is to be undone */
+    bool ended;           /* outputs or error are final */
+    sy__error error;      /* of the first failure that ended it */
+    sy__blob *outputs;
+    sy__nodes resumable;   /* nodes that were ready when it was resumed */
+    struct sy__undo *undo; /* compensate.c; NULL: not begun */
+};
+
 struct sy__run {
     sy__engine *engine;
     sy__run *next;
@@ -133,32 +185,28 @@ struct sy__run {
     int64_t number, epoch;
     sy__durability level;
     sy__plan *plan;
-    sy__dag *dag;
-    sy__blob *params;
-    sy__task *tasks;                                    /* one for each task of the plan */
-    sy__task *children;                                 /* living children of all maps */
+    sy__scope *root;
+    sy__past_list *past;                                /* what its rows said when it was resumed; NULL: nothing */
+    sy__task *children;                                 /* living children of all maps and loops */
     char *melody_id, *melody_hash, *orchestration_type; /* NULL for a call */
     sy__gate gate;                                      /* its parallelism */
     sy__run_status status;
-    size_t active;         /* tasks queued, executing or waiting for a retry */
     atomic_bool stopping;  /* any of the following: nothing new starts */
+    atomic_bool cutting;   /* … and nothing is undone either: cancelled, parking, lost, unwritten */
     atomic_int put_status; /* the failure after which its rows cannot be written; SY_OK */
-    bool halting;          /* a task failed */
     bool cancelled, parking, lost;
-    bool no_cache;      /* results are neither looked for nor kept */
-    bool forced;        /* parking took too long: effects under way are cut, too, and become uncertain */
-    int64_t parking_ns; /* when parking was asked for */
-    size_t waiting;     /* tasks of uncertain effect that wait for a person */
-    bool ended;         /* its final row is queued */
-    bool committed;     /* … and durable */
-    sy__error error;    /* of the first failure that ended it */
-    sy__blob *outputs;
+    bool no_cache;         /* results are neither looked for nor kept */
+    bool forced;           /* parking took too long: effects under way are cut, too, and become uncertain */
+    int64_t parking_ns;    /* when parking was asked for */
+    int64_t next_clock_ms; /* wall: when the first unanswered question falls back to its default; 0: none does */
+    bool ended;            /* its final row is queued */
+    bool committed;        /* … and durable */
+    sy__error error;       /* of a failed run */
     int64_t created_ms, started_ms, completed_ms;
     int64_t first_ns;
     int64_t ms_before; /* spent before this resume */
     int64_t usd_micro, tokens, cpu_ns;
-    size_t peak_bytes;   /* of the largest isolate it used */
-    sy__nodes resumable; /* nodes that were ready when it was resumed */
+    size_t peak_bytes; /* of the largest isolate it used */
     sy__pit_count counts[SY__MEMBERS];
     sy__db_slot slot, root_slot;
 };
@@ -305,33 +353,104 @@ int sy__input_when(sy__stage *s, sy__task *t, sy__error *err);
 /* Makes task.input. */
 int sy__input_make(sy__stage *s, sy__task *t, sy__error *err);
 
+/* `until_` of a loop over its last output: 1 it is over, 0 go on, negative: it failed. */
+int sy__input_until(sy__stage *s, sy__task *t, sy__error *err);
+
 /* ---- each.c (stage thread) ---- */
 /* Starts the children of a map over `list`. */
 void sy__each_begin(sy__stage *s, sy__task *t, sy__value list);
 /* A child ended, or was dropped because the run stops (`dropped`). Frees it; ends the parent after the last one. */
 void sy__each_child_end(sy__stage *s, sy__task *child, bool dropped);
-/* Remembers the result of a child that ended before a resume. SY_ENOMEM. */
-int sy__each_remember(sy__task *t, int64_t position, sy__task_status status, sy__value output);
-/* A child that had begun, whose row it keeps when it begins again. */
-int sy__each_begun(sy__task *t, int64_t position, const char *id);
+/* The next child of a map instead of one that waits for a person. run.lock held; NULL: none. */
+sy__task *sy__each_next(sy__stage *s, sy__task *parent);
 void sy__each_free(const sy__alloc *a, sy__each *e);
+
+/* ---- subtask.c ---- */
+/* A task below `parent` at `number` from 0, as its row has left it, linked and counted as active. `spec`: the parent's,
+ * or what undoes it. run.lock held; NULL: no memory. */
+sy__task *sy__subtask_new(sy__stage *s, sy__task *parent, const sy__plan_task *spec, uint32_t number);
+/* Unlinks and counts it; it is freed by sy__subtask_free after unlocking. run.lock held. */
+void sy__subtask_leave(sy__task *child);
+void sy__subtask_free(sy__task *child);
+/* Takes what the child cost into its run. run.lock held. */
+void sy__subtask_cost(sy__task *child);
+/* A child ended, or was dropped: on to what its parent does about it. Stage thread. */
+void sy__subtask_end(sy__stage *s, sy__task *child, bool dropped);
+
+/* ---- loop.c (stage thread) ---- */
+void sy__loop_begin(sy__stage *s, sy__task *t);
+void sy__loop_child_end(sy__stage *s, sy__task *child, bool dropped);
+void sy__loop_free(const sy__alloc *a, sy__loop *l);
+
+/* ---- sub.c (stage thread) ---- */
+/* Begins the sub-melody of a task, or ends the task when that has ended. */
+void sy__sub_begin(sy__stage *s, sy__task *t);
+void sy__sub_end(sy__stage *s, sy__task *t);
+
+/* ---- ask.c, wait.c ---- */
+/* Puts the question; the branch waits for the answer. Stage thread. */
+void sy__ask_begin(sy__stage *s, sy__task *t);
+/* Nobody answered in time: its default, or a failure. */
+void sy__ask_late(sy__stage *s, sy__task *t);
+/* Sets a task aside until a person decides. `err` NULL: it is a question. Stage thread. */
+void sy__wait_begin(sy__stage *s, sy__task *t, sy__wait why, const sy__error *err);
+/* A child or node that waited before a resume waits on. run.lock held. */
+void sy__wait_on(sy__stage *s, sy__task *t);
+/* Questions whose time is up take their defaults. Stage 0, run.lock not held. */
+void sy__wait_tick(sy__stage *s, sy__run *r);
+/* A decision for a waiting task of a living run. Stage thread. SY_ENOTFOUND, SY_EUSAGE, SY_ETYPE. */
+int sy__wait_decide(sy__stage *s, sy__run *r, sy__decision what, const char *key, sy__value result, sy__error *err);
+/* Whether `result` is what the task's operation, or question, would have to give. SY_ETYPE. */
+int sy__wait_check(const sy__plan_task *spec, sy__value result, sy__error *err);
+const char *sy__wait_name(sy__wait why); /* "effect", …; NULL for none */
+
+/* ---- compensate.c ---- */
+/* Starts the next compensation of a scope that failed; false: none is left, or a person must decide first. run.lock
+ * held. */
+bool sy__undo_next(sy__stage *s, sy__scope *c);
+/* Whether something is still to be undone. run.lock held. */
+bool sy__undo_open(const sy__scope *c);
+void sy__undo_child_end(sy__stage *s, sy__task *child, bool dropped);
+void sy__undo_free(sy__scope *c);
+
+/* ---- scope.c ---- */
+/* `owner` NULL: the run's own melody. Borrows the plan, takes the dag, also when it fails. SY_ENOMEM. */
+int sy__scope_new(sy__scope **out, sy__run *r, sy__task *owner, const sy__plan *plan, sy__dag *dag, sy__value params);
+void sy__scope_free(sy__scope *c); /* NULL is legal */
+/* One more, one less active task here and above. run.lock held. */
+void sy__scope_enter(sy__scope *c);
+void sy__scope_leave(sy__scope *c);
+/* The same for those that wait for a person. */
+void sy__scope_wait(sy__scope *c, int change);
+/* Whether the task must not begin (any more). Any thread. */
+bool sy__task_stopped(const sy__task *t);
+/* Takes what rows say of its tasks and tells the dag. SY_ENOMEM. */
+int sy__scope_restore(sy__scope *c);
+/* Starts everything that can start, and writes what was skipped. Stage thread. */
+void sy__scope_launch(sy__stage *s, sy__scope *c);
+/* Ends the node of a task in the dag, writes those skipped because of it; run.lock held. Returns the tasks that
+ * became ready, linked as jobs and counted as active, to be submitted after unlocking. */
+sy__job *sy__scope_follow(sy__stage *s, sy__scope *c, uint32_t node, bool has_value);
+/* The first failure that ends a scope. run.lock held. */
+void sy__scope_fail(sy__scope *c, const sy__error *why, const char *task);
+/* Ends the scope, and those above it and the run, when nothing is left to do. run.lock held. */
+void sy__scope_settle(sy__stage *s, sy__scope *c);
+/* Its outputs; false: they are too large, and it has failed for that. run.lock held. */
+bool sy__scope_outputs(sy__stage *s, sy__scope *c);
+/* Writes as cancelled whatever has not ended. run.lock held. */
+void sy__scope_close(sy__stage *s, sy__scope *c);
+/* The living task of this path of keys; NULL. run.lock held. */
+sy__task *sy__scope_task(sy__scope *c, const char *key);
 
 /* ---- run.c ---- */
 sy__run *sy__run_hold(sy__run *r);
 void sy__run_release(sy__run *r);
-/* Ends the node of a task in the dag, writes those skipped because of it; run.lock held. Returns the tasks that
- * became ready, linked as jobs and counted as active, to be submitted after unlocking. */
-sy__job *sy__run_follow(sy__stage *s, sy__run *r, uint32_t node, bool has_value);
 /* Submits jobs: the first becomes the stage's own next task when it has none. `s` may be NULL. */
 void sy__run_submit(sy__engine *e, sy__stage *s, sy__job *list);
 /* Ends the run when nothing is left to do. run.lock held. */
 void sy__run_settle(sy__stage *s, sy__run *r);
-/* The first failure that ends a run. run.lock held. */
-void sy__run_fail(sy__run *r, const sy__error *why, const char *task);
 /* Stops a run that can no longer be written. Takes no lock of the run; any thread. */
 void sy__run_unwritten(sy__run *r, int status);
-/* A node that is skipped: its row and event. run.lock held. */
-void sy__run_skip(sy__stage *s, sy__run *r, uint32_t node);
 sy__run *sy__engine_find(sy__engine *e, const char *run); /* held; NULL */
 int sy__run_new(sy__run **out, sy__engine *e, sy__value definition, sy__value params, sy__error *err);
 /* Adds it to the engine; a stage thread starts what is ready. */
@@ -350,6 +469,8 @@ int sy__statements_new(sy__engine *e, sy__error *err);
 void sy__record_task(sy__stage *s, sy__task *t);
 /* Only the error of a task whose row is there already: it waits for a person. */
 void sy__record_uncertain(sy__stage *s, sy__task *t);
+/* Marks the row of `key` as undone. */
+void sy__record_compensated(sy__stage *s, sy__run *r, const char *key);
 void sy__record_event(sy__stage *s, sy__task *t, const char *type, const char *payload);
 /* The run's last row (ended or parked), its event and what sums it up, in one transaction. run.lock held. */
 void sy__record_run(sy__stage *s, sy__run *r);

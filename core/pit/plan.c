@@ -18,7 +18,8 @@ typedef struct compiler {
     sy__plan_task *task;
     uint32_t node;
     sy__error *err;
-    uint32_t *linked; /* per task: the last node + 1 that got an edge from it */
+    uint32_t *linked;   /* per task: the last node + 1 that got an edge from it */
+    sy__value melodies; /* those it may name as sub-melodies */
 } compiler;
 
 static sy__value
@@ -130,6 +131,8 @@ compile_target(compiler *c, sy__value v, sy__target *t)
     const char *s = sy__value_str(name, &len), *e = sy__value_str(extension, &ext_len);
     const char *dot = s ? memrchr(s, '.', len) : NULL;
     if (!dot) return invalid(c, "an operation is named extension.operation");
+    if (e ? is_text(extension, "host") : (size_t)(dot - s) == 4 && memcmp(s, "host", 4) == 0)
+        return invalid(c, "what the host does is not an operation to call");
     if (copy_text(c->plan->alloc, name, &t->name)) return SY_ENOMEM;
     sy__buf full;
     sy__buf_init(&full, c->plan->alloc);
@@ -211,13 +214,18 @@ static int
 compile_options(compiler *c, sy__value o)
 {
     sy__plan_task *t = c->task;
-    t->on_error = is_text(field(o, "on_error"), "skip") ? SY__ON_ERROR_SKIP : SY__ON_ERROR_HALT;
+    sy__value on_error = field(o, "on_error");
+    t->on_error = is_text(on_error, "skip")         ? SY__ON_ERROR_SKIP
+                  : is_text(on_error, "compensate") ? SY__ON_ERROR_COMPENSATE
+                  : is_text(on_error, "ask")        ? SY__ON_ERROR_ASK
+                                                    : SY__ON_ERROR_HALT;
     t->priority = (int)sy__value_int(field(o, "priority"));
     t->max_parallel = sy__value_int(field(o, "max_parallel"));
     int status = copy_text(c->plan->alloc, field(o, "key"), &t->concurrency_key);
     if (!status) status = duration(c, o, "timeout_ms", &t->timeout_ms);
     if (!status) status = duration(c, o, "attempt_timeout_ms", &t->attempt_timeout_ms);
     if (!status) status = duration(c, o, "queue_timeout_ms", &t->queue_timeout_ms);
+    if (!status) status = duration(c, o, "idle_timeout_ms", &t->idle_timeout_ms);
     if (!status) status = compile_retry(c, field(o, "retry"));
     if (!status) status = compile_cache(c, field(o, "cache"));
     if (!status) status = compile_fn(c, field(o, "when"), &t->when);
@@ -283,26 +291,90 @@ after_edges(compiler *c, sy__value after)
 static const char empty_map[9] = {SY__MAP};
 
 static int
-compile_input(compiler *c, sy__value task, sy__value options)
+compile_own_input(compiler *c, sy__value input, sy__value options)
 {
     sy__template_names names = {find_task, add_edge, default_edge(options), c};
-    if (c->task->verb == SY__VERB_EACH) {
-        int status = sy__template_new(&c->task->list, c->plan->alloc, field(task, "list"), &names, c->err);
-        return status ? status : compile_fn(c, field(task, "fn"), &c->task->map);
-    }
-    sy__value input = field(task, "input");
     if (!input.data) input = (sy__value){empty_map, sizeof empty_map};
     return sy__template_new(&c->task->targets[0].input, c->plan->alloc, input, &names, c->err);
 }
 
 static int
-compile_targets(compiler *c, sy__value task, sy__value options)
+compile_each(compiler *c, sy__value task, sy__value options)
+{
+    sy__template_names names = {find_task, add_edge, default_edge(options), c};
+    int status = sy__template_new(&c->task->list, c->plan->alloc, field(task, "list"), &names, c->err);
+    return status ? status : compile_fn(c, field(task, "fn"), &c->task->map);
+}
+
+enum { LOOP_MAX = 100 };
+
+static int
+compile_loop(compiler *c, sy__value task, sy__value options)
+{
+    sy__value max = field(task, "max");
+    c->task->max = max.data && sy__value_kind(max) != SY__NULL ? sy__value_int(max) : LOOP_MAX;
+    if (c->task->max < 1 || c->task->max > SY_MAX_EACH) return invalid(c, "`max` of a loop is from 1 to 1,000,000");
+    int status = compile_own_input(c, field(task, "input"), options);
+    if (!status) status = compile_fn(c, field(task, "fn"), &c->task->map);
+    return status ? status : compile_fn(c, field(task, "until"), &c->task->until);
+}
+
+static int
+compile_ask(compiler *c, sy__value task, sy__value options)
+{
+    sy__plan_task *t = c->task;
+    t->question_schema = field(task, "schema");
+    t->answer = field(options, "default");
+    int status = compile_own_input(c, field(task, "question"), options);
+    if (status || !t->question_schema.data) return status;
+    status = sy__schema_new(&t->schema, c->plan->alloc, t->question_schema, c->err);
+    if (!status && t->answer.data && sy__schema_check(t->schema, t->answer, NULL, c->err))
+        return invalid(c, "the default does not fit the schema of the question");
+    return status;
+}
+
+static int
+compile_sub(compiler *c, sy__value task, sy__value options)
+{
+    sy__value name = field(task, "melody"), found;
+    size_t len;
+    const char *s = sy__value_str(name, &len);
+    if (!s || !sy__value_get(c->melodies, s, len, &found))
+        return invalid(c, "the sub-melody is not among the `melodies` of the definition");
+    if (copy_text(c->plan->alloc, name, &c->task->melody)) return SY_ENOMEM;
+    return compile_own_input(c, field(task, "params"), options);
+}
+
+static const struct {
+    const char *name, *operation;
+    sy__verb verb;
+    int (*compile)(compiler *c, sy__value task, sy__value options);
+} verbs[] = {
+    {"task", NULL, SY__VERB_TASK, NULL},
+    {"each", NULL, SY__VERB_EACH, compile_each},
+    {"loop", NULL, SY__VERB_LOOP, compile_loop},
+    {"ask", "host.ask", SY__VERB_ASK, compile_ask},
+    {"sub", "host.sub", SY__VERB_SUB, compile_sub},
+};
+
+/* What the host does itself. */
+static int
+compile_host_target(compiler *c, const char *operation)
+{
+    sy__target *t = &c->task->targets[0];
+    t->name = sy__strdup(c->plan->alloc, operation);
+    return t->name ? sy__registry_resolve(c->registry, operation, &t->extension, &t->operation, c->err) : SY_ENOMEM;
+}
+
+static int
+compile_targets(compiler *c, sy__value task, sy__value options, const char *host_operation)
 {
     sy__value fallback = field(options, "fallback");
     sy__plan_task *t = c->task;
     t->targets = sy__calloc(c->plan->alloc, sy__value_count(fallback) + 1, sizeof *t->targets);
     if (!t->targets) return SY_ENOMEM;
     t->target_count = 1;
+    if (host_operation) return compile_host_target(c, host_operation);
     int status = compile_target(c, task, &t->targets[0]);
     sy__value_iter it;
     sy__value_iter_init(&it, fallback);
@@ -311,21 +383,55 @@ compile_targets(compiler *c, sy__value task, sy__value options)
     return status;
 }
 
+/* What undoes a task is a task of its own; its references make no edges, for it runs when the melody has failed. */
+static int
+compile_compensate(compiler *c, sy__value v)
+{
+    if (!v.data || sy__value_kind(v) == SY__NULL) return SY_OK;
+    sy__plan_task *t = c->task, *undo = t->compensate = sy__calloc(c->plan->alloc, 1, sizeof *undo);
+    if (!undo) return SY_ENOMEM;
+    undo->key = sy__strdup(c->plan->alloc, t->key);
+    undo->line = t->line;
+    undo->on_error = SY__ON_ERROR_SKIP;
+    undo->waits_weakly = true;
+    undo->targets = sy__calloc(c->plan->alloc, 1, sizeof *undo->targets);
+    if (!undo->key || !undo->targets) return SY_ENOMEM;
+    undo->target_count = 1;
+    sy__template_names names = {find_task, no_edge, SY__EDGE_SOFT, c};
+    sy__value input = field(v, "input");
+    if (!input.data) input = (sy__value){empty_map, sizeof empty_map};
+    int status = compile_target(c, v, &undo->targets[0]);
+    return status ? status : sy__template_new(&undo->targets[0].input, c->plan->alloc, input, &names, c->err);
+}
+
+static int
+find_verb(compiler *c, sy__value verb, size_t *at)
+{
+    for (*at = 0; verb.data && *at < sizeof verbs / sizeof *verbs; ++*at)
+        if (is_text(verb, verbs[*at].name)) return SY_OK;
+    *at = 0;
+    return verb.data ? invalid(c, "a verb that this version does not run") : SY_OK;
+}
+
 static int
 compile_task(compiler *c, sy__value task)
 {
     sy__value options = field(task, "options");
+    size_t verb;
     c->task->line = (int)sy__value_int(field(task, "line"));
-    if (is_text(field(task, "verb"), "each"))
-        c->task->verb = SY__VERB_EACH;
-    else if (field(task, "verb").data && !is_text(field(task, "verb"), "task"))
-        return invalid(c, "a verb that this version does not run");
-    int status = compile_targets(c, task, options);
-    if (!status) status = compile_input(c, task, options);
+    int status = find_verb(c, field(task, "verb"), &verb);
+    if (status) return status;
+    c->task->verb = verbs[verb].verb;
+    status = compile_targets(c, task, options, verbs[verb].operation);
+    if (!status)
+        status = verbs[verb].compile ? verbs[verb].compile(c, task, options)
+                                     : compile_own_input(c, field(task, "input"), options);
     if (!status) status = compile_options(c, options);
+    if (!status) status = compile_compensate(c, field(options, "compensate"));
     if (!status) status = after_edges(c, field(options, "after"));
     if (!status) status = name_edges(c, &c->task->when, default_edge(options));
     if (!status) status = name_edges(c, &c->task->map, default_edge(options));
+    if (!status) status = name_edges(c, &c->task->until, default_edge(options));
     return status;
 }
 
@@ -405,15 +511,13 @@ compile_all(compiler *c, sy__value definition)
     return status ? status : report_circle(c);
 }
 
-int
-sy__plan_new(sy__plan **out, sy__dag **dag, const sy__alloc *a, sy__value definition, sy__registry *registry,
-             sy__error *err)
+static int
+compile_melody(sy__plan **out, sy__dag **dag, const sy__alloc *a, sy__value definition, sy__value melodies,
+               sy__registry *registry, sy__error *err)
 {
-    sy__error_clear(err);
     *out = NULL;
     *dag = NULL;
-    sy__error local = {0};
-    compiler c = {.registry = registry, .err = err ? err : &local};
+    compiler c = {.registry = registry, .err = err, .melodies = melodies};
     sy__plan *p = c.plan = sy__calloc(a, 1, sizeof *p);
     if (!p) return sy__error_set(err, SY_ENOMEM, "no memory for a melody");
     p->alloc = a;
@@ -437,6 +541,98 @@ sy__plan_new(sy__plan **out, sy__dag **dag, const sy__alloc *a, sy__value defini
     return SY_OK;
 }
 
+/* The parameters a melody declares as the schema of one object. */
+static int
+params_schema(sy__schema **out, const sy__alloc *a, sy__value params, sy__error *err)
+{
+    sy__vbuf b;
+    sy__value v;
+    sy__value_iter it, of;
+    sy__vbuf_init(&b, a);
+    sy__vbuf_map(&b);
+    sy__vbuf_key(&b, "type", 4);
+    sy__vbuf_cstr(&b, "object");
+    sy__vbuf_key(&b, "additionalProperties", 20);
+    sy__vbuf_bool(&b, false);
+    sy__vbuf_key(&b, "properties", 10);
+    sy__vbuf_map(&b);
+    sy__value_iter_init(&it, params);
+    while (it.map && sy__value_iter_next(&it)) {
+        sy__vbuf_key(&b, it.key, it.key_len);
+        sy__vbuf_map(&b);
+        sy__value_iter_init(&of, it.value);
+        while (of.map && sy__value_iter_next(&of)) {
+            if ((of.key_len == 8 && memcmp(of.key, "required", 8) == 0) ||
+                (of.key_len == 3 && memcmp(of.key, "doc", 3) == 0))
+                continue;
+            sy__vbuf_key(&b, of.key, of.key_len);
+            sy__vbuf_value(&b, of.value);
+        }
+        sy__vbuf_end(&b);
+    }
+    sy__vbuf_end(&b);
+    sy__vbuf_key(&b, "required", 8);
+    sy__vbuf_array(&b);
+    sy__value_iter_init(&it, params);
+    while (it.map && sy__value_iter_next(&it)) {
+        sy__value required = field(it.value, "required");
+        if (required.data && sy__value_kind(required) == SY__TRUE) sy__vbuf_str(&b, it.key, it.key_len);
+    }
+    sy__vbuf_end(&b);
+    sy__vbuf_end(&b);
+    int status = sy__vbuf_done(&b, &v);
+    if (!status) status = sy__schema_new(out, a, v, err);
+    sy__vbuf_close(&b);
+    return status;
+}
+
+static int
+compile_subs(sy__plan *p, sy__registry *registry, sy__error *err)
+{
+    sy__value melodies = field(sy__blob_value(p->definition), "melodies");
+    size_t count = sy__value_count(melodies);
+    if (count == 0) return SY_OK;
+    p->subs = sy__calloc(p->alloc, count, sizeof *p->subs);
+    if (!p->subs) return SY_ENOMEM;
+    sy__value_iter it;
+    sy__value_iter_init(&it, melodies);
+    int status = SY_OK;
+    while (!status && it.map && sy__value_iter_next(&it)) {
+        sy__plan_sub *sub = &p->subs[p->sub_count++];
+        sub->name = sy__strndup(p->alloc, it.key, it.key_len);
+        status =
+            sub->name ? compile_melody(&sub->plan, &sub->dag, p->alloc, it.value, melodies, registry, err) : SY_ENOMEM;
+        if (!status) status = params_schema(&sub->params, p->alloc, field(it.value, "params"), err);
+    }
+    return status;
+}
+
+int
+sy__plan_new(sy__plan **out, sy__dag **dag, const sy__alloc *a, sy__value definition, sy__registry *registry,
+             sy__error *err)
+{
+    sy__error local = {0};
+    sy__error_clear(err);
+    if (!err) err = &local;
+    int status = compile_melody(out, dag, a, definition, field(definition, "melodies"), registry, err);
+    if (!status) status = compile_subs(*out, registry, err);
+    if (!status || !*out) return status;
+    if (!err->code) (void)sy__error_set(err, status, "%s", sy_strerror(status));
+    sy__dag_free(*dag);
+    sy__plan_free(*out);
+    *out = NULL;
+    *dag = NULL;
+    return status;
+}
+
+const sy__plan_sub *
+sy__plan_sub_find(const sy__plan *p, const char *name)
+{
+    for (size_t i = 0; i < p->sub_count; i++)
+        if (strcmp(p->subs[i].name, name) == 0) return &p->subs[i];
+    return NULL;
+}
+
 static void
 free_fn(const sy__alloc *a, sy__fn *fn)
 {
@@ -456,9 +652,23 @@ free_task(const sy__alloc *a, sy__plan_task *t)
     sy__free(a, t->targets);
     sy__free(a, t->key);
     sy__free(a, t->concurrency_key);
+    sy__free(a, t->melody);
     sy__template_free(t->list);
+    sy__schema_free(t->schema);
     free_fn(a, &t->map);
+    free_fn(a, &t->until);
     free_fn(a, &t->when);
+    if (t->compensate) free_task(a, t->compensate);
+    sy__free(a, t->compensate);
+}
+
+static void
+free_sub(const sy__alloc *a, sy__plan_sub *s)
+{
+    sy__free(a, s->name);
+    sy__plan_free(s->plan);
+    sy__dag_free(s->dag);
+    sy__schema_free(s->params);
 }
 
 void
@@ -467,6 +677,8 @@ sy__plan_free(sy__plan *p)
     if (!p) return;
     for (size_t i = 0; i < p->count; i++) free_task(p->alloc, &p->tasks[i]);
     sy__free(p->alloc, p->tasks);
+    for (size_t i = 0; i < p->sub_count; i++) free_sub(p->alloc, &p->subs[i]);
+    sy__free(p->alloc, p->subs);
     sy__template_free(p->outputs);
     sy__blob_release(p->definition);
     if (p->by_key) sy__map_close(p->by_key);
@@ -480,4 +692,24 @@ int64_t
 sy__plan_find(const sy__plan *p, const char *key, size_t len)
 {
     return (int64_t)(uintptr_t)sy__map_get(p->by_key, key, len) - 1;
+}
+
+const sy__plan_task *
+sy__plan_at(const sy__plan *root, const char *path)
+{
+    const sy__plan *p = root;
+    for (;;) {
+        const char *slash = strchr(path, '/');
+        int64_t index = sy__plan_find(p, path, slash ? (size_t)(slash - path) : strlen(path));
+        if (index < 0) return NULL;
+        const sy__plan_task *t = &p->tasks[index];
+        if (!slash) return t;
+        size_t len = strlen(path);
+        if (len > 11 && t->compensate && strcmp(path + len - 11, "/compensate") == 0) return t->compensate;
+        if (t->verb != SY__VERB_SUB) return t;
+        const sy__plan_sub *sub = sy__plan_sub_find(root, t->melody);
+        if (!sub) return NULL;
+        p = sub->plan;
+        path = slash + 1;
+    }
 }

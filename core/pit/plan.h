@@ -11,8 +11,13 @@
 #include "pit/dag.h"
 #include "pit/template.h"
 
-typedef enum sy__verb { SY__VERB_TASK, SY__VERB_EACH } sy__verb;
-typedef enum sy__on_error { SY__ON_ERROR_HALT, SY__ON_ERROR_SKIP } sy__on_error;
+typedef enum sy__verb { SY__VERB_TASK, SY__VERB_EACH, SY__VERB_LOOP, SY__VERB_ASK, SY__VERB_SUB } sy__verb;
+typedef enum sy__on_error {
+    SY__ON_ERROR_HALT,
+    SY__ON_ERROR_SKIP,
+    SY__ON_ERROR_COMPENSATE,
+    SY__ON_ERROR_ASK,
+} sy__on_error;
 typedef enum sy__backoff { SY__BACKOFF_NONE, SY__BACKOFF_FIXED, SY__BACKOFF_EXPONENTIAL } sy__backoff;
 
 /* A function or expression of the melody. */
@@ -35,14 +40,24 @@ typedef struct sy__target {
     bool cached;         /* its results are looked for and kept */
 } sy__target;
 
-typedef struct sy__plan_task {
+typedef struct sy__plan sy__plan;
+typedef struct sy__plan_task sy__plan_task;
+
+struct sy__plan_task {
     char *key;
     sy__verb verb;
     int line;
-    sy__target *targets; /* [0] is the operation, the rest its fallbacks in order */
+    sy__target *targets; /* [0] is the operation, the rest its fallbacks in order; of ask and sub one of the host's,
+                          * its input the question or the parameters */
     size_t target_count;
-    sy__template *list; /* SY__VERB_EACH */
-    sy__fn map;         /* SY__VERB_EACH; source NULL: the item is the input */
+    sy__template *list;                /* SY__VERB_EACH */
+    sy__fn map;                        /* EACH and LOOP; source NULL: the item, or the last output, is the input */
+    sy__fn until;                      /* SY__VERB_LOOP */
+    int64_t max;                       /* SY__VERB_LOOP: iterations */
+    sy__schema *schema;                /* SY__VERB_ASK: of the answer; NULL: anything */
+    sy__value question_schema, answer; /* SY__VERB_ASK: the schema as written, the default; may be no value */
+    char *melody;                      /* SY__VERB_SUB: a name in the plan's subs */
+    sy__plan_task *compensate;         /* what undoes it; NULL: nothing does */
     sy__fn when;
     sy__on_error on_error;
     int priority;
@@ -54,12 +69,20 @@ typedef struct sy__plan_task {
     double retry_jitter; /* share of the delay, 0-1 */
     int retry_on[8];     /* codes; none: every retryable one */
     size_t retry_on_count;
-    int64_t timeout_ms, attempt_timeout_ms, queue_timeout_ms; /* 0: none */
-    int64_t cache_ttl_ms;                                     /* older results do not count; 0: no limit */
-    bool waits_weakly;                                        /* some edge into it is soft or optional */
-} sy__plan_task;
+    int64_t timeout_ms, attempt_timeout_ms, queue_timeout_ms, idle_timeout_ms; /* 0: none */
+    int64_t cache_ttl_ms; /* older results do not count; 0: no limit */
+    bool waits_weakly;    /* some edge into it is soft or optional */
+};
 
-typedef struct sy__plan {
+/* A melody that a task of this one, or of another such, is. Its dag is a model to copy. */
+typedef struct sy__plan_sub {
+    char *name;
+    sy__plan *plan;
+    sy__dag *dag;
+    sy__schema *params;
+} sy__plan_sub;
+
+struct sy__plan {
     const sy__alloc *alloc;
     char *name;
     char *source; /* the melody's file, for messages; may be NULL */
@@ -68,7 +91,9 @@ typedef struct sy__plan {
     sy__template *outputs; /* NULL: the leaves by key */
     sy__blob *definition;
     struct sy__map *by_key; /* key → task number + 1 */
-} sy__plan;
+    sy__plan_sub *subs;     /* every melody below it, at any depth; of the run's own melody only */
+    size_t sub_count;
+};
 
 /*
  * Compiles `definition` and fills `dag` with one node a task (same numbers), sealed. The operations are looked
@@ -77,6 +102,10 @@ typedef struct sy__plan {
 int sy__plan_new(sy__plan **out, sy__dag **dag, const sy__alloc *a, sy__value definition, sy__registry *registry,
                  sy__error *err);
 void sy__plan_free(sy__plan *p); /* NULL is legal */
+/* The melody of this name below it; NULL. */
+const sy__plan_sub *sy__plan_sub_find(const sy__plan *p, const char *name);
+/* What runs at a path of keys such as "sub/inner/3" or "pay/compensate", from the run's own plan; NULL. */
+const sy__plan_task *sy__plan_at(const sy__plan *p, const char *path);
 /* The number of a task, or -1. */
 int64_t sy__plan_find(const sy__plan *p, const char *key, size_t len);
 

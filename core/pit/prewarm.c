@@ -17,7 +17,7 @@ static int
 later_extensions(const sy__run *r, sy__extension *out[MAX_WARM])
 {
     int count = 0;
-    const sy__extension *first = r->plan->tasks[sy__dag_order(r->dag)[0]].targets[0].extension;
+    const sy__extension *first = r->plan->tasks[sy__dag_order(r->root->dag)[0]].targets[0].extension;
     for (uint32_t i = 0; i < r->plan->count && count < MAX_WARM; i++) {
         sy__extension *ext = r->plan->tasks[i].targets[0].extension;
         bool seen = ext == first;

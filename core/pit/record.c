@@ -13,8 +13,8 @@
 #include <stdio.h>
 
 static const char *const status_names[] = {"pending", "dispatched", "executing", "completed", "failed"};
-static const char *const outcome_names[] = {NULL,    "ok",      "cached", "fallback", "skipped",
-                                            "error", "timeout", "denied", "cancelled"};
+static const char *const outcome_names[] = {NULL,          "ok",    "cached",  "fallback", "skipped",
+                                            "compensated", "error", "timeout", "denied",   "cancelled"};
 static const char *const run_names[] = {"pending", "running", "waiting", "paused", "completed", "failed", "cancelled"};
 
 const char *
@@ -89,7 +89,18 @@ put_context(sy__stage *s, const sy__task *t, sy__buf *out)
     }
     if (t->decided) sy__buf_adds(out, ",\"decided\":true");
     if (t->memo) sy__cache_context(t, out);
+    if (t->waits) sy__buf_addf(out, ",\"waits\":\"%s\"", sy__wait_name(t->waits));
+    if (t->loop) sy__buf_addf(out, ",\"iterations\":%u", t->loop->done);
+    if (t->loop && t->loop->max_reached) sy__buf_adds(out, ",\"max_reached\":true");
     sy__buf_addc(out, '}');
+}
+
+/* What a task is that the host does itself; NULL: it calls an operation. */
+static const char *
+host_operation(const sy__task *t)
+{
+    static const char *const names[] = {NULL, "host.each", "host.loop", "host.ask", "host.sub"};
+    return t->parent ? NULL : names[t->spec->verb];
 }
 
 /* Offsets of the texts of one task's row in stage.text2. */
@@ -129,7 +140,7 @@ sy__record_task(sy__stage *s, sy__task *t)
     sy__run *r = t->run;
     const sy__statements *st = s->engine->statements;
     const sy__target *target = &t->spec->targets[t->target];
-    bool map = t->spec->verb == SY__VERB_EACH && !t->parent;
+    const char *host = host_operation(t);
     char created[SY__STAMP_BYTES], dispatched[SY__STAMP_BYTES], completed[SY__STAMP_BYTES], started[SY__STAMP_BYTES];
     task_texts at;
     make_texts(s, t, &at);
@@ -143,7 +154,7 @@ sy__record_task(sy__stage *s, sy__task *t)
     sy__param p[] = {
         sy__p_text(t->id),
         sy__p_text(st->conductor),
-        sy__p_text(map ? st->host : target->extension->id),
+        sy__p_text(host ? st->host : target->extension->id),
         sy__p_text(r->melody_id),
         sy__p_text("extension_activation"),
         sy__p_bytes(b + at.payload, at.context - at.payload),
@@ -156,9 +167,9 @@ sy__record_task(sy__stage *s, sy__task *t)
         sy__p_text(r->id),
         sy__p_bytes(b + at.key, at.output - at.key),
         sy__p_text(t->parent ? t->parent->id : r->root_id),
-        t->parent ? sy__p_integer((int64_t)t->number + 1) : none,
-        sy__p_text(map ? "host.each" : target->name),
-        sy__p_text(map ? st->host_version : target->extension->version_id),
+        t->parent && !t->undoes ? sy__p_integer((int64_t)t->number + 1) : none,
+        sy__p_text(host ? host : target->name),
+        sy__p_text(host ? st->host_version : target->extension->version_id),
         sy__p_text(outcome_names[t->outcome]),
         sy__p_integer(t->attempts),
         at.error > at.output && !at.output_hash[0] ? sy__p_bytes(b + at.output, at.error - at.output) : none,
@@ -180,6 +191,13 @@ sy__record_uncertain(sy__stage *s, sy__task *t)
     sy__param p[] = {sy__p_text(t->id), sy__p_text(sy__buf_cstr(&s->text2))};
     sy__record_checked(
         t->run, sy__db_put(s->engine->o.db, t->run->level, s->engine->statements->uncertain, t->run->id, p, 2, NULL));
+}
+
+void
+sy__record_compensated(sy__stage *s, sy__run *r, const char *key)
+{
+    sy__param p[] = {sy__p_text(r->id), sy__p_text(key)};
+    sy__record_checked(r, sy__db_put(s->engine->o.db, r->level, s->engine->statements->compensated, r->id, p, 2, NULL));
 }
 
 /* ---- events ---- */
@@ -257,8 +275,8 @@ sy__record_event(sy__stage *s, sy__task *t, const char *type, const char *payloa
         sy__run_unwritten(t->run, SY_ENOMEM);
         return;
     }
-    bool map = t->spec->verb == SY__VERB_EACH && !t->parent;
-    sy__record_emit(s, t->run, t, map ? s->engine->statements->host : t->spec->targets[t->target].extension->id, b,
+    sy__record_emit(s, t->run, t,
+                    host_operation(t) ? s->engine->statements->host : t->spec->targets[t->target].extension->id, b,
                     type, b + from, id);
 }
 

@@ -59,8 +59,9 @@ sy__record_run(sy__stage *s, sy__run *r)
     char completed[SY__STAMP_BYTES], hash[SY__HASH_BYTES];
     const sy__statements *st = s->engine->statements;
     bool over = r->status >= SY__RUN_COMPLETED;
+    const sy__blob *outputs = r->status == SY__RUN_COMPLETED ? r->root->outputs : NULL;
     sy__buf_reset(&s->text2);
-    if (r->outputs) sy__record_json(s, r, sy__blob_value(r->outputs), &s->text2, hash);
+    if (outputs) sy__record_json(s, r, sy__blob_value(outputs), &s->text2, hash);
     size_t split = s->text2.len;
     bool failed = r->status == SY__RUN_FAILED && r->error.code;
     if (failed) sy__error_json(&r->error, &s->text2);
@@ -70,7 +71,7 @@ sy__record_run(sy__stage *s, sy__run *r)
     sy__param p[] = {
         sy__p_text(r->id),
         sy__p_text(sy__run_status_name(r->status)),
-        r->outputs ? sy__p_bytes(b, split) : none,
+        outputs ? sy__p_bytes(b, split) : none,
         failed ? sy__p_text(b + split) : none,
         sy__p_number((double)r->usd_micro / 1e6),
         sy__p_integer(r->tokens),

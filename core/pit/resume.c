@@ -8,7 +8,7 @@
  */
 #include "base/bounds.h"
 #include "pit/cache.h"
-#include "pit/engine_impl.h"
+#include "pit/past.h"
 #include "pit/statements.h"
 #include "pit/state.h"
 
@@ -131,185 +131,79 @@ check_owner(sy__engine *e, const run_row *row, sy__error *err)
     return SY_EOWNED;
 }
 
-/* ---- rows of tasks ---- */
-
-/* The output of a row: JSON beside it, or in the artifact store. */
-static int
-read_output(sy__engine *e, sqlite3_stmt *stmt, sy__vbuf *out, sy__error *err)
-{
-    const char *hash = (const char *)sqlite3_column_text(stmt, 5);
-    sy__buf text;
-    sy__buf_init(&text, e->alloc);
-    int status = SY_OK;
-    if (hash) {
-        status = sy__artifact_get(e->o.artifacts, hash, &text, err);
-    } else {
-        const char *json = (const char *)sqlite3_column_text(stmt, 4);
-        sy__buf_adds(&text, json ? json : "null");
-    }
-    if (!status) status = sy__value_from_json(out, text.data, text.len, err);
-    sy__buf_close(&text);
-    return status;
-}
-
-static sy__outcome
-outcome_by_name(const char *name)
-{
-    for (int i = SY__OUTCOME_OK; name && i <= SY__OUTCOME_CANCELLED; i++)
-        if (strcmp(sy__outcome_name((sy__outcome)i), name) == 0) return (sy__outcome)i;
-    return SY__OUTCOME_NONE;
-}
-
-/* A task that had begun and whose effect must not be repeated unasked. */
-static bool
-is_uncertain(const sy__plan_task *spec, sqlite3_stmt *stmt)
-{
-    const char *status = (const char *)sqlite3_column_text(stmt, 2), *name = (const char *)sqlite3_column_text(stmt, 9);
-    const sy__operation *op = spec->targets[0].operation;
-    for (size_t i = 0; i < spec->target_count; i++) /* a fallback may have been under way */
-        if (strcmp(spec->targets[i].name, name) == 0) op = spec->targets[i].operation;
-    return strcmp(status, "executing") == 0 && op->effects >= SY__EFFECT_WRITE && !op->idempotent;
-}
-
-static int
-restore_ended(sy__engine *e, sy__task *t, sqlite3_stmt *stmt, sy__outcome outcome, sy__error *err)
-{
-    sy__vbuf b;
-    sy__value v;
-    t->outcome = outcome;
-    t->status = outcome >= SY__OUTCOME_ERROR ? SY__TASK_FAILED : SY__TASK_COMPLETED;
-    t->ended = t->started = true;
-    t->attempts = (uint32_t)sqlite3_column_int(stmt, 7);
-    if (!sy__task_has_value(t)) return SY_OK;
-    sy__vbuf_init(&b, e->alloc);
-    int status = read_output(e, stmt, &b, err);
-    if (!status) status = sy__vbuf_done(&b, &v);
-    if (!status) t->output = sy__blob_new(e->alloc, v);
-    if (!status && !t->output) status = SY_ENOMEM;
-    sy__vbuf_close(&b);
-    return status;
-}
-
-static int
-restore_child(sy__engine *e, sy__task *parent, sqlite3_stmt *stmt, sy__outcome outcome, sy__error *err)
-{
-    sy__task child = {.run = parent->run, .spec = parent->spec};
-    if (outcome == SY__OUTCOME_NONE) {
-        if (is_uncertain(parent->spec, stmt)) parent->uncertain = true;
-        return sy__each_begun(parent, sqlite3_column_int64(stmt, 8), (const char *)sqlite3_column_text(stmt, 0));
-    }
-    int status = restore_ended(e, &child, stmt, outcome, err);
-    if (!status)
-        status = sy__each_remember(parent, sqlite3_column_int64(stmt, 8), child.status, sy__blob_value(child.output));
-    sy__task_close(&child);
-    return status;
-}
-
-/* One row: of a task of the plan, or of a child ("checks/1"). */
-static int
-restore(sy__run *r, sqlite3_stmt *stmt, sy__error *err)
-{
-    sy__engine *e = r->engine;
-    const char *key = (const char *)sqlite3_column_text(stmt, 1);
-    const char *slash = strchr(key, '/');
-    int64_t index = sy__plan_find(r->plan, key, slash ? (size_t)(slash - key) : strlen(key));
-    if (index < 0) return SY_OK;
-    sy__task *t = &r->tasks[index];
-    sy__outcome outcome = outcome_by_name((const char *)sqlite3_column_text(stmt, 3));
-    if (slash) return restore_child(e, t, stmt, outcome, err);
-    (void)snprintf(t->id, sizeof t->id, "%s", (const char *)sqlite3_column_text(stmt, 0));
-    if (outcome != SY__OUTCOME_NONE) return restore_ended(e, t, stmt, outcome, err);
-    t->uncertain = t->uncertain || (t->spec->verb == SY__VERB_TASK && is_uncertain(t->spec, stmt));
-    return SY_OK;
-}
-
-static int
-restore_all(sy__run *r, sqlite3 *conn, sy__error *err)
-{
-    static const char sql[] = "SELECT id, key, task_status, outcome, output, output_hash, error, attempts, position,"
-                              " operation"
-                              " FROM task WHERE pipeline_orchestration_id = ?1 AND key <> '' ORDER BY key";
-    sqlite3_stmt *stmt = NULL;
-    int status = SY_OK;
-    if (sqlite3_prepare_v2(conn, sql, -1, &stmt, NULL))
-        return sy__error_set(err, SY_EDAMAGED, "the run's tasks cannot be read: %s", sqlite3_errmsg(conn));
-    (void)sqlite3_bind_text(stmt, 1, r->id, -1, SQLITE_STATIC);
-    while (!status && sqlite3_step(stmt) == SQLITE_ROW) status = restore(r, stmt, err);
-    (void)sqlite3_finalize(stmt);
-    return status;
-}
-
-/* Tells the dag what ended; what is ready because of it waits in run.resumable for the launch. */
-static int
-follow_ended(sy__run *r)
-{
-    sy__nodes skipped = {.alloc = r->engine->alloc};
-    const uint32_t *order = sy__dag_order(r->dag);
-    int status = SY_OK;
-    for (size_t i = 0; !status && i < r->plan->count; i++) {
-        sy__task *t = &r->tasks[order[i]];
-        if (!t->ended) continue;
-        status = sy__dag_end(r->dag, order[i], sy__task_has_value(t), &r->resumable, &skipped);
-        if (t->status == SY__TASK_FAILED && t->spec->on_error == SY__ON_ERROR_HALT) {
-            sy__error why = {0};
-            (void)sy__error_set(&why, SY_EEXTENSION, "`%s` had failed before the run was interrupted", t->spec->key);
-            sy__run_fail(r, &why, t->spec->key);
-        }
-    }
-    sy__nodes_close(&skipped);
-    return status;
-}
-
 /* ---- decisions of a person ---- */
 
 static int
-uncertain_task(sy__run *r, const char *key, sy__task **out, sy__error *err)
+decide_row(sy__run *r, const sy__plan_task *spec, sy__past *p, sy__decision what, sy__value result, sy__error *err)
 {
-    int64_t index = sy__plan_find(r->plan, key, strlen(key));
-    if (index < 0) return sy__error_set(err, SY_ENOTFOUND, "the run has no task `%s`", key);
-    *out = &r->tasks[index];
-    if (!(*out)->uncertain) return sy__error_set(err, SY_EUSAGE, "task `%s` does not wait for a decision", key);
-    (*out)->uncertain = false;
+    if (what == SY__DECIDE_RESULT) {
+        int status = sy__wait_check(spec, result, err);
+        if (status) return status;
+        p->result = sy__blob_new(r->engine->alloc, result);
+        if (!p->result) return sy__error_set(err, SY_ENOMEM, "no memory for the result");
+    }
+    p->decision = what;
     return SY_OK;
 }
 
-/* A result from outside is held to what the operation would have to give. */
-static int
-check_result(const sy__task *t, sy__value result, sy__error *err)
+static bool
+is_below(const char *path, const char *key)
 {
-    char message[SY__ERROR_MESSAGE_BYTES];
-    const sy__operation *op = t->spec->targets[0].operation;
-    if (!op->output || sy__schema_check(op->output, result, NULL, err) == SY_OK) return SY_OK;
-    (void)snprintf(message, sizeof message, "%s", err->message);
-    return sy__error_set(err, SY_ETYPE, "the result of `%s`: %s", t->spec->key, message);
+    size_t len = strlen(key);
+    return strncmp(path, key, len) == 0 && path[len] == '/';
+}
+
+/* A map, loop or sub-melody: whatever waits below it. */
+static int
+decide_below(sy__run *r, const char *key, sy__decision what, sy__error *err)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < r->past->count; i++) {
+        sy__past *p = &r->past->at[i];
+        const sy__plan_task *spec = is_below(p->key, key) ? sy__plan_at(r->plan, p->key) : NULL;
+        if (!spec || (what == SY__DECIDE_RESULT) || !sy__past_waits(p, spec)) continue;
+        p->decision = what;
+        count++;
+    }
+    return count ? SY_OK : sy__error_set(err, SY_EUSAGE, "task `%s` does not wait for a decision", key);
+}
+
+static int
+decide_one(sy__run *r, const char *key, sy__decision what, sy__value result, sy__error *err)
+{
+    const sy__plan_task *spec = sy__plan_at(r->plan, key);
+    sy__past *p = sy__past_find(r->past, key);
+    if (!spec) return sy__error_set(err, SY_ENOTFOUND, "the run has no task `%s`", key);
+    bool asks = p && !p->outcome && p->waits == SY__WAIT_ANSWER;
+    bool parent = p && strncmp(p->operation, "host.", 5) == 0 && !asks;
+    if (parent) return decide_below(r, key, what, err);
+    if (!asks && !sy__past_waits(p, spec))
+        return sy__error_set(err, SY_EUSAGE, "task `%s` does not wait for a decision", key);
+    if (asks && what == SY__DECIDE_RETRY)
+        return sy__error_set(err, SY_EUSAGE, "task `%s` is a question: answer it", key);
+    return decide_row(r, spec, p, what, result, err);
 }
 
 static int
 decide(sy__run *r, const sy__resume_request *q, sy__error *err)
 {
-    sy__task *t = NULL;
     int status = SY_OK;
-    if (q->retry) status = uncertain_task(r, q->retry, &t, err);
-    if (!status && q->skip) {
-        status = uncertain_task(r, q->skip, &t, err);
-        if (!status) {
-            t->status = SY__TASK_COMPLETED;
-            t->outcome = SY__OUTCOME_SKIPPED;
-            t->decided = true;
-        }
-    }
-    if (!status && q->result_task) {
-        status = uncertain_task(r, q->result_task, &t, err);
-        if (!status) status = check_result(t, q->result, err);
-        if (!status) {
-            t->output = sy__blob_new(r->engine->alloc, q->result);
-            t->status = SY__TASK_COMPLETED;
-            t->outcome = SY__OUTCOME_OK;
-            t->decided = true;
-            if (!t->output) status = SY_ENOMEM;
-        }
-    }
+    if (q->retry) status = decide_one(r, q->retry, SY__DECIDE_RETRY, q->result, err);
+    if (!status && q->skip) status = decide_one(r, q->skip, SY__DECIDE_SKIP, q->result, err);
+    if (!status && q->result_task) status = decide_one(r, q->result_task, SY__DECIDE_RESULT, q->result, err);
     return status;
+}
+
+/* What ended tasks had cost before. */
+static void
+add_costs(sy__run *r)
+{
+    for (size_t i = 0; i < r->past->count; i++) {
+        const sy__past *p = &r->past->at[i];
+        if (!p->outcome) continue;
+        r->usd_micro += p->usd_micro;
+        r->tokens += p->tokens;
+    }
 }
 
 /* ---- code ---- */
@@ -377,11 +271,12 @@ go_on(sy__engine *e, sqlite3 *conn, const sy__resume_request *q, const run_row *
     sy__stamp(sy__wall_ms(e->o.clock), t.stamp);
     int status = make_run(e, row, q->run, &r, err);
     if (!status && !q->accept_code) status = check_code(r, row, err);
-    if (!status) status = restore_all(r, conn, err);
+    if (!status) status = sy__past_read(&r->past, e, conn, q->run, err);
     if (!status) status = decide(r, q, err);
     if (!status) status = sy__db_exclusive(e->o.db, take_over, &t, err);
     if (!status) status = sy__db_run_own(e->o.db, r->id, r->epoch);
-    if (!status) status = follow_ended(r);
+    if (!status) add_costs(r);
+    if (!status) status = sy__scope_restore(r->root);
     if (!status) status = sy__run_launch(r);
     if (!status) (void)sy__engine_info(e, r->id, out);
     sy__run_release(r);

@@ -10,7 +10,7 @@ static bool
 retryable(const sy__task *t, int code, bool transient)
 {
     const sy__plan_task *spec = t->spec;
-    if (t->attempts > (uint64_t)spec->retry_max || code == SY_ECANCELLED) return false;
+    if (t->attempts - t->forgiven > (uint64_t)spec->retry_max || code == SY_ECANCELLED) return false;
     for (size_t i = 0; i < spec->retry_on_count; i++)
         if (spec->retry_on[i] == code) return true;
     if (spec->retry_on_count) return false;

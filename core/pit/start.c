@@ -126,10 +126,10 @@ put_dag(const sy__run *r, sy__buf *out)
         sy__buf_addf(out, "%s{\"key\":\"%s\",\"operation\":\"%s\"}", i ? "," : "", r->plan->tasks[i].key,
                      r->plan->tasks[i].targets[0].name);
     sy__buf_adds(out, "],\"edges\":[");
-    for (size_t i = 0; i < sy__dag_edges(r->dag); i++) {
+    for (size_t i = 0; i < sy__dag_edges(r->root->dag); i++) {
         uint32_t from, to;
         sy__edge_kind kind;
-        sy__dag_edge_at(r->dag, i, &from, &to, &kind);
+        sy__dag_edge_at(r->root->dag, i, &from, &to, &kind);
         sy__buf_addf(out, "%s[\"%s\",\"%s\",\"%s\"]", i ? "," : "", r->plan->tasks[from].key, r->plan->tasks[to].key,
                      kinds[kind]);
     }
@@ -144,11 +144,42 @@ put_dag(const sy__run *r, sy__buf *out)
 static void
 put_sequence(const sy__run *r, sy__buf *out)
 {
-    const uint32_t *order = sy__dag_order(r->dag);
+    const uint32_t *order = sy__dag_order(r->root->dag);
     sy__buf_addc(out, '[');
     for (size_t i = 0; i < r->plan->count; i++)
         sy__buf_addf(out, "%s\"%s\"", i ? "," : "", r->plan->tasks[order[i]].key);
     sy__buf_addc(out, ']');
+}
+
+/* ---- the code it is pinned to ---- */
+
+static void
+put_code(const sy__plan *p, sy__map *seen, sy__vbuf *out)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        const sy__plan_task *t = &p->tasks[i];
+        size_t count = t->target_count + (t->compensate ? 1 : 0);
+        for (size_t k = 0; k < count; k++) {
+            const sy__target *target = k < t->target_count ? &t->targets[k] : &t->compensate->targets[0];
+            sy__extension *ext = target->extension;
+            if (strcmp(ext->name, "host") == 0 || sy__map_get(seen, ext->name, strlen(ext->name))) continue;
+            (void)sy__map_put(seen, ext->name, strlen(ext->name), ext);
+            sy__vbuf_key(out, ext->name, strlen(ext->name));
+            sy__vbuf_cstr(out, ext->version_id);
+        }
+    }
+}
+
+void
+sy__run_code(const sy__run *r, sy__vbuf *out)
+{
+    sy__map seen;
+    sy__map_init(&seen, r->engine->alloc);
+    sy__vbuf_map(out);
+    put_code(r->plan, &seen, out);
+    for (size_t i = 0; i < r->plan->sub_count; i++) put_code(r->plan->subs[i].plan, &seen, out);
+    sy__vbuf_end(out);
+    sy__map_close(&seen);
 }
 
 /* The caller's options with the versions of the code that the run is pinned to. */
@@ -186,7 +217,7 @@ write_run(sy__run *r, sy__value options, sy__error *err)
     for (int i = 0; i < 4; i++) sy__buf_init(texts[i], e->alloc);
     put_dag(r, &n.dag);
     put_sequence(r, &n.sequence);
-    sy__value_to_json(sy__blob_value(r->params), SY__JSON_COMPACT, &n.params);
+    sy__value_to_json(sy__blob_value(r->root->params), SY__JSON_COMPACT, &n.params);
     put_options(r, options, &n.options);
     sy__stamp(r->created_ms, n.stamp);
     for (int i = 0; i < 4; i++)

@@ -7,6 +7,7 @@
 #include "pit/statements.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const char SQL_TASK[] =
     "INSERT INTO task (id, conductor_id, extension_id, melody_id, task_type, task_payload, task_status,"
@@ -52,6 +53,27 @@ read_text(sqlite3 *conn, const char *sql, char *to, size_t room)
     return found;
 }
 
+/* The host as an extension, whose operations are the verbs that call none. */
+static int
+register_host(sy__engine *e, sy__error *err)
+{
+    char text[512];
+    sy__vbuf b;
+    sy__value v;
+    (void)snprintf(text, sizeof text,
+                   "{\"id\":\"%s\",\"version_id\":\"%s\",\"name\":\"host\",\"type\":\"operator\",\"entry\":\"\","
+                   "\"capabilities\":{},\"sources\":{},\"operations\":{"
+                   "\"ask\":{\"effects\":\"none\",\"idempotent\":true},"
+                   "\"sub\":{\"effects\":\"none\",\"idempotent\":true}}}",
+                   e->statements->host, e->statements->host_version);
+    sy__vbuf_init(&b, e->alloc);
+    int status = sy__value_from_json(&b, text, strlen(text), err);
+    if (!status) status = sy__vbuf_done(&b, &v);
+    if (!status) status = sy__registry_add(e->o.registry, v, NULL, err);
+    sy__vbuf_close(&b);
+    return status;
+}
+
 int
 sy__statements_new(sy__engine *e, sy__error *err)
 {
@@ -73,9 +95,11 @@ sy__statements_new(sy__engine *e, sy__error *err)
     st->event_artifact = sy__db_statement(e->o.db, SQL_EVENT_ARTIFACT);
     st->pit_artifact = sy__db_statement(e->o.db, SQL_PIT_ARTIFACT);
     st->quality = sy__db_statement(e->o.db, SQL_QUALITY);
-    st->handled = sy__db_statement(e->o.db, "UPDATE control SET handled_at=?2 WHERE id=?1");
+    st->handled = sy__db_statement(e->o.db, "UPDATE control SET handled_at=?2, result=?3 WHERE id=?1");
     st->uncertain = sy__db_statement(e->o.db, "UPDATE task SET error=?2 WHERE id=?1");
-    return sy__state_statements(e) || sy__chore_statements(e) || sy__cache_statements(e) || st->uncertain < 0
-               ? sy__error_set(err, SY_ENOMEM, "no memory for the statements")
-               : SY_OK;
+    st->compensated = sy__db_statement(
+        e->o.db, "UPDATE task SET outcome='compensated' WHERE pipeline_orchestration_id=?1 AND key=?2");
+    if (sy__state_statements(e) || sy__chore_statements(e) || sy__cache_statements(e) || st->uncertain < 0)
+        return sy__error_set(err, SY_ENOMEM, "no memory for the statements");
+    return register_host(e, err);
 }

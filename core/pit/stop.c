@@ -2,6 +2,7 @@
  * stop.c: stopping runs from outside: cancelled or parked by this process, asked for by others through `control`,
  * or lost to a host that took them over.
  */
+#include "db/params.h"
 #include "pit/engine_impl.h"
 #include "pit/state.h"
 #include "pit/statements.h"
@@ -19,7 +20,7 @@ sweep(sy__stage *s, void *ud)
     sweep_note *n = ud;
     sy__task_sweep(s, n->run, n->why);
     (void)pthread_mutex_lock(&n->run->lock);
-    sy__run_settle(s, n->run);
+    sy__scope_settle(s, n->run->root);
     (void)pthread_mutex_unlock(&n->run->lock);
     sy__run_release(n->run);
     sy__free(s->engine->alloc, n);
@@ -92,7 +93,7 @@ sy__engine_stop_run(sy__run *r, int why)
         r->parking = true;
         r->parking_ns = sy__mono_ns(e->o.clock);
     }
-    if (!over) atomic_store(&r->stopping, true);
+    if (!over) atomic_store(&r->stopping, true), atomic_store(&r->cutting, true);
     (void)pthread_mutex_unlock(&r->lock);
     if (over) return SY_OK;
     for (int i = 0; i < e->stage_count; i++) {
@@ -134,7 +135,7 @@ settle(sy__stage *s, void *ud)
     sy__run *r = ud;
     sy__task_sweep(s, r, SY_EINTERRUPTED);
     (void)pthread_mutex_lock(&r->lock);
-    sy__run_settle(s, r);
+    sy__scope_settle(s, r->root);
     (void)pthread_mutex_unlock(&r->lock);
     sy__run_release(r);
 }
@@ -148,31 +149,69 @@ sy__engine_settle_soon(sy__run *r)
 
 /* ---- what other processes ask ---- */
 
+static sy__decision
+decision_by_name(const char *command)
+{
+    return strcmp(command, "answer") == 0  ? SY__DECIDE_RESULT
+           : strcmp(command, "retry") == 0 ? SY__DECIDE_RETRY
+           : strcmp(command, "skip") == 0  ? SY__DECIDE_SKIP
+                                           : SY__DECIDE_NOTHING;
+}
+
+/* What a person decided in another process; an answer is consumed once, whoever brings it. */
+static int
+decide(sy__stage *s, sy__run *r, sy__decision what, sqlite3_stmt *stmt, sy__error *err)
+{
+    const char *key = (const char *)sqlite3_column_text(stmt, 3), *json = (const char *)sqlite3_column_text(stmt, 4);
+    sy__vbuf b;
+    sy__value v = sy__value_null();
+    if (!key) return sy__error_set(err, SY_EUSAGE, "a decision needs a task");
+    sy__vbuf_init(&b, s->engine->alloc);
+    int status = json ? sy__value_from_json(&b, json, strlen(json), err) : SY_OK;
+    if (!status && json) status = sy__vbuf_done(&b, &v);
+    if (!status) status = sy__wait_decide(s, r, what, key, v, err);
+    sy__vbuf_close(&b);
+    return status;
+}
+
+static int
+carry_out(sy__stage *s, sy__run *r, sqlite3_stmt *stmt, sy__error *err)
+{
+    const char *command = (const char *)sqlite3_column_text(stmt, 2);
+    if (strcmp(command, "pause") == 0) return sy__engine_stop_run(r, SY_EINTERRUPTED);
+    if (strcmp(command, "cancel") == 0) return sy__engine_stop_run(r, SY_ECANCELLED);
+    sy__decision what = decision_by_name(command);
+    return what ? decide(s, r, what, stmt, err)
+                : sy__error_set(err, SY_EUSAGE, "this version does not know the command `%s`", command);
+}
+
 static void
 obey(sy__stage *s, sqlite3_stmt *stmt)
 {
     sy__engine *e = s->engine;
     const char *id = (const char *)sqlite3_column_text(stmt, 0), *run = (const char *)sqlite3_column_text(stmt, 1);
-    const char *command = (const char *)sqlite3_column_text(stmt, 2);
     sy__run *r = sy__engine_find(e, run);
     if (!r) return;
-    bool pause = strcmp(command, "pause") == 0;
-    if (pause || strcmp(command, "cancel") == 0) {
-        char at[SY__STAMP_BYTES];
-        sy__stamp(sy__wall_ms(e->o.clock), at);
-        sy__param p[] = {{.kind = SY__P_TEXT, .p = id, .len = strlen(id)},
-                         {.kind = SY__P_TEXT, .p = at, .len = strlen(at)}};
-        (void)sy__engine_stop_run(r, pause ? SY_EINTERRUPTED : SY_ECANCELLED);
-        (void)sy__db_put(e->o.db, SY__LEVEL_PROCESS, e->statements->handled, NULL, p, 2, NULL);
-    }
+    char at[SY__STAMP_BYTES];
+    sy__error err = {0};
+    sy__buf result;
+    sy__buf_init(&result, e->alloc);
+    if (carry_out(s, r, stmt, &err))
+        sy__error_json(&err, &result);
+    else
+        sy__buf_adds(&result, "{}");
+    sy__stamp(sy__wall_ms(e->o.clock), at);
+    sy__param p[] = {sy__p_text(id), sy__p_text(at), sy__p_text(sy__buf_cstr(&result))};
+    (void)sy__db_put(e->o.db, SY__LEVEL_FULL, e->statements->handled, NULL, p, 3, NULL);
+    sy__buf_close(&result);
     sy__run_release(r);
 }
 
 static void
 read_control(sy__stage *s)
 {
-    static const char sql[] =
-        "SELECT id, pipeline_orchestration_id, command FROM control WHERE handled_at IS NULL ORDER BY id";
+    static const char sql[] = "SELECT id, pipeline_orchestration_id, command, task_key, payload FROM control WHERE "
+                              "handled_at IS NULL ORDER BY id";
     sqlite3_stmt *stmt = NULL;
     sqlite3 *conn = sy__db_reader(s->engine->o.db, NULL);
     if (!conn) return;
@@ -185,11 +224,27 @@ read_control(sy__stage *s)
 /* How long an effect that is under way may take before parking cuts it. */
 static const int64_t PARK_NS = INT64_C(2000000000);
 
+enum { MAX_DUE = 16 };
+
+/* Runs with a question whose time is up. engine.lock and run.lock held. */
+typedef struct due_runs {
+    sy__run *at[MAX_DUE];
+    int count;
+} due_runs;
+
+static void
+note_due(due_runs *due, sy__run *r, int64_t now_ms)
+{
+    if (!r->ended && r->next_clock_ms && r->next_clock_ms <= now_ms && due->count < MAX_DUE)
+        due->at[due->count++] = sy__run_hold(r);
+}
+
 /* Runs that another host has taken over stop here, unwritten; those that park for too long are cut. */
 static bool
-check_owners(sy__engine *e)
+check_owners(sy__engine *e, due_runs *due)
 {
     bool living = false;
+    int64_t now_ms = sy__wall_ms(e->o.clock);
     (void)pthread_mutex_lock(&e->lock);
     for (sy__run *r = e->runs; r; r = r->next) {
         (void)pthread_mutex_lock(&r->lock);
@@ -198,6 +253,7 @@ check_owners(sy__engine *e)
         if (!r->ended && r->parking && !r->forced && sy__mono_ns(e->o.clock) - r->parking_ns > PARK_NS)
             stop = r->forced = true;
         living = living || !r->ended;
+        note_due(due, r, now_ms);
         (void)pthread_mutex_unlock(&r->lock);
         if (stop) (void)sy__engine_stop_run(r, SY_EINTERRUPTED);
     }
@@ -209,7 +265,13 @@ void
 sy__engine_tick(sy__stage *s)
 {
     sy__state_tick(s->engine);
-    if (!check_owners(s->engine)) return;
+    due_runs due = {.count = 0};
+    bool living = check_owners(s->engine, &due);
+    for (int i = 0; i < due.count; i++) {
+        sy__wait_tick(s, due.at[i]);
+        sy__run_release(due.at[i]);
+    }
+    if (!living) return;
     int64_t version = sy__db_data_version(s->engine->o.db);
     if (version == s->engine->data_version) return;
     s->engine->data_version = version;

@@ -20,8 +20,14 @@ sy__task_has_value(const sy__task *t)
 void
 sy__task_key(const sy__task *t, sy__buf *out)
 {
+    sy__buf_adds(out, t->scope->prefix);
     sy__buf_adds(out, t->spec->key);
-    if (t->parent) sy__buf_addf(out, "/%u", t->number + 1);
+    if (t->undoes) {
+        if (t->number) sy__buf_addf(out, "/%u", t->number);
+        sy__buf_adds(out, "/compensate");
+    } else if (t->parent) {
+        sy__buf_addf(out, "/%u", t->number + 1);
+    }
 }
 
 void
@@ -33,9 +39,13 @@ sy__task_close(sy__task *t)
     sy__free(a, t->error);
     sy__each_free(a, t->each);
     sy__cache_forget(t);
+    sy__loop_free(a, t->loop);
+    sy__scope_free(t->inner);
     t->input = t->output = NULL;
     t->error = NULL;
     t->each = NULL;
+    t->loop = NULL;
+    t->inner = NULL;
 }
 
 /* ---- gates ---- */
@@ -69,9 +79,9 @@ sy__task_gates(sy__task *t)
 {
     sy__engine *e = t->run->engine;
     sy__extension *ext = t->spec->targets[t->target].extension;
-    t->job.priority = t->spec->priority;
+    t->job.priority = t->spec->priority + t->scope->priority;
     memset(t->job.gates, 0, sizeof t->job.gates);
-    if (t->spec->verb == SY__VERB_EACH && !t->parent) return;
+    if (t->spec->verb != SY__VERB_TASK && !t->parent) return; /* what the host does takes no place */
     t->job.gates[0] = &e->isolates;
     t->job.gates[1] = &t->run->gate;
     if (ext->max_parallel > 0) t->job.gates[2] = named_gate(e, "extension", ext->name, ext->max_parallel);
@@ -113,6 +123,11 @@ outcome_of(int code)
 void
 sy__task_fail(sy__stage *s, sy__task *t, const sy__error *why)
 {
+    bool calls = t->spec->verb == SY__VERB_TASK || t->parent;
+    if (t->spec->on_error == SY__ON_ERROR_ASK && calls && why->code != SY_ECANCELLED && !sy__task_stopped(t)) {
+        sy__wait_begin(s, t, SY__WAIT_ERROR, why);
+        return;
+    }
     sy__task_note_error(s, t, why);
     sy__task_end(s, t, SY__TASK_FAILED, outcome_of(why->code));
 }
@@ -123,15 +138,15 @@ sy__task_drop(sy__stage *s, sy__task *t)
 {
     sy__task_leave(s, t);
     if (t->parent) {
-        sy__each_child_end(s, t, true);
+        sy__subtask_end(s, t, true);
         return;
     }
     sy__run *r = sy__run_hold(t->run);
     (void)pthread_mutex_lock(&r->lock);
     t->status = SY__TASK_PENDING;
     if (t->started && !t->uncertain && r->level != SY__LEVEL_NONE) sy__record_task(s, t);
-    r->active--;
-    sy__run_settle(s, r);
+    sy__scope_leave(t->scope);
+    sy__scope_settle(s, t->scope);
     (void)pthread_mutex_unlock(&r->lock);
     sy__run_release(r);
 }
@@ -161,21 +176,24 @@ sy__task_end(sy__stage *s, sy__task *t, sy__task_status status, sy__outcome outc
     t->completed_ms = sy__stage_ms(s);
     record_end(s, t);
     if (t->parent) {
-        sy__each_child_end(s, t, false);
+        sy__subtask_end(s, t, false);
         return;
     }
     sy__run *r = sy__run_hold(t->run);
+    sy__scope *c = t->scope;
     (void)pthread_mutex_lock(&r->lock);
     t->ended = true;
-    r->active--;
+    sy__scope_leave(c);
     r->cpu_ns += t->cpu_ns;
     if (t->peak_bytes > r->peak_bytes) r->peak_bytes = t->peak_bytes;
     r->usd_micro += t->usd_micro;
     r->tokens += t->tokens;
-    if (status == SY__TASK_FAILED && t->spec->on_error == SY__ON_ERROR_HALT && !r->parking && !r->cancelled)
-        sy__run_fail(r, t->error, t->spec->key);
-    sy__job *list = sy__run_follow(s, r, t->number, sy__task_has_value(t));
-    sy__run_settle(s, r);
+    if (status == SY__TASK_FAILED && t->spec->on_error != SY__ON_ERROR_SKIP && !r->parking && !r->cancelled) {
+        if (t->spec->on_error == SY__ON_ERROR_COMPENSATE) c->undoing = true;
+        sy__scope_fail(c, t->error, t->spec->key);
+    }
+    sy__job *list = sy__scope_follow(s, c, t->number, sy__task_has_value(t));
+    sy__scope_settle(s, c);
     (void)pthread_mutex_unlock(&r->lock);
     sy__run_submit(s->engine, s, list);
     sy__run_release(r);
@@ -208,12 +226,30 @@ queued_too_long(sy__stage *s, sy__task *t, sy__error *err)
     return true;
 }
 
+static void
+begin_verb(sy__stage *s, sy__task *t)
+{
+    sy__error err = {0};
+    sy__value list;
+    switch (t->spec->verb) {
+    case SY__VERB_LOOP: sy__loop_begin(s, t); break;
+    case SY__VERB_ASK: sy__ask_begin(s, t); break;
+    case SY__VERB_SUB: sy__sub_begin(s, t); break;
+    case SY__VERB_EACH:
+        if (sy__input_fill(s, t, t->spec->list, &list, &err))
+            sy__task_fail(s, t, &err);
+        else
+            sy__each_begin(s, t, list);
+        break;
+    case SY__VERB_TASK: break;
+    }
+}
+
 /* The first time a task comes up: stamps, `when`, the list of a map. True: go on with its input. */
 static bool
 first_time(sy__stage *s, sy__task *t)
 {
     sy__error err = {0};
-    sy__value list;
     t->first_ns = sy__stage_ns(s);
     t->dispatched_ms = sy__stage_ms(s);
     t->status = SY__TASK_DISPATCHED;
@@ -228,10 +264,7 @@ first_time(sy__stage *s, sy__task *t)
         return false;
     }
     if (t->spec->verb == SY__VERB_TASK || t->parent) return true;
-    if (sy__input_fill(s, t, t->spec->list, &list, &err))
-        sy__task_fail(s, t, &err);
-    else
-        sy__each_begin(s, t, list);
+    begin_verb(s, t);
     return false;
 }
 
@@ -240,7 +273,15 @@ sy__task_run(sy__stage *s, sy__task *t)
 {
     sy__error err = {0};
     t->inside = true;
-    if (atomic_load(&t->run->stopping)) {
+    if (t->inner && t->inner->ended) {
+        sy__sub_end(s, t);
+        return;
+    }
+    if (t->decided) {
+        sy__task_end(s, t, t->status, t->outcome);
+        return;
+    }
+    if (sy__task_stopped(t)) {
         sy__task_drop(s, t);
         return;
     }

@@ -1,0 +1,239 @@
+/*
+ * wait.c: tasks that wait for a person: what sets them aside, what they are told.
+ *
+ * Such a task is `executing`, holds no gate, no isolate and no thread, and counts as waiting instead of active. When
+ * nothing else is left, the run parks as `waiting`, and what is decided then is decided by a resume.
+ */
+#include "pit/past.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *
+sy__wait_name(sy__wait why)
+{
+    static const char *const names[] = {NULL, "effect", "error", "budget", "answer"};
+    return names[why];
+}
+
+/* ---- setting aside ---- */
+
+static void
+hint(sy__task *t)
+{
+    sy__buf key;
+    sy__buf_init(&key, t->run->engine->alloc);
+    sy__task_key(t, &key);
+    const char *k = sy__buf_cstr(&key);
+    if (k) {
+        sy__error_hint(t->error, "symphony resume %lld --retry %s | --skip %s | --result %s=JSON",
+                       (long long)t->run->number, k, k, k);
+        sy__error_where(t->error, NULL, t->spec->line, k);
+    }
+    sy__buf_close(&key);
+}
+
+void
+sy__wait_on(sy__stage *s, sy__task *t)
+{
+    const sy__past *p = sy__past_of(t);
+    t->waits = p && p->waits ? p->waits : SY__WAIT_EFFECT;
+    t->status = SY__TASK_EXECUTING;
+    sy__scope_wait(t->scope, 1);
+    if (!t->error) t->error = sy__calloc(s->engine->alloc, 1, sizeof *t->error);
+    if (!t->error) return;
+    if (t->waits == SY__WAIT_EFFECT)
+        (void)sy__error_set(t->error, SY_EUNCERTAIN,
+                            "`%s` was being done when its process ended; whether it took effect is not known",
+                            t->spec->targets[0].name);
+    else
+        (void)sy__error_set(t->error, t->waits == SY__WAIT_BUDGET ? SY_EBUDGET : SY_EEXTENSION,
+                            "`%s` had failed, and waits for a decision", t->spec->key);
+    hint(t);
+    if (t->waits == SY__WAIT_EFFECT && t->run->level != SY__LEVEL_NONE) sy__record_uncertain(s, t);
+}
+
+/* A map goes on with another child while one waits. run.lock held. */
+static sy__task *
+replacement(sy__stage *s, sy__task *t)
+{
+    bool child = t->parent && !t->undoes && t->parent->spec->verb == SY__VERB_EACH;
+    return child && !sy__task_stopped(t->parent) ? sy__each_next(s, t->parent) : NULL;
+}
+
+void
+sy__wait_begin(sy__stage *s, sy__task *t, sy__wait why, const sy__error *err)
+{
+    sy__run *r = sy__run_hold(t->run);
+    sy__task_leave(s, t);
+    if (err) {
+        sy__task_note_error(s, t, err);
+        if (t->error) hint(t);
+    }
+    (void)pthread_mutex_lock(&r->lock);
+    t->waits = why;
+    t->status = SY__TASK_EXECUTING;
+    if (why == SY__WAIT_ANSWER && t->spec->timeout_ms) {
+        int64_t at = t->started_ms + t->spec->timeout_ms;
+        if (!r->next_clock_ms || at < r->next_clock_ms) r->next_clock_ms = at;
+    }
+    if (r->level != SY__LEVEL_NONE) sy__record_task(s, t);
+    sy__record_event(s, t, why == SY__WAIT_ANSWER ? "task.asked" : "task.waiting", NULL);
+    sy__task *next = replacement(s, t);
+    sy__scope_leave(t->scope);
+    sy__scope_wait(t->scope, 1);
+    sy__scope_settle(s, t->scope);
+    (void)pthread_mutex_unlock(&r->lock);
+    if (next) sy__run_submit(s->engine, s, &next->job);
+    sy__run_release(r);
+}
+
+/* ---- deciding ---- */
+
+int
+sy__wait_check(const sy__plan_task *spec, sy__value result, sy__error *err)
+{
+    char message[SY__ERROR_MESSAGE_BYTES];
+    bool asks = spec->verb == SY__VERB_ASK;
+    const sy__schema *schema = asks ? spec->schema : spec->targets[0].operation->output;
+    if (!schema || sy__schema_check(schema, result, NULL, err) == SY_OK) return SY_OK;
+    (void)snprintf(message, sizeof message, "%s", err->message);
+    return sy__error_set(err, SY_ETYPE, "the %s `%s`: %s", asks ? "answer to" : "result of", spec->key, message);
+}
+
+/* The task counts as active again. run.lock held. */
+static void
+go_on(sy__task *t)
+{
+    t->waits = SY__WAIT_NONE;
+    sy__scope_wait(t->scope, -1);
+    sy__scope_enter(t->scope);
+}
+
+/* Finds what is meant and checks what is said. run.lock held. */
+static int
+find(sy__run *r, sy__decision what, const char *key, sy__value result, sy__task **out, sy__error *err)
+{
+    sy__task *t = *out = r->ended ? NULL : sy__scope_task(r->root, key);
+    if (!t) return sy__error_set(err, SY_ENOTFOUND, "run #%lld has no task `%s`", (long long)r->number, key);
+    if (!t->waits) return sy__error_set(err, SY_EUSAGE, "task `%s` does not wait for a decision", key);
+    if (t->waits == SY__WAIT_ANSWER && what == SY__DECIDE_RETRY)
+        return sy__error_set(err, SY_EUSAGE, "task `%s` is a question: answer it", key);
+    return what == SY__DECIDE_RESULT ? sy__wait_check(t->spec, result, err) : SY_OK;
+}
+
+static void
+retry(sy__stage *s, sy__task *t)
+{
+    t->forgiven = t->attempts;
+    t->approved = false;
+    t->status = SY__TASK_PENDING;
+    t->target = 0;
+    t->job.next = NULL;
+    sy__task_gates(t);
+    sy__run_submit(s->engine, s, &t->job);
+}
+
+int
+sy__wait_decide(sy__stage *s, sy__run *r, sy__decision what, const char *key, sy__value result, sy__error *err)
+{
+    sy__task *t;
+    (void)pthread_mutex_lock(&r->lock);
+    int status = find(r, what, key, result, &t, err);
+    if (!status && what == SY__DECIDE_RESULT) {
+        t->output = sy__blob_new(s->engine->alloc, result);
+        if (!t->output) status = sy__error_set(err, SY_ENOMEM, "no memory for the result");
+    }
+    if (!status) go_on(t);
+    (void)pthread_mutex_unlock(&r->lock);
+    if (status) return status;
+    if (what == SY__DECIDE_RETRY)
+        retry(s, t);
+    else
+        sy__task_end(s, t, SY__TASK_COMPLETED, what == SY__DECIDE_SKIP ? SY__OUTCOME_SKIPPED : SY__OUTCOME_OK);
+    return SY_OK;
+}
+
+/* ---- time ---- */
+
+/* The first question of a scope whose time is up; *next: when the next one's is. run.lock held. */
+static sy__task *
+late(sy__scope *c, int64_t now, int64_t *next)
+{
+    for (uint32_t i = 0; i < c->plan->count; i++) {
+        sy__task *t = &c->tasks[i], *below = t->inner ? late(t->inner, now, next) : NULL;
+        if (below) return below;
+        if (t->waits != SY__WAIT_ANSWER || !t->spec->timeout_ms) continue;
+        int64_t at = t->started_ms + t->spec->timeout_ms;
+        if (at <= now) return t;
+        if (!*next || at < *next) *next = at;
+    }
+    return NULL;
+}
+
+void
+sy__wait_tick(sy__stage *s, sy__run *r)
+{
+    for (;;) {
+        int64_t now = sy__stage_ms(s), next = 0;
+        (void)pthread_mutex_lock(&r->lock);
+        bool due = !r->ended && r->next_clock_ms && r->next_clock_ms <= now;
+        sy__task *t = due ? late(r->root, now, &next) : NULL;
+        if (t) go_on(t);
+        if (due && !t) r->next_clock_ms = next;
+        (void)pthread_mutex_unlock(&r->lock);
+        if (!t) return;
+        sy__ask_late(s, t);
+    }
+}
+
+/* ---- from outside ---- */
+
+typedef struct told {
+    sy__run *run;
+    sy__decision what;
+    const char *key;
+    sy__value result;
+    sy__error *err;
+    int status;
+    sy__db_ticket ticket;
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool done;
+} told;
+
+static void
+on_told(sy__stage *s, void *ud)
+{
+    told *n = ud;
+    n->status = sy__wait_decide(s, n->run, n->what, n->key, n->result, n->err);
+    n->ticket = sy__db_now(s->engine->o.db);
+    (void)pthread_mutex_lock(&n->lock);
+    n->done = true;
+    (void)pthread_cond_signal(&n->cond);
+    (void)pthread_mutex_unlock(&n->lock);
+}
+
+int
+sy__engine_decide(sy__engine *e, const char *run, sy__decision what, const char *task, sy__value result, sy__error *err)
+{
+    sy__error local = {0};
+    sy__error_clear(err);
+    sy__run *r = sy__engine_find(e, run);
+    if (!r) return sy__error_set(err, SY_ENOTFOUND, "run %s does not live in this process", run);
+    told n = {.run = r, .what = what, .key = task, .result = result, .err = err ? err : &local};
+    (void)pthread_mutex_init(&n.lock, NULL);
+    (void)pthread_cond_init(&n.cond, NULL);
+    if (sy__stage_post(&e->stages[0], on_told, &n)) {
+        (void)pthread_mutex_lock(&n.lock);
+        while (!n.done) (void)pthread_cond_wait(&n.cond, &n.lock);
+        (void)pthread_mutex_unlock(&n.lock);
+        if (!n.status) n.status = sy__db_wait(e->o.db, n.ticket, r->level == SY__LEVEL_FULL, err);
+    } else {
+        n.status = sy__error_set(err, SY_ENOMEM, "no memory for a decision");
+    }
+    (void)pthread_cond_destroy(&n.cond);
+    (void)pthread_mutex_destroy(&n.lock);
+    sy__run_release(r);
+    return n.status;
+}
