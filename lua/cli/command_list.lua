@@ -9,6 +9,7 @@ return {
   "runs",
   "show",
   "logs",
+  "why",
   "diff",
   "trace",
   "events",

@@ -178,6 +178,13 @@ function M.store(host, definition, hash, source)
   return host:query("SELECT id FROM melody WHERE name = ?1", { definition.name })[1].id
 end
 
+--- What is kept with the run, and decides for the whole of it.
+local function kept_options(options)
+  local kept = {}
+  if options.no_cache then kept.cache = false end
+  return kept
+end
+
 --- Starts a run of a prepared melody.
 ---@param host table
 ---@param prepared Prepared ok
@@ -199,7 +206,7 @@ function M.start(host, prepared, options)
     durability = options.durability,
     parallel = options.parallel,
     mode = options.mode,
-    options = {},
+    options = kept_options(options),
   }
   if not run then return nil, problem.from(failure, code) end
   return run

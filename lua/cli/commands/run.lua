@@ -11,7 +11,7 @@ local runner = require "kit.runner"
 local text = require "cli.output.text"
 
 local USAGE = "run MELODY [-p key=value]... [--params FILE] [--durability full|process|none] "
-  .. "[--dry-run] [--detach] [--parallel N] [--mode manual]"
+  .. "[--dry-run] [--detach] [--no-cache] [--parallel N] [--mode manual]"
 
 --- Shows what is wrong with a melody; the exit code when nothing may run.
 local function refused(ctx, problems)
@@ -124,6 +124,7 @@ local function run(ctx, words)
     durability = ctx:setting "run.durability",
     parallel = ctx:setting "run.parallel",
     mode = words.options.mode,
+    no_cache = words.options["no-cache"],
   }
   if words.options["dry-run"] then return dry_run(ctx, prepared) end
   if words.options.detach then
@@ -151,6 +152,7 @@ return {
       doc = "what a crash may lose: full, process or none" },
     { name = "dry-run", doc = "check, show the order and what it may touch, run nothing" },
     { name = "detach", doc = "return once the run is committed; it goes on in the background" },
+    { name = "no-cache", doc = "run everything anew; results are neither used again nor kept" },
     { name = "parallel", argument = "N", doc = "tasks at the same time" },
     { name = "mode", argument = "MODE", choices = { "manual" }, default = "manual", doc = "who decides: manual" },
   },

@@ -43,7 +43,8 @@ FROM task t WHERE t.pipeline_orchestration_id = ?1 AND t.key <> '' AND instr(t.k
 
 local CHILDREN = [[
 SELECT count(*) AS total, coalesce(sum(t.task_status = 'completed' AND t.outcome <> 'skipped'), 0) AS done,
-       coalesce(sum(t.outcome = 'skipped'), 0) AS skipped, coalesce(sum(t.task_status = 'failed'), 0) AS failed
+       coalesce(sum(t.outcome = 'skipped'), 0) AS skipped, coalesce(sum(t.task_status = 'failed'), 0) AS failed,
+       coalesce(sum(t.outcome = 'cached'), 0) AS cached
 FROM task t WHERE t.pipeline_orchestration_id = ?1 AND t.parent_task_id = ?2]]
 
 local function present(value)
@@ -55,6 +56,7 @@ local function children_text(counts, items)
   local words = {}
   if counts.skipped > 0 then words[#words + 1] = counts.skipped .. " skipped" end
   if counts.failed > 0 then words[#words + 1] = counts.failed .. " failed" end
+  if counts.cached > 0 then words[#words + 1] = counts.cached .. " cached" end
   local base = ("%d of %d"):format(counts.done, math.max(counts.total, present(items) and items or 0))
   return #words > 0 and ("%s (%s)"):format(base, table.concat(words, ", ")) or base
 end
