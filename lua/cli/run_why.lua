@@ -102,7 +102,9 @@ local function decision_text(context)
   end
   local words = {}
   for name, value in pairs(context) do
-    if name ~= "decision" and type(value) ~= "table" then words[#words + 1] = ("%s %s"):format(name, tostring(value)) end
+    if name ~= "decision" and type(value) ~= "table" then
+      words[#words + 1] = ("%s %s"):format(name, tostring(value))
+    end
   end
   table.sort(words)
   return ("%s: %s"):format(tostring(context.decision or context.action or "decided"), table.concat(words, ", "))
@@ -124,7 +126,7 @@ local function failures(host, run, row, list)
     local failure = type(payload.error) == "table" and payload.error or {}
     local said = ("%s: %s"):format(failure.code or "error", failure.message or "")
     local attempt = payload.attempts or 1
-    local kind = one.event_type == "task.retry" and "retry" or one.event_type == "task.fallback" and "fallback" or "error"
+    local kind = one.event_type:match("^task%.(%l+)$") or "error"
     local text = kind == "retry" and ("attempt %d failed and was tried again: %s"):format(attempt, said)
       or kind == "fallback" and ("it fell back after %s"):format(said) or said
     list[#list + 1] = reason(kind, text)

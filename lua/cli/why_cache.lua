@@ -5,6 +5,7 @@ local json = require "sy.json"
 local M = {}
 
 local MOST_FIELDS = 20
+local PART_WORDS = { operation = "the operation", program = "Symphony" }
 
 local EARLIER = [[
 SELECT t.execution_context, t.extension_version_id, p.number FROM pipeline_orchestration p
@@ -48,7 +49,7 @@ end
 local function code_change(host, before, now, run)
   local old, new = version_of(host, before.version), version_of(host, now.version)
   if old.version and new.version and old.version ~= new.version then
-    return reason("code", ("code of %s %s → %s"):format(new.name, old.version, new.version), run,
+    return reason("code", ("the code of %s changed"):format(new.name), run,
       { part = "code", was = old.version, is = new.version })
   end
   return reason("code", ("the code of %s changed"):format(new.name or "the extension"), run, { part = "code" })
@@ -57,9 +58,8 @@ end
 local function field_change(name, was, is, run)
   local part, old, new = "input." .. name, was and was.text, is and is.text
   local how = not was and "was added" or not is and "was removed" or "changed"
-  local text = ("%s %s"):format(part, how)
-  if old and new then text = ("%s: %s → %s"):format(text, old, new) end
-  return reason("input", text, run, { part = part, was = old or json.null, is = new or json.null })
+  return reason("input", ("%s %s"):format(part, how), run,
+    { part = part, was = old or json.null, is = new or json.null })
 end
 
 local function input_changes(was, is, run, list)
@@ -91,7 +91,7 @@ local function part_changes(host, before, now, run)
   if was.code ~= is.code then list[#list + 1] = code_change(host, before, now, run) end
   for _, part in ipairs { "operation", "program" } do
     if was[part] ~= is[part] then
-      list[#list + 1] = reason(part, ("%s: %s → %s"):format(part, tostring(was[part]), tostring(is[part])), run,
+      list[#list + 1] = reason(part, PART_WORDS[part] .. " changed", run,
         { part = part, was = was[part], is = is[part] })
     end
   end
@@ -145,7 +145,8 @@ end
 local function read_changes(cache)
   local list, from = {}, cache.against and cache.against.number
   for i, one in ipairs(cache.changed) do
-    list[i] = reason(one.kind, ("%s %s %s"):format(one.kind, one.path, one.how), from, { part = "reads", path = one.path })
+    list[i] = reason(one.kind, ("%s %s %s"):format(one.kind, one.path, one.how), from,
+      { part = "reads", path = one.path })
   end
   return list
 end
@@ -160,9 +161,11 @@ end
 function M.looked_up(host, run, row, cache, spec)
   if cache.verdict == "hit" then
     local from = cache.from or {}
-    return { reason("cached", ("the same as %s of run #%s: key and %d read%s unchanged"):format(from.task or "?",
-      from.number or "?", cache.reads or 0, cache.reads == 1 and "" or "s"), from.number or json.null,
-      { saved_ms = cache.saved_ms }) }
+    local reads = cache.reads or 0
+    local same = reads == 0 and "its input and code are the same"
+      or ("its input, its code and the %d thing%s it read are the same"):format(reads, reads == 1 and "" or "s")
+    return { reason("cached", ("taken from %s of run #%s: %s"):format(from.task or "?", from.number or "?", same),
+      from.number, { saved_ms = cache.saved_ms }) }
   end
   local list
   if cache.damaged then

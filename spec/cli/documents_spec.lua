@@ -87,6 +87,10 @@ describe("with --json", function()
     fits("trace-chrome", run({ "trace", "1", "--format", "chrome", "--json" }).out)
   end)
 
+  it("why a task ran", function()
+    assert.equal("found", document("why", { "why", "1", "f*" }).tasks[1].key)
+  end)
+
   it("events and logs are one document a line, in the order of commits", function()
     local last, count = 0, 0
     for line in run({ "events", "--json" }).out:gmatch("[^\n]+") do

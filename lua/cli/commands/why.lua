@@ -10,9 +10,18 @@ local text = require "cli.output.text"
 
 local USAGE = "why RUN TASK"
 
+local function present(value)
+  return value ~= nil and value ~= json.null
+end
+
+--- "input.pattern changed since run #6: "a" → "b"".
 local function line_of(one)
-  if one.run == json.null or one.kind == "cached" then return one.text end
-  return ("%s since run #%d"):format(one.text, one.run)
+  local line = one.text
+  if present(one.run) and one.kind ~= "cached" then
+    line = ("%s %s run #%d"):format(line, one.kind == "not_kept" and "in" or "since", one.run)
+  end
+  if present(one.was) and present(one.is) then line = ("%s: %s → %s"):format(line, one.was, one.is) end
+  return line
 end
 
 return {
