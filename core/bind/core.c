@@ -356,6 +356,7 @@ static const luaL_Reg host_methods[] = {
     {"resume", sy__core_resume},
     {"cancel", sy__core_cancel},
     {"pause", sy__core_pause},
+    {"tell", sy__core_tell},
     {"run_state", sy__core_run_state},
     {"running", sy__core_running},
     {"__gc", host_close},

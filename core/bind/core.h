@@ -41,6 +41,7 @@ int sy__core_start(lua_State *L);
 int sy__core_resume(lua_State *L);
 int sy__core_cancel(lua_State *L);
 int sy__core_pause(lua_State *L);
+int sy__core_tell(lua_State *L);
 int sy__core_run_state(lua_State *L);
 int sy__core_running(lua_State *L);
 

@@ -124,6 +124,27 @@ sy__core_pause(lua_State *L)
     return stop(L, sy__engine_pause);
 }
 
+/* host:tell(run, "answer" | "skip" | "retry", task, value) → true: durable, for a run that lives here */
+int
+sy__core_tell(lua_State *L)
+{
+    static const char *const names[] = {"answer", "retry", "skip", NULL};
+    static const sy__decision decisions[] = {SY__DECIDE_RESULT, SY__DECIDE_RETRY, SY__DECIDE_SKIP};
+    sy__lua_host *h = sy__lua_host_check(L, 1);
+    const char *run = luaL_checkstring(L, 2), *task = luaL_checkstring(L, 4);
+    sy__decision what = decisions[luaL_checkoption(L, 3, NULL, names)];
+    sy__error err = {0};
+    sy__value v = sy__value_null();
+    sy__vbuf *b = sy__lib_vbuf(L);
+    int status = SY_OK;
+    if (lua_gettop(L) > 5) status = sy__lua_to_value(L, 5, b, &err);
+    if (!status && lua_gettop(L) > 5) status = sy__vbuf_done(b, &v);
+    if (!status) status = sy__engine_decide(sy__project_engine(h->project), run, what, task, v, &err);
+    if (status) return sy__core_fail(L, &err);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 /* host:run_state(id) → {status=, exit=, error=} | nil; ended only when that is committed */
 int
 sy__core_run_state(lua_State *L)

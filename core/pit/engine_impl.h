@@ -435,6 +435,8 @@ sy__job *sy__scope_follow(sy__stage *s, sy__scope *c, uint32_t node, bool has_va
 void sy__scope_fail(sy__scope *c, const sy__error *why, const char *task);
 /* Ends the scope, and those above it and the run, when nothing is left to do. run.lock held. */
 void sy__scope_settle(sy__stage *s, sy__scope *c);
+/* Whether a cancellation came in time to stop anything of it. run.lock held. */
+bool sy__scope_cut(const sy__scope *c);
 /* Its outputs; false: they are too large, and it has failed for that. run.lock held. */
 bool sy__scope_outputs(sy__stage *s, sy__scope *c);
 /* Writes as cancelled whatever has not ended. run.lock held. */

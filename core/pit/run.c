@@ -152,20 +152,11 @@ on_committed(void *ud, int status)
     (void)atomic_fetch_sub(&e->hooks, 1);
 }
 
-/* Whether the cancellation came in time to stop anything. */
-static bool
-was_cut(const sy__scope *c)
-{
-    for (size_t i = 0; i < c->plan->count; i++)
-        if (!c->tasks[i].ended || c->tasks[i].outcome == SY__OUTCOME_CANCELLED) return true;
-    return false;
-}
-
 static sy__run_status
 final_status(const sy__run *r, size_t open)
 {
     const sy__scope *c = r->root;
-    if (r->cancelled && was_cut(c)) return SY__RUN_CANCELLED;
+    if (r->cancelled && sy__scope_cut(c)) return SY__RUN_CANCELLED;
     if (r->parking && (open > 0 || sy__undo_open(c))) return SY__RUN_PAUSED;
     if (c->halting) return sy__undo_open(c) ? SY__RUN_WAITING : SY__RUN_FAILED;
     return open > 0 ? SY__RUN_WAITING : SY__RUN_COMPLETED;

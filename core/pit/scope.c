@@ -210,6 +210,7 @@ sy__scope_restore(sy__scope *c)
         if (!t->ended) continue;
         status = sy__dag_end(c->dag, order[i], sy__task_has_value(t), &c->resumable, &skipped);
         if (t->status != SY__TASK_FAILED || t->spec->on_error == SY__ON_ERROR_SKIP) continue;
+        if (t->spec->on_error == SY__ON_ERROR_COMPENSATE) c->undoing = true;
         sy__error why = {0};
         (void)sy__error_set(&why, SY_EEXTENSION, "`%s` had failed before the run was interrupted", t->spec->key);
         sy__scope_fail(c, &why, t->spec->key);
@@ -359,13 +360,21 @@ give_back(sy__stage *s, sy__scope *c)
     sy__stages_wake(s->engine, 1);
 }
 
+bool
+sy__scope_cut(const sy__scope *c)
+{
+    for (size_t i = 0; i < c->plan->count; i++)
+        if (!c->tasks[i].ended || c->tasks[i].outcome == SY__OUTCOME_CANCELLED) return true;
+    return false;
+}
+
 /* Whether nothing of a sub-melody is left to do. */
 static bool
 is_over(const sy__scope *c)
 {
     size_t open = sy__dag_open(c->dag);
     if (c->ended || c->active > 0) return false;
-    if (open == 0 && !c->halting) return true;
+    if (open == 0 && !c->halting) return !c->run->cancelled || !sy__scope_cut(c);
     return c->halting && !atomic_load(&c->run->stopping);
 }
 

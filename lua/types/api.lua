@@ -192,6 +192,8 @@ return {
       { "resume", { { "request", "table" } }, { "table?", ERROR, "string?" }, "takes over and goes on" },
       { "cancel", { { "run", "string" } }, { "boolean?", ERROR, "string?" }, "of a run that lives here" },
       { "pause", { { "run", "string" } }, { "boolean?", ERROR, "string?" }, "of a run that lives here" },
+      { "tell", { { "run", "string" }, { "what", "string" }, { "task", "string" }, { "value", "any" } },
+        { "boolean?", ERROR, "string?" }, "a decision for a waiting task of a run that lives here: answer, retry, skip" },
       { "run_state", { { "run", "string" } }, { "table?" }, "{status, exit, error}" },
       { "running", {}, { "integer" }, "runs that have not ended" },
     },

@@ -688,6 +688,16 @@ function sy_Host:cancel(run) end
 ---@return string?
 function sy_Host:pause(run) end
 
+--- A decision for a waiting task of a run that lives here: answer, retry, skip.
+---@param run string
+---@param what string
+---@param task string
+---@param value any
+---@return boolean?
+---@return sy.Error?
+---@return string?
+function sy_Host:tell(run, what, task, value) end
+
 --- {status, exit, error}.
 ---@param run string
 ---@return table?
