@@ -1,9 +1,8 @@
 /*
  * engine.c: opening and closing the engine, and the list of its runs.
  */
-#include "pit/engine_impl.h"
+#include "pit/flow.h"
 
-#include "base/bounds.h"
 #include "pit/chore.h"
 #include "pit/state.h"
 #include "pit/statements.h"
@@ -21,12 +20,11 @@ sy__engine_new(sy__engine **out, const sy__engine_options *o, sy__error *err)
     if (!e) return sy__error_set(err, SY_ENOMEM, "no memory for the engine");
     e->o = *o;
     e->alloc = o->alloc;
-    e->isolates = (sy__gate){.name = "isolates", .limit = SY_MAX_ISOLATES};
     (void)pthread_mutex_init(&e->lock, NULL);
     (void)pthread_mutex_init(&e->gates_lock, NULL);
     (void)pthread_mutex_init(&e->chore_lock, NULL);
-    sy__map_init(&e->gates, e->alloc);
     int status = sy__arbiter_new(&e->arbiter, e->alloc, o->clock);
+    if (!status) status = sy__flow_open(e);
     if (!status) status = sy__statements_new(e, err);
     if (!status) status = sy__stages_start(e, err);
     if (status) {
@@ -37,20 +35,6 @@ sy__engine_new(sy__engine **out, const sy__engine_options *o, sy__error *err)
     sy__artifacts_set_record(o->artifacts, sy__chore_pit, e);
     *out = e;
     return SY_OK;
-}
-
-static void
-free_gates(sy__engine *e)
-{
-    size_t at = 0, len;
-    const char *key;
-    void *value;
-    while (sy__map_next(&e->gates, &at, &key, &len, &value)) {
-        sy__gate *g = value;
-        sy__free(e->alloc, (void *)(uintptr_t)g->name);
-        sy__free(e->alloc, g);
-    }
-    sy__map_close(&e->gates);
 }
 
 static void
@@ -87,7 +71,7 @@ sy__engine_free(sy__engine *e)
         e->runs = r->next;
         sy__run_release(r);
     }
-    free_gates(e);
+    sy__flow_close(e);
     sy__arbiter_free(e->arbiter);
     sy__free(e->alloc, e->statements);
     (void)pthread_mutex_destroy(&e->lock);

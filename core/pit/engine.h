@@ -16,6 +16,21 @@ struct sy__spawner;
 
 typedef struct sy__engine sy__engine;
 
+/* A limit of all tasks of an extension ("extension git") or of a key ("key gpu"). */
+typedef struct sy__named_limit {
+    char name[160];
+    int64_t parallel;             /* 0: none */
+    int64_t count, per_ms, burst; /* count 0: no rate; burst 0: count */
+} sy__named_limit;
+
+/* Limits of the host, from the settings. */
+typedef struct sy__limits {
+    int64_t tasks;                /* of all runs at once; 0: the host's own */
+    int64_t age_ms;               /* waiting this long is worth one priority; 0: 10 s */
+    const sy__named_limit *named; /* copied */
+    size_t named_count;
+} sy__limits;
+
 typedef struct sy__engine_options {
     const sy__alloc *alloc;
     const sy__clock *clock;
@@ -28,8 +43,9 @@ typedef struct sy__engine_options {
     const sy__isolate_module *modules; /* C modules of the isolate library; must outlive the engine */
     sy__module_fn stdlib;              /* pure modules of the isolate library */
     void *stdlib_ud;
-    bool trusted;                /* the person lets this project's own code run */
-    int stages;                  /* threads; 0: one per core */
+    bool trusted; /* the person lets this project's own code run */
+    int stages;   /* threads; 0: one per core */
+    sy__limits limits;
     void (*on_change)(void *ud); /* any thread: some run's state changed durably; may be NULL */
     void *on_change_ud;
 } sy__engine_options;

@@ -190,6 +190,7 @@ struct sy__run {
     sy__task *children;                                 /* living children of all maps and loops */
     char *melody_id, *melody_hash, *orchestration_type; /* NULL for a call */
     sy__gate gate;                                      /* its parallelism */
+    sy__share share;                                    /* its part where runs compete */
     sy__run_status status;
     atomic_bool stopping;  /* any of the following: nothing new starts */
     atomic_bool cutting;   /* … and nothing is undone either: cancelled, parking, lost, unwritten */
@@ -226,7 +227,7 @@ struct sy__stage {
     pthread_t thread;
     bool running;
     struct event_base *base;
-    struct event *wake_event, *tick;
+    struct event *wake_event, *tick, *due;
     int wake_fd;
     atomic_bool idle;
     atomic_bool stop;
@@ -253,9 +254,12 @@ struct sy__engine {
     pthread_mutex_t lock;
     sy__run *runs;
     sy__arbiter *arbiter;
-    sy__gate isolates; /* SY_MAX_ISOLATES */
+    int64_t max_tasks; /* of all runs at once */
     pthread_mutex_t gates_lock;
-    sy__map gates; /* "extension NAME", "key NAME" → sy__gate */
+    sy__map gates;           /* flow.c: "extension NAME", "key NAME", "rate TASK MELODY" */
+    size_t idle_gates;       /* of them nobody needs now, but their buckets are not full */
+    sy__named_limit *limits; /* from the settings */
+    size_t limit_count;
     sy__stage *stages;
     int stage_count;
     atomic_int live_isolates;

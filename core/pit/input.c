@@ -8,7 +8,12 @@
 static bool
 output_of(void *ud, uint32_t task, bool weak, sy__value *out)
 {
-    const sy__task *asker = ud, *t = &asker->scope->tasks[task];
+    const sy__task *asker = ud;
+    if (task == SY__TEMPLATE_ITEM) {
+        *out = asker->item;
+        return asker->item.data != NULL;
+    }
+    const sy__task *t = &asker->scope->tasks[task];
     const sy__blob *output = t->output;
     if (asker->undoes && t == asker->parent && asker->number) output = t->each->outputs[asker->number - 1];
     if ((weak && !t->ended) || !output) return false;

@@ -221,7 +221,9 @@ compile_options(compiler *c, sy__value o)
                                                     : SY__ON_ERROR_HALT;
     t->priority = (int)sy__value_int(field(o, "priority"));
     t->max_parallel = sy__value_int(field(o, "max_parallel"));
-    int status = copy_text(c->plan->alloc, field(o, "key"), &t->concurrency_key);
+    sy__template_names names = {find_task, add_edge, default_edge(o), c};
+    bool children = t->verb == SY__VERB_EACH || t->verb == SY__VERB_LOOP;
+    int status = sy__plan_flow_new(&t->flow, c->plan->alloc, o, children, &names, c->err);
     if (!status) status = duration(c, o, "timeout_ms", &t->timeout_ms);
     if (!status) status = duration(c, o, "attempt_timeout_ms", &t->attempt_timeout_ms);
     if (!status) status = duration(c, o, "queue_timeout_ms", &t->queue_timeout_ms);
@@ -651,7 +653,7 @@ free_task(const sy__alloc *a, sy__plan_task *t)
     }
     sy__free(a, t->targets);
     sy__free(a, t->key);
-    sy__free(a, t->concurrency_key);
+    sy__plan_flow_free(a, t->flow);
     sy__free(a, t->melody);
     sy__template_free(t->list);
     sy__schema_free(t->schema);

@@ -41,6 +41,7 @@ typedef struct sy__target {
 } sy__target;
 
 typedef struct sy__plan sy__plan;
+typedef struct sy__plan_flow sy__plan_flow;
 typedef struct sy__plan_task sy__plan_task;
 
 struct sy__plan_task {
@@ -61,9 +62,9 @@ struct sy__plan_task {
     sy__fn when;
     sy__on_error on_error;
     int priority;
-    int64_t max_parallel;  /* SY__VERB_EACH; 0: no limit of its own */
-    char *concurrency_key; /* NULL: none */
-    int64_t retry_max;     /* attempts after the first */
+    int64_t max_parallel; /* SY__VERB_EACH; 0: no limit of its own */
+    sy__plan_flow *flow;  /* options key and rate; NULL: neither */
+    int64_t retry_max;    /* attempts after the first */
     sy__backoff backoff;
     int64_t retry_delay_ms;
     double retry_jitter; /* share of the delay, 0-1 */
@@ -108,5 +109,10 @@ const sy__plan_sub *sy__plan_sub_find(const sy__plan *p, const char *name);
 const sy__plan_task *sy__plan_at(const sy__plan *p, const char *path);
 /* The number of a task, or -1. */
 int64_t sy__plan_find(const sy__plan *p, const char *key, size_t len);
+
+/* plan_flow.c: NULL with SY_OK: neither a key nor a rate. `children`: a key belongs to each child. */
+int sy__plan_flow_new(sy__plan_flow **out, const sy__alloc *a, sy__value options, bool children,
+                      const sy__template_names *names, sy__error *err);
+void sy__plan_flow_free(const sy__alloc *a, sy__plan_flow *f); /* NULL is legal */
 
 #endif

@@ -8,6 +8,7 @@
  */
 #include "base/bounds.h"
 #include "pit/cache.h"
+#include "pit/flow.h"
 #include "pit/past.h"
 #include "pit/statements.h"
 #include "pit/state.h"
@@ -254,6 +255,7 @@ make_run(sy__engine *e, const run_row *row, const char *id, sy__run **out, sy__e
     r->epoch = row->epoch + 1;
     r->ms_before = row->ms;
     r->no_cache = sy__cache_off_json(e->alloc, row->options);
+    sy__flow_weigh_json(r, row->options);
     r->level = strcmp(row->level, "full") == 0   ? SY__LEVEL_FULL
                : strcmp(row->level, "none") == 0 ? SY__LEVEL_NONE
                                                  : SY__LEVEL_PROCESS;

@@ -4,6 +4,7 @@
  * A run ends with its own scope. Its final row is queued then; it counts as ended for others when that row is
  * durable.
  */
+#include "pit/flow.h"
 #include "pit/past.h"
 
 #include <stdio.h>
@@ -48,6 +49,7 @@ sy__run_new(sy__run **out, sy__engine *e, sy__value definition, sy__value params
     atomic_init(&r->refs, 1);
     (void)pthread_mutex_init(&r->lock, NULL);
     r->gate = (sy__gate){.name = "run", .limit = DEFAULT_PARALLEL};
+    sy__share_init(&r->share, &r->gate, 1);
     r->status = SY__RUN_RUNNING;
     r->level = SY__LEVEL_FULL;
     r->created_ms = r->started_ms = sy__wall_ms(e->o.clock);
@@ -71,6 +73,7 @@ void
 sy__run_submit(sy__engine *e, sy__stage *s, sy__job *list)
 {
     if (!list) return;
+    if (s) sy__flow_enter(s, list);
     if (s && !s->next_task) {
         sy__job *own = list;
         list = list->next;

@@ -8,7 +8,7 @@
 #include "base/bounds.h"
 #include "base/thread.h"
 #include "pit/cache.h"
-#include "pit/engine_impl.h"
+#include "pit/flow.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -138,6 +138,7 @@ stage_main(void *arg)
             atomic_store(&s->idle, false);
             continue;
         }
+        sy__flow_sleep(s);
         (void)event_base_loop(s->base, EVLOOP_ONCE);
         atomic_store(&s->idle, false);
     }
@@ -203,6 +204,7 @@ close_stage(sy__stage *s)
     sy__expr_free(s->expr);
     if (s->wake_event) event_free(s->wake_event);
     if (s->tick) event_free(s->tick);
+    if (s->due) event_free(s->due);
     if (s->base) event_base_free(s->base);
     if (s->wake_fd >= 0) (void)close(s->wake_fd);
     sy__vbuf_close(&s->scratch);

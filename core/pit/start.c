@@ -3,7 +3,7 @@
  * its launch. What is returned is committed.
  */
 #include "pit/cache.h"
-#include "pit/engine_impl.h"
+#include "pit/flow.h"
 #include "pit/state.h"
 #include "pit/statements.h"
 
@@ -248,6 +248,7 @@ sy__engine_start(sy__engine *e, const sy__run_request *q, sy__run_info *out, sy_
     r->epoch = 1;
     if (q->parallel > 0) r->gate.limit = q->parallel;
     r->no_cache = sy__cache_off(q->options);
+    sy__flow_weigh(r, q->options);
     status = name_run(r, q, err);
     if (!status) status = write_run(r, q->options, err);
     if (!status) status = sy__db_run_own(e->o.db, r->id, r->epoch);

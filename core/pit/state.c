@@ -124,7 +124,7 @@ put_picture(sy__engine *e)
                    at, sy__db_host_id(e->o.db), e->stage_count, (long long)atomic_load(&e->done.runs),
                    (long long)atomic_load(&e->done.decisions[SY__MEMBER_POOL]), atomic_load(&e->live_isolates),
                    atomic_load(&e->done.peak_isolates), (long long)atomic_load(&e->done.isolates),
-                   (long long)e->isolates.limit, (long long)cpu_ms(&used), (long long)used.ru_maxrss * 1024);
+                   (long long)e->max_tasks, (long long)cpu_ms(&used), (long long)used.ru_maxrss * 1024);
     sy__param kit[] = {sy__p_text(state)}, queue[] = {sy__p_text(at)};
     (void)sy__db_put(e->o.db, SY__LEVEL_PROCESS, e->statements->kit_state, NULL, kit, 1, NULL);
     (void)sy__db_put(e->o.db, SY__LEVEL_PROCESS, e->statements->queue, NULL, queue, 1, NULL);

@@ -3,7 +3,7 @@
  * or lost to a host that took them over.
  */
 #include "db/params.h"
-#include "pit/engine_impl.h"
+#include "pit/flow.h"
 #include "pit/state.h"
 #include "pit/statements.h"
 
@@ -46,19 +46,7 @@ of_run(void *ud, sy__job *job)
 static void
 withdraw(sy__engine *e, sy__run *r)
 {
-    (void)pthread_mutex_lock(&e->gates_lock);
-    size_t count = e->gates.count + 2, n = 0, at = 0, len;
-    sy__gate **gates = sy__calloc(e->alloc, count, sizeof *gates);
-    const char *key;
-    void *value;
-    if (gates) {
-        gates[n++] = &e->isolates;
-        gates[n++] = &r->gate;
-        while (sy__map_next(&e->gates, &at, &key, &len, &value)) gates[n++] = value;
-    }
-    (void)pthread_mutex_unlock(&e->gates_lock);
-    sy__job *list = gates ? sy__arbiter_withdraw(e->arbiter, gates, n, of_run, r) : NULL;
-    sy__free(e->alloc, gates);
+    sy__job *list = sy__arbiter_withdraw(e->arbiter, of_run, r);
     if (list) (void)sy__stage_post(&e->stages[0], drop_jobs, list);
 }
 
@@ -265,6 +253,7 @@ void
 sy__engine_tick(sy__stage *s)
 {
     sy__state_tick(s->engine);
+    sy__flow_tick(s);
     due_runs due = {.count = 0};
     bool living = check_owners(s->engine, &due);
     for (int i = 0; i < due.count; i++) {

@@ -6,7 +6,7 @@
  *            └ skipped                        waits for the commit   retry.c: retry, fallback, failure
  */
 #include "pit/cache.h"
-#include "pit/engine_impl.h"
+#include "pit/flow.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -41,6 +41,7 @@ sy__task_close(sy__task *t)
     sy__cache_forget(t);
     sy__loop_free(a, t->loop);
     sy__scope_free(t->inner);
+    sy__flow_leave(t);
     t->input = t->output = NULL;
     t->error = NULL;
     t->each = NULL;
@@ -49,44 +50,6 @@ sy__task_close(sy__task *t)
 }
 
 /* ---- gates ---- */
-
-/* The engine's gate of this name, made on first use; lives as long as the engine. NULL: no memory. */
-static sy__gate *
-named_gate(sy__engine *e, const char *kind, const char *name, int64_t limit)
-{
-    char full[256];
-    (void)snprintf(full, sizeof full, "%s %s", kind, name);
-    (void)pthread_mutex_lock(&e->gates_lock);
-    sy__gate *g = sy__map_get(&e->gates, full, strlen(full));
-    if (!g) {
-        g = sy__calloc(e->alloc, 1, sizeof *g);
-        char *copy = sy__strdup(e->alloc, full);
-        if (!g || !copy || sy__map_put(&e->gates, full, strlen(full), g)) {
-            sy__free(e->alloc, g);
-            sy__free(e->alloc, copy);
-            g = NULL;
-        } else {
-            g->name = copy;
-            g->limit = limit;
-        }
-    }
-    (void)pthread_mutex_unlock(&e->gates_lock);
-    return g;
-}
-
-void
-sy__task_gates(sy__task *t)
-{
-    sy__engine *e = t->run->engine;
-    sy__extension *ext = t->spec->targets[t->target].extension;
-    t->job.priority = t->spec->priority + t->scope->priority;
-    memset(t->job.gates, 0, sizeof t->job.gates);
-    if (t->spec->verb != SY__VERB_TASK && !t->parent) return; /* what the host does takes no place */
-    t->job.gates[0] = &e->isolates;
-    t->job.gates[1] = &t->run->gate;
-    if (ext->max_parallel > 0) t->job.gates[2] = named_gate(e, "extension", ext->name, ext->max_parallel);
-    if (t->spec->concurrency_key) t->job.gates[3] = named_gate(e, "key", t->spec->concurrency_key, 1);
-}
 
 void
 sy__task_leave(sy__stage *s, sy__task *t)
@@ -137,6 +100,7 @@ void
 sy__task_drop(sy__stage *s, sy__task *t)
 {
     sy__task_leave(s, t);
+    sy__flow_leave(t);
     if (t->parent) {
         sy__subtask_end(s, t, true);
         return;
@@ -175,6 +139,7 @@ sy__task_end(sy__stage *s, sy__task *t, sy__task_status status, sy__outcome outc
     t->outcome = outcome;
     t->completed_ms = sy__stage_ms(s);
     record_end(s, t);
+    sy__flow_leave(t);
     if (t->parent) {
         sy__subtask_end(s, t, false);
         return;
@@ -200,22 +165,6 @@ sy__task_end(sy__stage *s, sy__task *t, sy__task_status status, sy__outcome outc
 }
 
 /* ---- its turn ---- */
-
-static void
-record_admission(sy__stage *s, sy__task *t)
-{
-    const sy__gate *gate = t->job.waited_at;
-    if (!gate || t->run->level == SY__LEVEL_NONE) {
-        sy__record_count(t->run, SY__MEMBER_ARBITER, 1);
-        return;
-    }
-    char context[384];
-    (void)snprintf(context, sizeof context,
-                   "{\"decision\":\"granted\",\"waited_at\":\"%s\",\"limit\":%lld,\"waited_ms\":%.3f}", gate->name,
-                   (long long)gate->limit, (double)(sy__stage_ns(s) - t->job.queued_ns) / 1e6);
-    sy__record_task(s, t);
-    sy__record_pit(s, t->run, t, SY__MEMBER_ARBITER, context, "{\"slots\":1}");
-}
 
 static bool
 queued_too_long(sy__stage *s, sy__task *t, sy__error *err)
@@ -253,7 +202,7 @@ first_time(sy__stage *s, sy__task *t)
     t->first_ns = sy__stage_ns(s);
     t->dispatched_ms = sy__stage_ms(s);
     t->status = SY__TASK_DISPATCHED;
-    record_admission(s, t);
+    sy__flow_admitted(s, t);
     int go = queued_too_long(s, t, &err) ? err.code : sy__input_when(s, t, &err);
     if (go == 0) {
         sy__task_end(s, t, SY__TASK_COMPLETED, SY__OUTCOME_SKIPPED);

@@ -12,6 +12,9 @@
 
 typedef struct sy__template sy__template;
 
+/* As the number of a task: the item of the child whose template is filled. */
+#define SY__TEMPLATE_ITEM UINT32_MAX
+
 /* What a template's compiler needs to know of its surroundings. */
 typedef struct sy__template_names {
     /* The number of a task by key, or -1. */
