@@ -27,6 +27,13 @@ foreach(room base router db io kit pit bind host)
   endforeach()
 endforeach()
 
+# A server with TLS of its own, and names that resolve as the tests want: what is loaded later finds their getaddrinfo.
+sy_package(SSL libssl libcrypto)
+foreach(test io_http_test)
+  target_link_libraries(${test} PRIVATE PkgConfig::SSL)
+  set_target_properties(${test} PROPERTIES ENABLE_EXPORTS ON)
+endforeach()
+
 # spec/fuzz/NAME_fuzz.c defines LLVMFuzzerTestOneInput; its seeds lie in spec/fuzz/seeds/NAME/.
 file(GLOB fuzzers CONFIGURE_DEPENDS spec/fuzz/*_fuzz.c)
 foreach(fuzzer ${fuzzers})

@@ -358,6 +358,7 @@ static const luaL_Reg host_methods[] = {
     {"pause", sy__core_pause},
     {"tell", sy__core_tell},
     {"run_state", sy__core_run_state},
+    {"stream", sy__core_stream},
     {"running", sy__core_running},
     {"__gc", host_close},
     {"__close", host_close},

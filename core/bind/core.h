@@ -45,6 +45,9 @@ int sy__core_tell(lua_State *L);
 int sy__core_run_state(lua_State *L);
 int sy__core_running(lua_State *L);
 
+/* core_stream.c */
+int sy__core_stream(lua_State *L);
+
 /* core_chore.c */
 int sy__core_begin_task(lua_State *L);
 int sy__core_decide(lua_State *L);

@@ -1,9 +1,16 @@
-/* log.c: the module `log` of isolates: log.debug, log.info, log.warn, log.error (text). One record a call, with
- * the rate limit that `print` has. */
+/* log.c: the module `log` of isolates: log.debug, log.info, log.warn, log.error (text). One record a call;
+ * outside of a call with the rate limit that `print` has. */
 #include "bind/modules.h"
 #include "bind/stdlib.h"
 #include "bind/support.h"
 #include "kit/isolate_impl.h"
+
+static int
+written(lua_State *L, int status, lua_KContext kctx)
+{
+    (void)L, (void)status, (void)kctx;
+    return 0;
+}
 
 static int
 write_record(lua_State *L, sy__log_level level)
@@ -12,9 +19,8 @@ write_record(lua_State *L, sy__log_level level)
     const char *text = luaL_checkstring(L, 1);
     const sy__call *call = sy__isolate_call_now(iso);
     if (call && call->services && call->services->log)
-        call->services->log(call->ud, level, text);
-    else
-        sy__safe_log(iso, level, text);
+        return sy__isolate_settle(L, call->services->log(call->ud, level, text), written, 0);
+    sy__safe_log(iso, level, text);
     return 0;
 }
 

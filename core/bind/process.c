@@ -1,8 +1,9 @@
 /*
  * process.c: the module `process` of isolates, and `sy.process` of trusted Lua.
  *
- * In an isolate process.run parks the call. Output for `on_output` is kept as records until the coroutine
- * runs again: the loop wakes it at the first one, it takes all, calls the function for each and parks anew.
+ * In an isolate process.run parks the call. Output for `on_output` and `stream` is kept as records until the
+ * coroutine runs again: the loop wakes it at the first one, it takes all, hands each on and parks anew. While that
+ * takes its time the child is held: its pipes fill and it waits.
  * The run lives in a userdata on the coroutine's stack: whoever ends the call ends the child.
  */
 #include "bind/process.h"
@@ -27,6 +28,7 @@ enum {
     GRACE_MS = 2000,
     OPTIONS_AT = 1, /* on the stack of process.run: the table, the run, then the anchors of the request */
     RUN_AT = 2,
+    PENDING_BYTES = 256 << 10, /* of records; then the child is held until they are taken */
 };
 
 typedef struct run {
@@ -35,7 +37,6 @@ typedef struct run {
     sy__process_request request;
     sy__buf pending; /* records for on_output: a header, then its bytes */
     size_t pending_at;
-    int64_t not_told;        /* bytes that found `pending` full */
     struct event_base *loop; /* of a trusted run */
     lua_State *L;            /* of a trusted run */
     bool parked, exited, broken;
@@ -116,23 +117,17 @@ static void
 add_record(run *r, int stream, const char *bytes, size_t len)
 {
     record head = {.stream = stream, .len = len};
-    if (r->pending.len + len > r->request.child.max_output_bytes) {
-        r->not_told += (int64_t)len;
-        return;
-    }
     if (!sy__buf_reserve(&r->pending, sizeof head + len)) return;
     sy__buf_add(&r->pending, &head, sizeof head);
     sy__buf_add(&r->pending, bytes, len);
+    if (r->pending.len >= PENDING_BYTES) sy__child_hold(r->child, true);
 }
 
 static void
 on_isolate_output(void *ud, int stream, const char *bytes, size_t len)
 {
     run *r = ud;
-    sy__call *call = sy__isolate_call_now(r->isolate);
-    if (r->request.stream && call && call->services && call->services->stream)
-        call->services->stream(call->ud, bytes, len);
-    if (!r->request.has_on_output) return;
+    if (!r->request.has_on_output && !r->request.stream) return;
     add_record(r, stream, bytes, len);
     wake(r);
 }
@@ -149,33 +144,50 @@ on_isolate_exit(void *ud, sy__child *child)
     wake(r);
 }
 
-/* Pushes the function and one record's arguments; false: none is left. */
+/* The next record, borrowed; false: none is left. */
 static bool
-push_record(lua_State *L, run *r)
+next_record(run *r, record *head, const char **bytes)
 {
-    record head;
     if (r->pending_at >= r->pending.len) {
         sy__buf_reset(&r->pending);
         r->pending_at = 0;
+        if (r->child) sy__child_hold(r->child, false);
         return false;
     }
-    memcpy(&head, r->pending.data + r->pending_at, sizeof head);
-    lua_getfield(L, OPTIONS_AT, "on_output");
-    lua_pushstring(L, stream_name(head.stream));
-    lua_pushlstring(L, r->pending.data + r->pending_at + sizeof head, head.len);
-    r->pending_at += sizeof head + head.len;
+    memcpy(head, r->pending.data + r->pending_at, sizeof *head);
+    *bytes = r->pending.data + r->pending_at + sizeof *head;
     return true;
 }
 
+enum { TAKE, STREAMED }; /* where go_on goes on: at the next record; after ctx's stream took it */
+
+/* Moves past the record and calls on_output with it. */
+static void
+tell(lua_State *L, run *r, const record *head, const char *bytes)
+{
+    r->pending_at += sizeof *head + head->len;
+    if (!r->request.has_on_output) return;
+    lua_getfield(L, OPTIONS_AT, "on_output");
+    lua_pushstring(L, stream_name(head->stream));
+    lua_pushlstring(L, bytes, head->len);
+    lua_callk(L, 2, 0, TAKE, go_on);
+}
+
 static int
-go_on(lua_State *L, int status, lua_KContext ctx)
+go_on(lua_State *L, int status, lua_KContext step)
 {
     run *r = luaL_checkudata(L, RUN_AT, RUN_MT);
+    record head;
+    const char *bytes;
     (void)status;
-    while (push_record(L, r)) lua_callk(L, 2, 0, ctx, go_on);
+    for (; next_record(r, &head, &bytes); step = TAKE) {
+        if (step == TAKE && r->request.stream && sy__isolate_stream(L, bytes, head.len) == SY_EAGAIN)
+            return sy__isolate_settle(L, SY_EAGAIN, go_on, STREAMED);
+        tell(L, r, &head, bytes);
+    }
     if (!r->exited) {
         r->parked = true;
-        return sy__isolate_park(L, end_run, r, go_on, ctx);
+        return sy__isolate_park(L, end_run, r, go_on, TAKE);
     }
     int n = sy__process_result(L, r->child, &r->request, r->program);
     end_run(r);

@@ -1,6 +1,7 @@
 /* stdlib.c: what is pure exists everywhere; what touches the world, in extensions only. */
 #include "bind/stdlib.h"
 
+#include "bind/http.h"
 #include "bind/process.h"
 
 enum {
@@ -9,15 +10,8 @@ enum {
 };
 
 const sy__isolate_module sy__stdlib_modules[] = {
-    {"fs", sy__open_fs, EXTENSION},
-    {"hash", sy__open_hash, PURE},
-    {"json", sy__open_json, PURE},
-    {"log", sy__open_log, EXTENSION},
-    {"process", sy__open_process, EXTENSION},
-    {"re", sy__open_re, PURE},
-    {"schema", sy__open_schema, PURE},
-    {"text", sy__open_text, PURE},
-    {"time", sy__open_time, EXTENSION},
-    {"toml", sy__open_toml, PURE},
-    {NULL, NULL, 0},
+    {"fs", sy__open_fs, EXTENSION},     {"hash", sy__open_hash, PURE},     {"http", sy__open_http, EXTENSION},
+    {"json", sy__open_json, PURE},      {"log", sy__open_log, EXTENSION},  {"process", sy__open_process, EXTENSION},
+    {"re", sy__open_re, PURE},          {"schema", sy__open_schema, PURE}, {"text", sy__open_text, PURE},
+    {"time", sy__open_time, EXTENSION}, {"toml", sy__open_toml, PURE},     {NULL, NULL, 0},
 };

@@ -48,6 +48,7 @@ struct sy__child {
     size_t max_output;
     int64_t own_peak_bytes; /* of this process when the child was made; see read_usage */
     bool exited, finished, freed;
+    bool held; /* its owner takes nothing more for now: the pipes fill, and it waits */
     int busy;
     sy__child_result result;
     void (*on_output)(void *ud, int stream, const char *bytes, size_t len);
@@ -207,7 +208,7 @@ on_readable(evutil_socket_t fd, short what, void *ud)
     sy__child *c = s->child;
     (void)fd, (void)what;
     c->busy++;
-    for (int i = 0; i < READS_A_TURN && !c->freed && s->event && read_some(s); i++) continue;
+    for (int i = 0; i < READS_A_TURN && !c->freed && !c->held && s->event && read_some(s); i++) continue;
     if (!c->freed) finish_if_done(c);
     leave(c);
 }
@@ -249,6 +250,10 @@ on_linger(evutil_socket_t fd, short what, void *ud)
 {
     sy__child *c = ud;
     (void)fd, (void)what;
+    if (c->held) { /* what it said before it ended is still wanted */
+        start_timer(c->linger_event, LINGER_MS);
+        return;
+    }
     c->busy++;
     finish(c);
     leave(c);
@@ -483,6 +488,17 @@ sy__child_result_get(const sy__child *c, sy__child_result *out)
     out->err_len = out->err ? c->streams[1].kept.len : 0;
     if (!out->out) out->out = "";
     if (!out->err) out->err = "";
+}
+
+void
+sy__child_hold(sy__child *c, bool on)
+{
+    if (c->held == on) return;
+    c->held = on;
+    for (int i = 0; i < 2; i++) {
+        if (c->streams[i].event && on) (void)event_del(c->streams[i].event);
+        if (c->streams[i].event && !on) (void)event_add(c->streams[i].event, NULL);
+    }
 }
 
 void

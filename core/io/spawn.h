@@ -54,6 +54,9 @@ typedef struct sy__child_result {
 int sy__child_spawn(sy__child **out, sy__spawner *s, struct event_base *loop, const sy__alloc *a,
                     const sy__child_options *o, sy__error *err);
 void sy__child_result_get(const sy__child *c, sy__child_result *out);
+/* Stops reading what it writes, so that it waits once its pipes are full; or goes on. Loop thread, also in a callback.
+ */
+void sy__child_hold(sy__child *c, bool on);
 /* TERM now, KILL after `grace_ms` to the group; on_exit still comes. Loop thread. */
 void sy__child_kill(sy__child *c, int grace_ms);
 /* Frees; a child still running is killed at once and on_exit does not come. Loop thread, also in a callback. */

@@ -8,6 +8,7 @@
 
 #include "kit/fsguard.h"
 #include "kit/near.h"
+#include "kit/netguard.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -411,6 +412,27 @@ sy__caps_net(const sy__caps *c, const char *host, int port)
         if (port_fits && host_fits(granted, (size_t)(colon - granted), host)) return true;
     }
     return false;
+}
+
+/* Whether a grant names this host or address itself, without a `*`. */
+static bool
+names_literally(const sy__caps *c, bool (*same)(const char *granted, size_t len, const char *wanted),
+                const char *wanted, int port)
+{
+    for (size_t i = 0; i < c->net.count; i++) {
+        const char *granted = c->net.at[i], *colon = strrchr(granted, ':');
+        bool port_fits = colon[1] == '*' || strtol(colon + 1, NULL, 10) == port;
+        if (port_fits && *granted != '*' && same(granted, (size_t)(colon - granted), wanted)) return true;
+    }
+    return false;
+}
+
+bool
+sy__caps_net_address(const sy__caps *c, const char *host, const char *address, int port)
+{
+    if (sy__address_is_public(address) || names_literally(c, sy__address_same, address, port)) return true;
+    return strcasecmp(host, "localhost") == 0 && sy__address_is_loopback(address) &&
+           names_literally(c, host_fits, "localhost", port);
 }
 
 int

@@ -21,6 +21,9 @@ const char *sy__caps_project_dir(const sy__caps *c);           /* normal and abs
 bool sy__caps_process(const sy__caps *c, const char *program); /* may start it (argv[0] without a slash) */
 bool sy__caps_env(const sy__caps *c, const char *name);
 bool sy__caps_net(const sy__caps *c, const char *host, int port);
+/* Whether `host`, for which sy__caps_net holds, may be at this address (without brackets). One that is not public
+ * (loopback, private, link-local …) must be granted itself, or be a loopback one for a granted "localhost". */
+bool sy__caps_net_address(const sy__caps *c, const char *host, const char *address, int port);
 bool sy__caps_secret(const sy__caps *c, const char *name);
 bool sy__caps_editor(const sy__caps *c, const char *what);
 

@@ -19,6 +19,7 @@
 #include <lua.h>
 
 struct event_base;
+struct sy__http;
 struct sy__spawner;
 
 typedef struct sy__isolate sy__isolate;
@@ -52,6 +53,7 @@ typedef struct sy__isolate_options {
     void *module_ud;
     struct event_base *loop;           /* where waits are served; NULL: functions that wait are refused */
     struct sy__spawner *spawner;       /* for processes; NULL: refused */
+    struct sy__http *http;             /* for HTTP; NULL: refused */
     const sy__isolate_module *modules; /* C modules for require; borrowed; NULL: none */
     bool trusted;                      /* ctx.trusted: the person lets this project's own code run */
 } sy__isolate_options;
@@ -77,10 +79,12 @@ typedef struct sy__call_services {
                     sy__error *err);
     int (*artifact_read)(void *ud, const char *hash, sy__buf *out, sy__error *err);
     int (*emit)(void *ud, const char *event_type, sy__value payload, sy__error *err);
-    void (*progress)(void *ud, double done, double total, const char *text);
-    void (*stream)(void *ud, const char *bytes, size_t len);
+    /* These three return SY_OK, or SY_EAGAIN: taken, but the call is to wait, and is woken when there is room. */
+    int (*progress)(void *ud, double done, double total, const char *text);
+    int (*stream)(void *ud, const char *bytes, size_t len);
+    int (*log)(void *ud, sy__log_level level, const char *text);
+    void (*no_wait)(void *ud); /* the call that was to wait has ended */
     void (*usage)(void *ud, double usd, int64_t tokens);
-    void (*log)(void *ud, sy__log_level level, const char *text);
 } sy__call_services;
 
 /* One call. Zeroed and filled by the caller, who keeps it alive until it has ended. */
@@ -134,6 +138,10 @@ struct sy__reads *sy__isolate_reads(const sy__isolate *iso);
  * extension's own coroutines too.
  */
 int sy__isolate_park(lua_State *L, void (*abort)(void *ud), void *ud, lua_KFunction k, lua_KContext kctx);
+/* Goes on in `k` when a service's `status` is SY_OK; parks first when it is SY_EAGAIN. For the end of a C function. */
+int sy__isolate_settle(lua_State *L, int status, lua_KFunction k, lua_KContext kctx);
+/* Hands bytes to the stream of the running call: SY_OK, or SY_EAGAIN for sy__isolate_settle. */
+int sy__isolate_stream(lua_State *L, const char *bytes, size_t len);
 /* Resumes the parked call on its loop thread; may run Lua and call `done`. */
 void sy__isolate_wake(sy__isolate *iso);
 /* Charges work done in C (bytes looked at) to the deadline; raises when it is used up. */

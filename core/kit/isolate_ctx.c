@@ -97,14 +97,21 @@ ctx_emit(lua_State *L)
 }
 
 static int
+nothing(lua_State *L, int status, lua_KContext kctx)
+{
+    (void)L, (void)status, (void)kctx;
+    return 0;
+}
+
+static int
 ctx_progress(lua_State *L)
 {
     double done = luaL_checknumber(L, 1), total = luaL_optnumber(L, 2, 0);
     const char *text = luaL_optstring(L, 3, "");
     const sy__call_services *s = sy__ctx_services(L);
-    if (s->progress) s->progress(sy__ctx_call(L)->ud, done, total, text);
     sy__isolate_charge(L, 1024);
-    return 0;
+    int status = s->progress ? s->progress(sy__ctx_call(L)->ud, done, total, text) : SY_OK;
+    return sy__isolate_settle(L, status, nothing, 0);
 }
 
 static int
@@ -112,21 +119,22 @@ ctx_stream(lua_State *L)
 {
     size_t len;
     const char *bytes = luaL_checklstring(L, 1, &len);
-    const sy__call_services *s = sy__ctx_services(L);
-    if (s->stream) s->stream(sy__ctx_call(L)->ud, bytes, len);
+    (void)sy__ctx_call(L);
     sy__isolate_charge(L, len + 1024);
-    return 0;
+    return sy__isolate_settle(L, sy__isolate_stream(L, bytes, len), nothing, 0);
 }
 
 static int
 ctx_log(lua_State *L)
 {
     static const char *const names[] = {"debug", "info", "warn", "error", NULL};
-    int level = luaL_checkoption(L, 1, NULL, names);
+    sy__log_level level = (sy__log_level)luaL_checkoption(L, 1, NULL, names);
     size_t len;
     const char *text = luaL_checklstring(L, 2, &len);
+    const sy__call_services *s = sy__ctx_services(L);
     sy__isolate_charge(L, len + 1024);
-    sy__safe_log(sy__isolate_of(L), (sy__log_level)level, text);
+    if (s->log) return sy__isolate_settle(L, s->log(sy__ctx_call(L)->ud, level, text), nothing, 0);
+    sy__safe_log(sy__isolate_of(L), level, text);
     return 0;
 }
 

@@ -82,6 +82,22 @@ sy__isolate_park(lua_State *L, void (*abort_wait)(void *ud), void *ud, lua_KFunc
     return lua_yieldk(L, 0, kctx, k);
 }
 
+int
+sy__isolate_settle(lua_State *L, int status, lua_KFunction k, lua_KContext kctx)
+{
+    sy__call *call = sy__isolate_of(L)->call;
+    if (status != SY_EAGAIN) return k(L, LUA_OK, kctx);
+    return sy__isolate_park(L, call->services->no_wait, call->ud, k, kctx);
+}
+
+int
+sy__isolate_stream(lua_State *L, const char *bytes, size_t len)
+{
+    const sy__call *call = sy__isolate_of(L)->call;
+    const sy__call_services *s = call ? call->services : NULL;
+    return s && s->stream ? s->stream(call->ud, bytes, len) : SY_OK;
+}
+
 void
 sy__isolate_charge(lua_State *L, size_t work_bytes)
 {

@@ -7,6 +7,7 @@
 #include "pit/cache.h"
 #include "pit/engine_impl.h"
 #include "pit/state.h"
+#include "pit/stream_impl.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -158,6 +159,7 @@ attempt_finished(sy__attempt *a, int status)
     if (a->call.peak_bytes > t->peak_bytes) t->peak_bytes = a->call.peak_bytes;
     (void)snprintf(t->own_code, sizeof t->own_code, "%s", a->call.code);
     bool failed = status != SY_OK;
+    sy__stream_flush(s, t);
     if (err.file[0]) name_file(&err, target->extension);
     if (status == SY_OK) status = take_output(s, t, &a->call, target->operation, &err);
     if (a->artifact_count > 0 && target->operation->output && (status == SY_OK || status == SY_ETYPE))

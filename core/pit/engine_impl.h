@@ -32,6 +32,7 @@ typedef struct sy__attempt sy__attempt;
 typedef struct sy__past sy__past;
 typedef struct sy__past_list sy__past_list;
 typedef struct sy__undo sy__undo;
+typedef struct sy__streams sy__streams; /* stream.c */
 
 typedef enum sy__task_status {
     SY__TASK_PENDING,
@@ -124,6 +125,7 @@ struct sy__task {
     sy__scope *inner; /* of a sub-melody under way */
     sy__attempt *attempt;
     struct sy__memo *memo;  /* cache.h; NULL: it is not cached */
+    sy__streams *streams;   /* what it streamed; NULL: nothing yet */
     sy__stage *fence_stage; /* where it goes on when its fence is durable */
     int64_t cpu_ns, usd_micro, tokens;
     size_t peak_bytes;
@@ -139,6 +141,7 @@ struct sy__attempt {
     struct event *timer;        /* deadline of a parked call, or the delay before a retry */
     sy__attempt *next, *before; /* stage.attempts */
     bool waiting_retry;
+    struct sy__room *room;           /* its call waits for the writer */
     int cancel_why;                  /* SY_OK, or why it was cancelled */
     char key[SY__ID_BYTES + 300];    /* idempotency key */
     char (*artifacts)[SY__ID_BYTES]; /* rows it made: judged when its output is */
@@ -210,6 +213,7 @@ struct sy__run {
     size_t peak_bytes; /* of the largest isolate it used */
     sy__pit_count counts[SY__MEMBERS];
     sy__db_slot slot, root_slot;
+    sy__map rings; /* "TASK kind" → what was streamed at level none; under lock. stream_memory.c */
 };
 
 /* A message to a stage. */
@@ -235,12 +239,15 @@ struct sy__stage {
     sy__note *inbox, *inbox_tail;
     sy__id_source ids;
     sy__expr *expr;
+    struct sy__http *http;
     sy__pool *pool;
     struct sy__cache_reader *cache; /* cache_rows.c; NULL until the first look-up */
     pthread_mutex_t current_lock;
     sy__attempt *current; /* the call that is inside Lua now; under current_lock */
     sy__task *next_task;  /* the ready successor this thread takes itself */
     sy__attempt *attempts, *free_attempts;
+    sy__streams *streaming; /* those with something to queue */
+    struct event *stream_timer;
     sy__vbuf scratch, checked;
     sy__buf text, text2;
     sy__nodes ready, skipped;
@@ -272,6 +279,7 @@ struct sy__engine {
     } done;                     /* since the engine opened */
     _Atomic int64_t picture_ns; /* when state.c last wrote its picture; 0: never */
     atomic_bool picture_owed;
+    atomic_llong ring_bytes; /* streamed at level none and kept */
     pthread_mutex_t chore_lock;
     struct sy__chore *chores; /* chore.c: begun and not ended; under chore_lock */
 };

@@ -101,6 +101,7 @@ make_isolate(sy__pool *p, warm_set *set, sy__isolate **out, sy__error *err)
         .module_ud = set,
         .loop = p->stage->base,
         .spawner = e->o.spawner,
+        .http = p->stage->http,
         .modules = e->o.modules,
         .trusted = e->o.trusted,
     };

@@ -6,6 +6,7 @@
  */
 #include "pit/flow.h"
 #include "pit/past.h"
+#include "pit/stream_impl.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -32,6 +33,7 @@ sy__run_release(sy__run *r)
     sy__scope_free(r->root);
     sy__plan_free(r->plan);
     sy__past_free(r->past);
+    sy__stream_forget(r);
     sy__free(a, r->melody_id);
     sy__free(a, r->melody_hash);
     sy__free(a, r->orchestration_type);
@@ -46,6 +48,7 @@ sy__run_new(sy__run **out, sy__engine *e, sy__value definition, sy__value params
     sy__run *r = sy__calloc(e->alloc, 1, sizeof *r);
     if (!r) return sy__error_set(err, SY_ENOMEM, "no memory for a run");
     r->engine = e;
+    sy__map_init(&r->rings, e->alloc);
     atomic_init(&r->refs, 1);
     (void)pthread_mutex_init(&r->lock, NULL);
     r->gate = (sy__gate){.name = "run", .limit = DEFAULT_PARALLEL};

@@ -1,5 +1,5 @@
 /* services.c: what a running call may ask of the engine (ctx of extension.md). Stage thread; ud is the attempt. */
-#include "pit/engine_impl.h"
+#include "pit/stream_impl.h"
 
 #include "base/text.h"
 
@@ -54,71 +54,46 @@ emit_event(void *ud, const char *type, sy__value payload, sy__error *err)
     return text ? SY_OK : sy__error_set(err, SY_ENOMEM, "no memory for an event");
 }
 
-/* Delivered to whoever follows live; not stored. */
+/* 3 and not 3.0 */
 static void
-publish(sy__attempt *a, const char *type, const char *payload)
+put_number(sy__vbuf *b, double d)
 {
-    char topic[512], id[SY__ID_BYTES];
-    sy__buf key;
-    sy__buf_init(&key, a->stage->engine->alloc);
-    sy__task_key(a->task, &key);
-    const char *text = sy__buf_cstr(&key);
-    (void)snprintf(topic, sizeof topic, "run.%s.%s.%s", a->task->run->id, text ? text : "", type);
-    sy__id_next(&a->stage->ids, id);
-    sy__event event = {.id = id,
-                       .run = a->task->run->id,
-                       .task = a->task->id,
-                       .extension = a->task->spec->targets[a->task->target].extension->id,
-                       .type = type,
-                       .topic = topic,
-                       .payload = payload,
-                       .context = "{}",
-                       .occurred_ms = sy__wall_ms(a->stage->engine->o.clock)};
-    sy__router_publish(a->stage->engine->o.router, &event);
-    sy__buf_close(&key);
+    if (d >= -1e15 && d <= 1e15 && d == (double)(int64_t)d)
+        sy__vbuf_int(b, (int64_t)d);
+    else
+        sy__vbuf_num(b, d);
 }
 
-/* Closes the map in `b`, publishes it and frees the buffer. */
-static void
-publish_map(sy__attempt *a, const char *type, sy__vbuf *b)
-{
-    sy__buf json;
-    sy__value v;
-    sy__buf_init(&json, a->stage->engine->alloc);
-    sy__vbuf_end(b);
-    if (sy__vbuf_done(b, &v) == SY_OK) sy__value_to_json(v, SY__JSON_LOSSY, &json);
-    const char *payload = sy__buf_cstr(&json);
-    if (payload && *payload) publish(a, type, payload);
-    sy__vbuf_close(b);
-    sy__buf_close(&json);
-}
-
-static void
+/* One line of the stream of progress. */
+static int
 on_progress(void *ud, double done, double total, const char *text)
 {
-    sy__vbuf b;
     sy__attempt *a = ud;
+    sy__vbuf b;
+    sy__buf line;
+    sy__value v;
     sy__vbuf_init(&b, a->stage->engine->alloc);
+    sy__buf_init(&line, a->stage->engine->alloc);
     sy__vbuf_map(&b);
     sy__vbuf_key(&b, "done", 4);
-    sy__vbuf_num(&b, done);
+    put_number(&b, done);
     sy__vbuf_key(&b, "total", 5);
-    sy__vbuf_num(&b, total);
+    put_number(&b, total);
     sy__vbuf_key(&b, "text", 4);
-    sy__vbuf_cstr(&b, text ? text : "");
-    publish_map(a, "task.progress", &b);
+    sy__vbuf_cstr(&b, text);
+    sy__vbuf_end(&b);
+    if (sy__vbuf_done(&b, &v) == SY_OK) sy__value_to_json(v, SY__JSON_LOSSY, &line);
+    sy__buf_addc(&line, '\n');
+    int status = line.failed ? SY_OK : sy__stream_add(a, SY__STREAM_PROGRESS, line.data, line.len);
+    sy__vbuf_close(&b);
+    sy__buf_close(&line);
+    return status;
 }
 
-static void
+static int
 on_stream(void *ud, const char *bytes, size_t len)
 {
-    sy__vbuf b;
-    sy__attempt *a = ud;
-    sy__vbuf_init(&b, a->stage->engine->alloc);
-    sy__vbuf_map(&b);
-    sy__vbuf_key(&b, "chunk", 5);
-    sy__vbuf_str(&b, bytes, len);
-    publish_map(a, "task.stream", &b);
+    return sy__stream_add(ud, SY__STREAM_TOKENS, bytes, len);
 }
 
 static void
@@ -129,22 +104,39 @@ on_usage(void *ud, double usd, int64_t tokens)
     if (tokens > 0) a->task->tokens += tokens;
 }
 
+/* At level none there are no rows of events: the line is kept in memory. */
+static int
+keep_line(sy__attempt *a, sy__buf *line)
+{
+    char head[SY__STAMP_BYTES + 16], at[SY__STAMP_BYTES];
+    sy__stamp(sy__stage_ms(a->stage), at);
+    int n = snprintf(head, sizeof head, "{\"at\":\"%s\",", at);
+    (void)sy__stream_add(a, SY__STREAM_LOG, head, (size_t)n);
+    sy__buf_addc(line, '\n');
+    return line->failed ? SY_OK : sy__stream_add(a, SY__STREAM_LOG, line->data + 1, line->len - 1);
+}
+
 /* What an extension says is an event of its task, so that `logs` shows it; and a line of the host's log. */
-static void
+static int
 on_log(void *ud, sy__log_level level, const char *text)
 {
     static const char *const names[] = {"debug", "info", "warn", "error"};
     sy__attempt *a = ud;
+    sy__engine *e = a->stage->engine;
     sy__buf payload;
-    sy__logf(a->stage->engine->o.log, level, a->task->spec->targets[a->task->target].extension->name, "%s", text);
-    sy__buf_init(&payload, a->stage->engine->alloc);
+    int status = SY_OK;
+    sy__logf(e->o.log, level, a->task->spec->targets[a->task->target].extension->name, "%s", text);
+    sy__buf_init(&payload, e->alloc);
     sy__buf_addf(&payload, "{\"level\":\"%s\",\"text\":", names[level]);
     sy__json_string(&payload, text, strlen(text));
     sy__buf_addc(&payload, '}');
     const char *json = sy__buf_cstr(&payload);
     sy__attempt_show(a->stage, a->task);
     if (json) sy__record_event(a->stage, a->task, "task.log", json);
+    if (json && a->task->run->level == SY__LEVEL_NONE) status = keep_line(a, &payload);
+    if (sy__db_full(e->o.db)) status = sy__stream_wait(a);
     sy__buf_close(&payload);
+    return status;
 }
 
 const sy__call_services sy__task_services = {
@@ -153,6 +145,7 @@ const sy__call_services sy__task_services = {
     .emit = emit_event,
     .progress = on_progress,
     .stream = on_stream,
-    .usage = on_usage,
     .log = on_log,
+    .no_wait = sy__stream_no_wait,
+    .usage = on_usage,
 };

@@ -7,6 +7,7 @@
  */
 #include "base/bounds.h"
 #include "base/thread.h"
+#include "io/http.h"
 #include "pit/cache.h"
 #include "pit/flow.h"
 
@@ -180,6 +181,7 @@ open_stage(sy__stage *s, sy__engine *e, int number, sy__error *err)
     sy__buf_init(&s->text2, e->alloc);
     s->ready.alloc = s->skipped.alloc = e->alloc;
     int status = open_loop(s);
+    if (!status) status = sy__http_new(&s->http, e->alloc, s->base, err);
     if (!status) status = sy__pool_new(&s->pool, s);
     if (!status) status = sy__thread_start(&s->thread, "sy-stage", stage_main, s, err);
     s->running = !status;
@@ -202,9 +204,11 @@ close_stage(sy__stage *s)
     sy__pool_free(s->pool);
     sy__cache_reader_free(s);
     sy__expr_free(s->expr);
+    sy__http_free(s->http);
     if (s->wake_event) event_free(s->wake_event);
     if (s->tick) event_free(s->tick);
     if (s->due) event_free(s->due);
+    if (s->stream_timer) event_free(s->stream_timer);
     if (s->base) event_base_free(s->base);
     if (s->wake_fd >= 0) (void)close(s->wake_fd);
     sy__vbuf_close(&s->scratch);

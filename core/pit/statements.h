@@ -9,6 +9,7 @@ typedef struct sy__statements {
     int history, metrics, kit_state, queue, rest, rest_shown, broken, broken_shown; /* state.c */
     int cache_key, cache_entry, cache_used, cache_drop, file_hash;                  /* cache_rows.c */
     int pit_of_hash;                                                                /* chore.c */
+    int stream;                                                                     /* stream.c */
     char conductor[64], kit[64], host[64], host_version[64];                        /* ids */
 } sy__statements;
 

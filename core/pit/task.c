@@ -7,6 +7,7 @@
  */
 #include "pit/cache.h"
 #include "pit/flow.h"
+#include "pit/stream_impl.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -42,6 +43,7 @@ sy__task_close(sy__task *t)
     sy__loop_free(a, t->loop);
     sy__scope_free(t->inner);
     sy__flow_leave(t);
+    sy__streams_free(t);
     t->input = t->output = NULL;
     t->error = NULL;
     t->each = NULL;

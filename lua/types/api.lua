@@ -196,6 +196,8 @@ return {
         { "boolean?", ERROR, "string?" }, "a decision for a waiting task of a run that lives here: answer, retry, skip" },
       { "run_state", { { "run", "string" } }, { "table?" }, "{status, exit, error}" },
       { "running", {}, { "integer" }, "runs that have not ended" },
+      { "stream", { { "run", "string" }, { "task", "string" }, { "kind", '"tokens"|"progress"|"log"' }, { "offset?", "integer" }, { "max_bytes?", "integer" } },
+        { "{ offset: integer, next: integer, attempt: integer, epoch: integer, data: string }?", ERROR, "string?" }, "what a task streams, from an offset on; nil: nothing there now" },
     },
   },
 }

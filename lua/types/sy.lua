@@ -706,3 +706,14 @@ function sy_Host:run_state(run) end
 --- Runs that have not ended.
 ---@return integer
 function sy_Host:running() end
+
+--- What a task streams, from an offset on; nil: nothing there now.
+---@param run string
+---@param task string
+---@param kind "tokens"|"progress"|"log"
+---@param offset? integer
+---@param max_bytes? integer
+---@return { offset: integer, next: integer, attempt: integer, epoch: integer, data: string }?
+---@return sy.Error?
+---@return string?
+function sy_Host:stream(run, task, kind, offset, max_bytes) end

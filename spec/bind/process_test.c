@@ -81,13 +81,14 @@ on_done(sy__call *call, int status)
     (void)event_base_loopbreak(w->loop);
 }
 
-static void
+static int
 on_stream(void *ud, const char *bytes, size_t len)
 {
     world *w = ud;
-    if (w->stream_len + len >= sizeof w->stream) return;
+    if (w->stream_len + len >= sizeof w->stream) return SY_OK;
     memcpy(w->stream + w->stream_len, bytes, len);
     w->stream_len += len;
+    return SY_OK;
 }
 
 static const sy__call_services services = {.stream = on_stream};

@@ -184,11 +184,12 @@ typedef struct running {
     atomic_bool started;
 } running;
 
-static void
+static int
 on_stream(void *ud, const char *bytes, size_t len)
 {
     (void)bytes, (void)len;
     atomic_store(&((running *)ud)->started, true);
+    return SY_OK;
 }
 
 static void *

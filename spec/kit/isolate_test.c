@@ -68,19 +68,21 @@ lua_module(void *ud, const char *name, const char **source, size_t *len, const c
     return true;
 }
 
-static void
+static int
 keep_log(void *ud, sy__log_level level, const char *text)
 {
     world *w = ud;
     size_t len = strlen(w->log);
     (void)snprintf(w->log + len, sizeof w->log - len, "%d:%s\n", (int)level, text);
+    return SY_OK;
 }
 
-static void
+static int
 keep_stream(void *ud, const char *bytes, size_t len)
 {
     world *w = ud;
     (void)snprintf(w->stream, sizeof w->stream, "%.*s", (int)len, bytes);
+    return SY_OK;
 }
 
 static int

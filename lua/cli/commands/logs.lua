@@ -4,11 +4,13 @@ local board = require "cli.output.board"
 local exit = require "cli.exit"
 local follow = require "cli.follow"
 local json = require "sy.json"
+local problem = require "kit.problem"
 local select = require "cli.select"
+local stream = require "cli.stream"
 local term = require "sy.term"
 local text = require "cli.output.text"
 
-local USAGE = "logs [RUN] [TASK] [--failed] [--follow]"
+local USAGE = "logs [RUN] [TASK] [--failed] [--follow] [--stream KIND [--since OFFSET]]"
 local STEP_MS = 100
 
 local ENDED = { completed = true, failed = true, cancelled = true }
@@ -82,6 +84,16 @@ local function show(ctx, row)
   end
 end
 
+--- The offset of --since; nil without a problem: it was not given.
+local function offset_of(words)
+  local since = words.options.since
+  if not since then return nil end
+  if not words.options.stream then return problem.fail("usage", "--since is an offset of --stream") end
+  local offset = math.tointeger(tonumber(since))
+  if offset and offset >= 0 then return offset end
+  return problem.fail("usage", ("--since is an offset, 0 or more, not `%s`"):format(since))
+end
+
 return {
   name = "logs",
   summary = "what a run's tasks said and how they ended",
@@ -89,16 +101,24 @@ return {
   options = {
     { name = "failed", doc = "only tasks that failed" },
     { name = "follow", doc = "go on until the run has ended" },
+    { name = "stream", argument = "KIND", choices = stream.KINDS, doc = "what one task streams: tokens, progress or log" },
+    { name = "since", argument = "OFFSET", doc = "where the stream goes on; its beginning when left out" },
   },
   example = "symphony logs last 'checks/*' --failed",
   run = function(ctx, words)
     local ok, why = args.count(words, 0, 2, USAGE)
     if not ok then return nil, why end
+    local offset, no_offset = offset_of(words)
+    if no_offset then return nil, no_offset end
     local host, closed = follow.open(ctx)
     if not host then return nil, closed end
     local row, none = select.run(host, words[1])
     if not row then return nil, none end
     if words.options.follow then term.take_signal() end
+    if words.options.stream then
+      return stream.show(ctx, host, row,
+        { task = words[2], kind = words.options.stream, since = offset or 0, follow = words.options.follow })
+    end
     local since = 0
     while true do
       row = select.run(host, row.id)
