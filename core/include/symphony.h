@@ -137,6 +137,12 @@ SY_API int sy_publish(sy_host *host, const char *topic, const char *payload_json
  * `*size` is in bytes. */
 SY_API int sy_artifact_get(sy_host *host, const char *hash_or_id, char **bytes, size_t *size);
 
+/* Reads what a task streams, "tokens", "progress" or "log" (the latter two are lines of JSON), from `offset` on: whole
+ * characters or lines, at most 64 KiB; `*next` is where to go on. `run` is a full id, `task` a key. sy_free(*bytes).
+ * SY_EAGAIN: nothing is there now (*bytes NULL). The event task.stream says when there is more. */
+SY_API int sy_stream(sy_host *host, const char *run, const char *task, const char *kind, int64_t offset, char **bytes,
+                     size_t *size, int64_t *next);
+
 /* The last error on this host, as {"code","message","where","hint"}; valid until the next call. NULL: no memory. */
 SY_API const char *sy_last_error(sy_host *host);
 /* Gives back what a `char **` brought. NULL is legal. */

@@ -10,15 +10,30 @@
 #include <curl/curl.h>
 
 /* A member for each function: `name` of curl_NAME. */
-#define SY__CURL_FUNCTIONS(X)                                                                             \
-    X(global_init)                                                                                        \
-    X(global_cleanup)                                                                                     \
-    X(easy_init)                                                                                          \
-    X(easy_setopt)                                                                                        \
-    X(easy_getinfo)                                                                                       \
-    X(easy_cleanup) X(easy_pause) X(easy_strerror) X(multi_init) X(multi_setopt) X(multi_add_handle)      \
-        X(multi_remove_handle) X(multi_socket_action) X(multi_assign) X(multi_info_read) X(multi_cleanup) \
-            X(slist_append) X(slist_free_all) X(url) X(url_set) X(url_get) X(url_cleanup) X(free)
+#define SY__CURL_FUNCTIONS(X) \
+    X(global_init)            \
+    X(global_cleanup)         \
+    X(easy_init)              \
+    X(easy_setopt)            \
+    X(easy_getinfo)           \
+    X(easy_cleanup)           \
+    X(easy_pause)             \
+    X(easy_strerror)          \
+    X(multi_init)             \
+    X(multi_setopt)           \
+    X(multi_add_handle)       \
+    X(multi_remove_handle)    \
+    X(multi_socket_action)    \
+    X(multi_assign)           \
+    X(multi_info_read)        \
+    X(multi_cleanup)          \
+    X(slist_append)           \
+    X(slist_free_all)         \
+    X(url)                    \
+    X(url_set)                \
+    X(url_get)                \
+    X(url_cleanup)            \
+    X(free)
 
 typedef struct sy__curl {
     void *library;

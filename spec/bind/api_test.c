@@ -55,6 +55,35 @@ says_what_is_wrong(sy_host *h)
     CHECK_INT(
         sy_artifact_get(h, "sha256:0000000000000000000000000000000000000000000000000000000000000000", &bytes, &size),
         SY_ENOTFOUND);
+    int64_t next;
+    CHECK_INT(sy_stream(h, "99", "a", "tokens", 0, &bytes, &size, &next), SY_ENOTFOUND);
+    CHECK_INT(sy_stream(h, "99", "a", "noise", 0, &bytes, &size, &next), SY_EUSAGE);
+}
+
+/* What a program said, in two halves; then nothing. */
+static void
+reads_a_stream(sy_host *h)
+{
+    char *json, *bytes, run[40] = "";
+    int64_t next = 0;
+    size_t size = 0;
+    write_file("s.json", "{\"format\":1,\"name\":\"s\",\"tasks\":[{\"key\":\"t\",\"verb\":\"task\","
+                         "\"operation\":\"process.run\",\"input\":{\"argv\":[\"echo\",\"spoken\"]}}]}");
+    char request[128];
+    (void)snprintf(request, sizeof request, "{\"melody\":\"%s/s.json\"}", dir);
+    CHECK_INT(sy_run(h, request, &json), SY_OK);
+    const char *id = json ? strstr(json, "\"run\":\"") : NULL;
+    if (id) (void)snprintf(run, sizeof run, "%.36s", id + 7);
+    sy_free(h, json);
+    for (int i = 0; i < 1000 && sy_stream(h, run, "t", "tokens", 0, &bytes, &size, &next) != SY_OK; i++)
+        (void)sy_step(h, 20);
+    CHECK(size == 7 && next == 7 && memcmp(bytes, "spoken\n", 7) == 0);
+    sy_free(h, bytes);
+    CHECK_INT(sy_stream(h, run, "t", "tokens", 3, &bytes, &size, &next), SY_OK);
+    CHECK(size == 4 && next == 7 && memcmp(bytes, "ken\n", 4) == 0);
+    sy_free(h, bytes);
+    CHECK_INT(sy_stream(h, run, "t", "tokens", 7, &bytes, &size, &next), SY_EAGAIN);
+    CHECK(bytes == NULL && next == 7);
 }
 
 static void
@@ -180,6 +209,7 @@ main(void)
     CHECK_INT(sy_open(&second, &o), SY_OK);
     says_what_is_wrong(h);
     runs_a_melody(h);
+    reads_a_stream(h);
     reads_an_artifact(h);
     evaluates_and_publishes(h);
     is_woken_from_any_thread(h);

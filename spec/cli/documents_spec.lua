@@ -91,6 +91,13 @@ describe("with --json", function()
     assert.equal("found", document("why", { "why", "1", "f*" }).tasks[1].key)
   end)
 
+  it("a stream is one document a piece", function()
+    run { "call", "process.run", "-p", 'argv=["echo","hi"]' }
+    local piece = fits("logs-stream", run({ "logs", "--stream", "tokens", "--json" }).out)
+    assert.equal("hi\n", piece.text)
+    assert.equal(3, piece.next)
+  end)
+
   it("events and logs are one document a line, in the order of commits", function()
     local last, count = 0, 0
     for line in run({ "events", "--json" }).out:gmatch("[^\n]+") do

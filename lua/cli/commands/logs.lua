@@ -101,7 +101,8 @@ return {
   options = {
     { name = "failed", doc = "only tasks that failed" },
     { name = "follow", doc = "go on until the run has ended" },
-    { name = "stream", argument = "KIND", choices = stream.KINDS, doc = "what one task streams: tokens, progress or log" },
+    { name = "stream", argument = "KIND", choices = stream.KINDS,
+      doc = "what one task streams: tokens, progress or log" },
     { name = "since", argument = "OFFSET", doc = "where the stream goes on; its beginning when left out" },
   },
   example = "symphony logs last 'checks/*' --failed",
