@@ -66,6 +66,14 @@ local function check_sources(dir, problems)
   end
 end
 
+--- Whether nothing but warnings was found.
+local function is_ok(problems)
+  for _, one in ipairs(problems) do
+    if one.severity ~= "warning" then return false end
+  end
+  return true
+end
+
 --- ext check: mistakes in a manifest, its schemas and its Lua files.
 ---@param ctx Context
 ---@param words table
@@ -87,12 +95,12 @@ function M.run(ctx, words)
   if ctx.json then
     local list = json.array {}
     for i, one in ipairs(problems) do list[i] = require("cli.context").error_document(one) end
-    ctx:document { extension = made and made.extension.name or json.null, ok = #problems == 0, problems = list }
+    ctx:document { extension = made and made.extension.name or json.null, ok = is_ok(problems), problems = list }
   else
     ctx:complain_all(problems)
-    if #problems == 0 then ctx:say(("%s is fine: %s"):format(made.extension.name, file)) end
+    if is_ok(problems) then ctx:say(("%s is fine: %s"):format(made.extension.name, file)) end
   end
-  return #problems == 0 and exit.DONE or exit.USAGE
+  return is_ok(problems) and exit.DONE or exit.USAGE
 end
 
 return M

@@ -142,8 +142,16 @@ local function against_earlier(host, run, row, cache, spec)
     { parts = is, version = row.extension_version_id }, earlier.number)
 end
 
-local function read_changes(cache)
-  local list, from = {}, cache.against and cache.against.number
+--- The last run that still had the result it was compared with: who made it, or used it later.
+local function last_user(host, run, row, cache)
+  local earlier = host:query(EARLIER, { run.melody_id, run.number, row.key })[1]
+  local past, against = earlier and decoded(earlier.execution_context).cache or {}, cache.against or {}
+  local used = past.key == cache.key and past.from and past.from.run == against.run
+  return used and earlier.number or against.number
+end
+
+local function read_changes(host, run, row, cache)
+  local list, from = {}, last_user(host, run, row, cache)
   for i, one in ipairs(cache.changed) do
     list[i] = reason(one.kind, ("%s %s %s"):format(one.kind, one.path, one.how), from,
       { part = "reads", path = one.path })
@@ -171,7 +179,7 @@ function M.looked_up(host, run, row, cache, spec)
   if cache.damaged then
     list = { reason("damaged", "the result that was kept is damaged; it was dropped") }
   elseif cache.changed and #cache.changed > 0 then
-    list = read_changes(cache)
+    list = read_changes(host, run, row, cache)
   else
     list = against_earlier(host, run, row, cache, spec)
   end

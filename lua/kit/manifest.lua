@@ -1,4 +1,5 @@
 --- A Symphony.toml, checked and filled in. Every problem names file and line, and what was probably meant.
+local cache = require "kit.manifest_cache"
 local keys = require "kit.manifest_keys"
 local problem = require "kit.problem"
 local semver = require "kit.semver"
@@ -136,6 +137,16 @@ local function operation(check, name, value)
   return out
 end
 
+local function cacheable(check, name, operation, capabilities)
+  local message, hint, warns = cache.problem(name, operation, capabilities)
+  if not message then return end
+  if not warns then return add(check, "operation." .. name .. ".cache", message) end
+  local warning = problem.new("manifest_invalid", message,
+    { file = check.file, line = line_of(check, "operation." .. name .. ".cache"), hint = hint })
+  warning.severity = "warning"
+  check.warnings[#check.warnings + 1] = warning
+end
+
 local function operations(check, value)
   local out = {}
   if value == nil then return out end
@@ -204,19 +215,22 @@ end
 ---@param lines? table<string, integer> dotted path → line
 ---@param file string for messages
 ---@return table? manifest normalised
----@return Problem[]? problems
+---@return Problem[]? problems or, with a manifest, warnings
 function M.check(value, lines, file)
-  local check = { file = file, lines = lines or {}, problems = {} }
+  local check = { file = file, lines = lines or {}, problems = {}, warnings = {} }
   unknown_sections(check, value)
   local out = { extension = section(check, "extension", keys.extension, value.extension or {}) }
   own_kind(check, value, out)
   out.operation = operations(check, value.operation)
   out.capabilities = section(check, "capabilities", keys.capabilities, flat_capabilities(value.capabilities or {}))
+  for _, name in ipairs(sorted_keys(out.operation)) do
+    cacheable(check, name, out.operation[name], out.capabilities)
+  end
   out.dependencies = dependencies(check, value.dependencies)
   out.player = value.player and section(check, "player", keys.player, value.player) or nil
   out.contributes = contributes(check, value.contributes, out.operation)
   if #check.problems > 0 then return nil, check.problems end
-  return out
+  return out, #check.warnings > 0 and check.warnings or nil
 end
 
 --- Reads and checks the text of a Symphony.toml.

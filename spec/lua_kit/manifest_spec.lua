@@ -57,6 +57,11 @@ describe("a manifest with a mistake", function()
     return found, text
   end
 
+  it("may cache only what changes nothing", function()
+    local found = refused('doc = "Pushes."', 'doc = "Pushes."\ncache = true', "cache = true is for operations")
+    assert.is_number(found.where.line)
+  end)
+
   it("names the line of a misspelt key and the one that was meant", function()
     local found, text = refused('version = "0.1.0"', 'verson = "0.1.0"', "extension has no key `verson`",
       "did you mean `version`?")
@@ -106,6 +111,16 @@ describe("a good manifest", function()
   it("takes reading as idempotent and other effects as not", function()
     assert.is_true(made.operation.look.idempotent)
     assert.is_false(made.operation.push.idempotent)
+  end)
+
+  it("is warned that programs without `reads` are not cached", function()
+    local cached = swapped('doc = "Looks."', 'doc = "Looks."\ncache = true')
+    local read, warnings = manifest.read(cached, "x")
+    assert.is_table(read)
+    assert.equal("warning", warnings[1].severity)
+    assert.equal("look is not cached: it may start programs and has no `reads`", warnings[1].message)
+    local named = swapped('doc = "Looks."', 'doc = "Looks."\ncache = true\nreads = ["$input.path"]')
+    assert.is_nil(select(2, manifest.read(named, "x")))
   end)
 
   it("has dotted and nested capabilities alike", function()

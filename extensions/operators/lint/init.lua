@@ -53,6 +53,7 @@ local function run_tool(tool, path, content, trusted, project)
   if not argv then return nil, why end
   local r, message, code = process.run {
     argv = argv, stdin = tool.stdin and content or nil, timeout = TOOL_SECONDS, max_output = 4 << 20,
+    reads = tool.reads and tool.reads(path, content, trusted) or false,
   }
   if not r then return nil, code == "timeout" and ("took longer than %d s"):format(TOOL_SECONDS) or message end
   local findings = tool.read(r.stdout, r.stderr, json)
