@@ -137,8 +137,8 @@ local function operation(check, name, value)
   return out
 end
 
-local function cacheable(check, name, operation, capabilities)
-  local message, hint, warns = cache.problem(name, operation, capabilities)
+local function cacheable(check, name, declared, capabilities)
+  local message, hint, warns = cache.problem(name, declared, capabilities)
   if not message then return end
   if not warns then return add(check, "operation." .. name .. ".cache", message) end
   local warning = problem.new("manifest_invalid", message,
