@@ -34,6 +34,12 @@ foreach(test io_http_test)
   set_target_properties(${test} PROPERTIES ENABLE_EXPORTS ON)
 endforeach()
 
+# Its file layer takes the place of the C library's calls.
+target_sources(host_powerloss_test PRIVATE spec/host/powerloss_disk.c spec/host/powerloss_layer.c)
+foreach(call open openat mkdir mkdirat write fsync rename renameat unlink unlinkat)
+  target_link_options(host_powerloss_test PRIVATE LINKER:--wrap=${call})
+endforeach()
+
 # spec/fuzz/NAME_fuzz.c defines LLVMFuzzerTestOneInput; its seeds lie in spec/fuzz/seeds/NAME/.
 file(GLOB fuzzers CONFIGURE_DEPENDS spec/fuzz/*_fuzz.c)
 foreach(fuzzer ${fuzzers})

@@ -100,6 +100,21 @@ make_dir(const char *path, sy__error *err)
     return code;
 }
 
+/* The new folder's name is on the disk, or all that is acknowledged in it may vanish with it. */
+static int
+keep_name(const char *dir, sy__error *err)
+{
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/..", dir) >= PATH_MAX)
+        return sy__error_set(err, SY_EIO, "the path is too long: %s", dir);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    /* Some file systems cannot sync a folder; then there is nothing more to do. */
+    int code =
+        fd >= 0 && (fsync(fd) == 0 || errno == EINVAL) ? SY_OK : sy__error_errno(err, errno, "cannot sync %s", path);
+    if (fd >= 0) (void)close(fd);
+    return code;
+}
+
 /* Written under another name first, so that two hosts that begin at once leave a whole file. */
 static int
 write_ignore(const char *dir, sy__error *err)
@@ -123,8 +138,10 @@ sy__folder_make(const char *dir, sy__error *err)
 {
     static const char *const parts[] = {"artifacts", "out", "inbox", "hosts", "backup"};
     char path[PATH_MAX];
+    bool new = access(dir, F_OK) != 0;
     int code = make_dir(dir, err);
     if (code == SY_OK) code = sy__folder_check(dir, err);
+    if (code == SY_OK && new) code = keep_name(dir, err);
     if (code == SY_OK) code = write_ignore(dir, err);
     for (size_t i = 0; i < sizeof parts / sizeof *parts && code == SY_OK; i++) {
         int n = snprintf(path, sizeof path, "%s/%s", dir, parts[i]);

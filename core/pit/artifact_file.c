@@ -256,8 +256,8 @@ rename_into(sy__artifacts *s, const char *temp, const char *path, bool *made)
 {
     if (renameat(s->temp_fd, temp, s->dir_fd, path) == 0) return 0;
     char folder[3] = {path[0], path[1], '\0'};
-    if (errno != ENOENT || mkdirat(s->dir_fd, folder, 0700) != 0) return errno;
-    *made = true;
+    if (errno != ENOENT || (mkdirat(s->dir_fd, folder, 0700) != 0 && errno != EEXIST)) return errno;
+    *made = true; /* by us, or by somebody who may not have synced it yet */
     return renameat(s->temp_fd, temp, s->dir_fd, path) == 0 ? 0 : errno;
 }
 
@@ -322,7 +322,8 @@ sy__temp_name_durably(sy__artifacts *s, unsigned number, int fd, const char *has
         return sy__error_errno(err, e, "cannot store artifacts/%s", path);
     }
     path[2] = '\0';
-    return sync_folder(s->dir_fd, path, err);
+    int rc = sync_folder(s->dir_fd, path, err);
+    return rc == SY_OK && made ? sync_folder(s->dir_fd, ".", err) : rc;
 }
 
 static unsigned
