@@ -34,7 +34,8 @@ foreach(test io_http_test)
   set_target_properties(${test} PROPERTIES ENABLE_EXPORTS ON)
 endforeach()
 
-# Its file layer takes the place of the C library's calls.
+# spec/host/powerloss_layer.c takes the place of the C library's calls. 500 seeds in the long form.
+set_tests_properties(host/powerloss_test PROPERTIES TIMEOUT 1800)
 target_sources(host_powerloss_test PRIVATE spec/host/powerloss_disk.c spec/host/powerloss_layer.c)
 foreach(call open openat mkdir mkdirat write fsync rename renameat unlink unlinkat)
   target_link_options(host_powerloss_test PRIVATE LINKER:--wrap=${call})

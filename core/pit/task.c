@@ -120,8 +120,9 @@ sy__task_drop(sy__stage *s, sy__task *t)
 static void
 record_end(sy__stage *s, sy__task *t)
 {
-    bool failed = t->status == SY__TASK_FAILED;
-    if (t->run->level != SY__LEVEL_NONE) sy__record_task(s, t);
+    bool failed = t->status == SY__TASK_FAILED, stored = t->run->level != SY__LEVEL_NONE;
+    if (stored) sy__db_begin(s->engine->o.db); /* a crash leaves the row with its events, or neither */
+    if (stored) sy__record_task(s, t);
     if (!t->started && t->attempts > 0) {
         t->started = true;
         sy__record_event(s, t, "task_started", NULL);
@@ -131,6 +132,7 @@ record_end(sy__stage *s, sy__task *t)
                      : t->outcome == SY__OUTCOME_SKIPPED ? "task.skipped"
                                                          : "task.completed",
                      NULL);
+    if (stored) sy__db_end(s->engine->o.db);
 }
 
 void
