@@ -56,6 +56,34 @@ stdlib_source(void *ud, const char *name, const char **source, size_t *len, cons
     return true;
 }
 
+static int64_t
+amount_field(lua_State *L, const char *name)
+{
+    lua_getfield(L, -1, name);
+    lua_Integer n = luaL_optinteger(L, -1, 0);
+    luaL_argcheck(L, n >= 0, 1, "a budget is 0 or more");
+    lua_pop(L, 1);
+    return n;
+}
+
+/* budget={project_usd=, project_tokens=, day_usd=, day_tokens=, on_breach=}; money in millionths */
+static void
+read_budget(lua_State *L, sy__shared_budget *out)
+{
+    static const char *const policies[] = {"stop", "ask", "downgrade", NULL};
+    lua_getfield(L, 1, "budget");
+    if (lua_istable(L, -1)) {
+        out->project[SY__UNIT_USD] = amount_field(L, "project_usd");
+        out->project[SY__UNIT_TOKENS] = amount_field(L, "project_tokens");
+        out->day[SY__UNIT_USD] = amount_field(L, "day_usd");
+        out->day[SY__UNIT_TOKENS] = amount_field(L, "day_tokens");
+        lua_getfield(L, -1, "on_breach");
+        out->on_breach = (sy__on_breach)luaL_checkoption(L, -1, "stop", policies);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
 static int
 core_open(lua_State *L)
 {
@@ -75,6 +103,7 @@ core_open(lua_State *L)
     lua_Integer queue_events = luaL_optinteger(L, -1, 0);
     luaL_argcheck(L, queue_events >= 0 && queue_events <= 1 << 20, 1, "queue_events is from 0 to 1048576");
     o.queue_events = (size_t)queue_events;
+    read_budget(L, &o.budget);
     sy__lua_host *h = lua_newuserdatauv(L, sizeof *h, 0);
     *h = (sy__lua_host){0};
     luaL_setmetatable(L, SY__HOST_MT);

@@ -87,6 +87,7 @@ sy__core_resume(lua_State *L)
     sy__resume_request q = {
         .run = text_of(L, 2, "run"), .retry = text_of(L, 2, "retry"), .skip = text_of(L, 2, "skip")};
     luaL_argcheck(L, q.run != NULL, 2, "a run is needed");
+    q.budget = text_of(L, 2, "budget");
     lua_getfield(L, 2, "accept_code");
     q.accept_code = lua_toboolean(L, -1);
     lua_getfield(L, 2, "cancel");

@@ -106,6 +106,7 @@ open_engine(sy__project *p, const sy__project_options *o, sy__error *err)
         .stdlib_ud = o->stdlib_ud,
         .trusted = o->trusted,
         .stages = o->stages,
+        .budget = o->budget,
         .on_change = wake,
         .on_change_ud = p,
     };

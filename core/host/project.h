@@ -19,10 +19,11 @@ typedef struct sy__project_options {
     const sy__isolate_module *modules; /* C modules of the isolate library */
     sy__module_fn stdlib;              /* its pure modules */
     void *stdlib_ud;
-    bool trusted;        /* the person lets this project's own code run */
-    int stages;          /* 0: one per core */
-    size_t queue_events; /* of a follower's queue; 0: the router's default */
-    sy__log_sink log;    /* NULL: dropped */
+    bool trusted;             /* the person lets this project's own code run */
+    int stages;               /* 0: one per core */
+    sy__shared_budget budget; /* of the project and of the day; zero: none */
+    size_t queue_events;      /* of a follower's queue; 0: the router's default */
+    sy__log_sink log;         /* NULL: dropped */
     void *log_ud;
 } sy__project_options;
 

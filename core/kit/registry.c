@@ -95,6 +95,16 @@ read_reads(const sy__alloc *a, sy__value v, sy__operation *op, sy__error *err)
     return op->reads ? SY_OK : no_memory(err);
 }
 
+/* Money in millionths, or tokens; negative: the manifest does not say. */
+static int64_t
+read_estimate(sy__value v, const char *key, double scale)
+{
+    sy__value estimate, part;
+    if (!sy__value_get(v, "estimate", 8, &estimate) || !sy__value_get(estimate, key, strlen(key), &part)) return -1;
+    double n = sy__value_num(part) * scale;
+    return n >= 0 && n < 9e15 ? (int64_t)(n + 0.5) : -1;
+}
+
 static int
 read_operation(const sy__alloc *a, const char *name, size_t len, sy__value v, sy__operation *op, sy__error *err)
 {
@@ -106,6 +116,9 @@ read_operation(const sy__alloc *a, const char *name, size_t len, sy__value v, sy
     if (status) return status;
     op->idempotent = read_flag(v, "idempotent", op->effects <= SY__EFFECT_READ);
     op->cache = read_flag(v, "cache", false);
+    op->spends = read_flag(v, "spends", false);
+    op->estimate_usd = read_estimate(v, "usd", 1e6);
+    op->estimate_tokens = read_estimate(v, "tokens", 1);
     status = read_reads(a, v, op, err);
     if (!status) status = read_schema(a, v, "input", &op->input, op->name, err);
     return status ? status : read_schema(a, v, "output", &op->output, op->name, err);

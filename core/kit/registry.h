@@ -15,8 +15,11 @@ typedef struct sy__operation {
     char *name; /* "diff" */
     sy__effects effects;
     bool idempotent;
-    bool cache;        /* declared, and what its child processes read is named */
-    sy__blob *reads;   /* what they read: an array of globs and "$input.…"; NULL: nothing is named */
+    bool cache;           /* declared, and what its child processes read is named */
+    sy__blob *reads;      /* what they read: an array of globs and "$input.…"; NULL: nothing is named */
+    bool spends;          /* it may cost money or tokens */
+    int64_t estimate_usd; /* at most, in millionths; negative: not declared */
+    int64_t estimate_tokens;
     sy__schema *input; /* NULL: anything */
     sy__schema *output;
 } sy__operation;
@@ -51,7 +54,8 @@ int sy__registry_new(sy__registry **out, const sy__alloc *a);
 void sy__registry_free(sy__registry *r);
 /*
  * Adds or replaces an extension from a value: {id, version_id, code_hash, name, type, entry, capabilities, operations:
- * {NAME:{effects, idempotent, cache, reads, input, output}}, sources:{PATH:TEXT}, max_parallel}. Any thread.
+ * {NAME:{effects, idempotent, cache, reads, spends, estimate:{usd, tokens}, input, output}}, sources:{PATH:TEXT},
+ * max_parallel}. Any thread.
  */
 int sy__registry_add(sy__registry *r, sy__value description, const char *project_dir, sy__error *err);
 void sy__registry_remove(sy__registry *r, const char *name);

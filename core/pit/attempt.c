@@ -4,8 +4,8 @@
  * A call that ends without waiting costs one row and two events at the end; one that waits is written as
  * executing first. A fence (effects that must not repeat unasked) is the `executing` row made durable.
  */
+#include "pit/budget_task.h"
 #include "pit/cache.h"
-#include "pit/engine_impl.h"
 #include "pit/state.h"
 #include "pit/stream_impl.h"
 
@@ -162,6 +162,7 @@ attempt_finished(sy__attempt *a, int status)
     sy__stream_flush(s, t);
     if (err.file[0]) name_file(&err, target->extension);
     if (status == SY_OK) status = take_output(s, t, &a->call, target->operation, &err);
+    if (t->budget) sy__budget_settle(s, t, a->call.cpu_ns);
     if (a->artifact_count > 0 && target->operation->output && (status == SY_OK || status == SY_ETYPE))
         sy__record_judged(s, a, status == SY_OK);
     sy__pool_give(s->pool, target->extension, a->isolate, failed);
@@ -171,7 +172,7 @@ attempt_finished(sy__attempt *a, int status)
         sy__task_end(s, t, SY__TASK_COMPLETED, t->target ? SY__OUTCOME_FALLBACK : SY__OUTCOME_OK);
     } else if (why) {
         attempt_interrupted(s, t, why);
-    } else {
+    } else if (!t->budget || !sy__budget_ended(s, t, status)) {
         if (!err.code) (void)sy__error_set(&err, status, "%s", sy_strerror(status));
         attempt_failed(s, t, &err, transient);
     }
@@ -250,6 +251,7 @@ execute(sy__stage *s, sy__task *t)
     a->call.operation = target->operation->name;
     a->call.input = sy__blob_value(t->input);
     a->call.deadline_ns = deadline_of(s, t);
+    if (t->budget) sy__budget_limit(t, &a->call);
     a->call.idempotency_key = a->key;
     a->call.services = &sy__task_services;
     a->call.reads = sy__cache_reads(t);
@@ -342,6 +344,12 @@ sy__attempt_begin(sy__stage *s, sy__task *t)
     }
     if (t->memo) sy__cache_forget(t);
     if (sy__cache_wanted(t) && sy__cache_hit(s, t)) return;
+    if (!t->run->budget || sy__budget_admit(s, t)) sy__attempt_go(s, t);
+}
+
+void
+sy__attempt_go(sy__stage *s, sy__task *t)
+{
     if (needs_fence(t))
         ask_fence(s, t);
     else

@@ -2,6 +2,7 @@
  * engine.c: opening and closing the engine, and the list of its runs.
  */
 #include "pit/flow.h"
+#include "pit/budget_shared.h"
 
 #include "pit/chore.h"
 #include "pit/state.h"
@@ -23,9 +24,11 @@ sy__engine_new(sy__engine **out, const sy__engine_options *o, sy__error *err)
     (void)pthread_mutex_init(&e->lock, NULL);
     (void)pthread_mutex_init(&e->gates_lock, NULL);
     (void)pthread_mutex_init(&e->chore_lock, NULL);
+    sy__ledger_init(&e->ledger);
     int status = sy__arbiter_new(&e->arbiter, e->alloc, o->clock);
     if (!status) status = sy__flow_open(e);
     if (!status) status = sy__statements_new(e, err);
+    if (!status) status = sy__shared_open(e, err);
     if (!status) status = sy__stages_start(e, err);
     if (status) {
         if (err && !err->code) (void)sy__error_set(err, status, "%s", sy_strerror(status));
@@ -71,6 +74,8 @@ sy__engine_free(sy__engine *e)
         e->runs = r->next;
         sy__run_release(r);
     }
+    sy__shared_close(e);
+    sy__ledger_close(&e->ledger);
     sy__flow_close(e);
     sy__arbiter_free(e->arbiter);
     sy__free(e->alloc, e->statements);

@@ -10,6 +10,7 @@
 #include "kit/isolate.h"
 #include "kit/registry.h"
 #include "pit/artifact.h"
+#include "pit/budget.h"
 #include "router/router.h"
 
 struct sy__spawner;
@@ -46,6 +47,7 @@ typedef struct sy__engine_options {
     bool trusted; /* the person lets this project's own code run */
     int stages;   /* threads; 0: one per core */
     sy__limits limits;
+    sy__shared_budget budget;    /* of the project and of the day; zero: none */
     void (*on_change)(void *ud); /* any thread: some run's state changed durably; may be NULL */
     void *on_change_ud;
 } sy__engine_options;
@@ -84,7 +86,9 @@ typedef struct sy__resume_request {
     const char *skip;        /* key of one to skip; NULL */
     const char *result_task; /* key of one whose result, or answer, is supplied; NULL */
     sy__value result;
-    bool cancel; /* take over only to cancel it */
+    const char *budget; /* JSON: what a budget of its options is replaced with; NULL: nothing. A run that failed for
+                           its budget goes on, and tasks that wait for one are tried again. */
+    bool cancel;        /* take over only to cancel it */
 } sy__resume_request;
 /* Takes over and continues. An ended run is only reported. SY_EOWNED, SY_ENOTFOUND, SY_EUNCERTAIN. */
 int sy__engine_resume(sy__engine *e, const sy__resume_request *request, sy__run_info *out, sy__error *err);

@@ -29,6 +29,7 @@ typedef struct sy__task sy__task;
 typedef struct sy__run sy__run;
 typedef struct sy__scope sy__scope;
 typedef struct sy__attempt sy__attempt;
+typedef struct sy__task_budget sy__task_budget;
 typedef struct sy__past sy__past;
 typedef struct sy__past_list sy__past_list;
 typedef struct sy__undo sy__undo;
@@ -128,6 +129,7 @@ struct sy__task {
     sy__streams *streams;   /* what it streamed; NULL: nothing yet */
     sy__stage *fence_stage; /* where it goes on when its fence is durable */
     int64_t cpu_ns, usd_micro, tokens;
+    sy__task_budget *budget; /* budget_task.h; NULL: its run has none, or its turn has not come */
     size_t peak_bytes;
     uint32_t artifacts; /* produced so far */
 };
@@ -194,6 +196,7 @@ struct sy__run {
     char *melody_id, *melody_hash, *orchestration_type; /* NULL for a call */
     sy__gate gate;                                      /* its parallelism */
     sy__share share;                                    /* its part where runs compete */
+    struct sy__run_budget *budget;                      /* budget_task.h; NULL: nothing in it has one */
     sy__run_status status;
     atomic_bool stopping;  /* any of the following: nothing new starts */
     atomic_bool cutting;   /* … and nothing is undone either: cancelled, parking, lost, unwritten */
@@ -261,7 +264,9 @@ struct sy__engine {
     pthread_mutex_t lock;
     sy__run *runs;
     sy__arbiter *arbiter;
-    int64_t max_tasks; /* of all runs at once */
+    int64_t max_tasks;         /* of all runs at once */
+    sy__ledger ledger;         /* of all budgets */
+    struct sy__shared *shared; /* budget_shared.c; NULL: no budget of project or day */
     pthread_mutex_t gates_lock;
     sy__map gates;           /* flow.c: "extension NAME", "key NAME", "rate TASK MELODY" */
     size_t idle_gates;       /* of them nobody needs now, but their buckets are not full */
@@ -339,6 +344,8 @@ void sy__task_leave(sy__stage *s, sy__task *t);
 /* ---- attempt.c (stage thread) ---- */
 /* Calls the task's operation; its input is there. */
 void sy__attempt_begin(sy__stage *s, sy__task *t);
+/* The same for one whose budgets have admitted it. */
+void sy__attempt_go(sy__stage *s, sy__task *t);
 /* Writes that the task executes, once, so that others can see it. */
 void sy__attempt_show(sy__stage *s, sy__task *t);
 /* An attempt in the stage's list; NULL: no memory. */

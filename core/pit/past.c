@@ -62,13 +62,34 @@ text(sqlite3_stmt *stmt, int i)
     return (const char *)sqlite3_column_text(stmt, i);
 }
 
-enum { ID, KEY, OUTCOME, OUTPUT, HASH, ATTEMPTS, OPERATION, WAITS, STARTED, COMPLETED, USD, TOKENS, EXECUTING };
+enum {
+    ID,
+    KEY,
+    OUTCOME,
+    OUTPUT,
+    HASH,
+    ATTEMPTS,
+    OPERATION,
+    WAITS,
+    STARTED,
+    COMPLETED,
+    USD,
+    TOKENS,
+    EXECUTING,
+    CPU,
+    UNSETTLED_USD,
+    UNSETTLED_TOKENS,
+    REOPENS
+};
 
 static const char SQL[] =
     "SELECT id, key, outcome, output, output_hash, attempts, operation, execution_context ->> '$.waits',"
     " unixepoch(substr(started_at, 1, 19)) * 1000 + substr(started_at, 21, 3),"
     " unixepoch(substr(completed_at, 1, 19)) * 1000 + substr(completed_at, 21, 3),"
-    " cost_usd, cost_tokens, task_status = 'executing'"
+    " cost_usd, cost_tokens, task_status = 'executing', execution_context ->> '$.cpu_ms',"
+    " execution_context ->> '$.unsettled.usd_micro', execution_context ->> '$.unsettled.tokens',"
+    " outcome = 'cancelled' OR (outcome = 'skipped' AND execution_context ->> '$.decided' IS NULL) OR"
+    " (outcome = 'error' AND (error ->> '$.code' = 'budget_exceeded' OR operation GLOB 'host.*'))"
     " FROM task WHERE pipeline_orchestration_id = ?1 AND key <> '' ORDER BY key";
 
 static int
@@ -91,6 +112,10 @@ read_one(sy__past_list *l, sy__engine *e, sqlite3_stmt *stmt, sy__error *err)
     p->completed_ms = sqlite3_column_int64(stmt, COMPLETED);
     p->usd_micro = (int64_t)(sqlite3_column_double(stmt, USD) * 1e6 + 0.5);
     p->tokens = sqlite3_column_int64(stmt, TOKENS);
+    p->reopens = sqlite3_column_int(stmt, REOPENS) != 0;
+    p->cpu_us = (int64_t)(sqlite3_column_double(stmt, CPU) * 1000);
+    p->assumed =
+        (sy__amounts){{sqlite3_column_int64(stmt, UNSETTLED_USD), sqlite3_column_int64(stmt, UNSETTLED_TOKENS)}};
     if (p->status != SY__TASK_COMPLETED || p->outcome == SY__OUTCOME_SKIPPED) return SY_OK;
     return read_output(e, text(stmt, OUTPUT), text(stmt, HASH), &p->output, err);
 }

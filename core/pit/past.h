@@ -17,7 +17,9 @@ struct sy__past {
     sy__blob *output;
     sy__error *error; /* why it waits; NULL */
     int64_t started_ms, completed_ms;
-    int64_t usd_micro, tokens;
+    int64_t usd_micro, tokens, cpu_us;
+    bool reopens;        /* a larger budget makes it undone again: refused for one, cancelled or skipped for that */
+    sy__amounts assumed; /* reserved by calls whose process ended before they could tell */
     sy__decision decision;
     sy__blob *result;
 };

@@ -210,6 +210,43 @@ compile_cache(compiler *c, sy__value cache)
     return duration(c, cache, "ttl_ms", &t->cache_ttl_ms);
 }
 
+/* A limit of 0 or more; absent: none. */
+static bool
+read_limit(sy__value v, const char *key, int64_t scale, int64_t *out)
+{
+    sy__value n = field(v, key);
+    *out = SY__NO_LIMIT;
+    if (!n.data || sy__value_kind(n) == SY__NULL) return true;
+    int64_t i = sy__value_int(n);
+    if (sy__value_kind(n) != SY__INT || i < 0 || i > INT64_MAX / 8 / scale) return false;
+    *out = i * scale;
+    return true;
+}
+
+int
+sy__plan_budget(sy__value v, sy__budget_limits *out, sy__error *err)
+{
+    sy__value on = field(v, "on_breach");
+    bool ok = sy__value_kind(v) == SY__MAP && read_limit(v, "usd_micro", 1, &out->of[SY__UNIT_USD]) &&
+              read_limit(v, "tokens", 1, &out->of[SY__UNIT_TOKENS]) &&
+              read_limit(v, "cpu_ms", 1000, &out->of[SY__UNIT_CPU]) && read_limit(v, "wall_ms", 1, &out->wall_ms);
+    out->on_breach = is_text(on, "ask")         ? SY__BREACH_ASK
+                     : is_text(on, "downgrade") ? SY__BREACH_DOWNGRADE
+                                                : SY__BREACH_STOP;
+    ok = ok && (!on.data || sy__value_kind(on) == SY__NULL || out->on_breach || is_text(on, "stop"));
+    if (ok) return SY_OK;
+    return sy__error_set(err, SY_EMELODY,
+                         "a budget is {usd_micro, tokens, wall_ms, cpu_ms, on_breach = stop, ask or downgrade}");
+}
+
+static int
+compile_budget(compiler *c, sy__value budget)
+{
+    if (!budget.data || sy__value_kind(budget) == SY__NULL) return SY_OK;
+    c->task->budget = sy__calloc(c->plan->alloc, 1, sizeof *c->task->budget);
+    return c->task->budget ? sy__plan_budget(budget, c->task->budget, c->err) : SY_ENOMEM;
+}
+
 static int
 compile_options(compiler *c, sy__value o)
 {
@@ -230,6 +267,7 @@ compile_options(compiler *c, sy__value o)
     if (!status) status = duration(c, o, "idle_timeout_ms", &t->idle_timeout_ms);
     if (!status) status = compile_retry(c, field(o, "retry"));
     if (!status) status = compile_cache(c, field(o, "cache"));
+    if (!status) status = compile_budget(c, field(o, "budget"));
     if (!status) status = compile_fn(c, field(o, "when"), &t->when);
     return status;
 }
@@ -655,6 +693,7 @@ free_task(const sy__alloc *a, sy__plan_task *t)
     sy__free(a, t->key);
     sy__plan_flow_free(a, t->flow);
     sy__free(a, t->melody);
+    sy__free(a, t->budget);
     sy__template_free(t->list);
     sy__schema_free(t->schema);
     free_fn(a, &t->map);

@@ -8,6 +8,7 @@
 #define SY_PIT_PLAN_H
 
 #include "kit/registry.h"
+#include "pit/budget.h"
 #include "pit/dag.h"
 #include "pit/template.h"
 
@@ -71,8 +72,9 @@ struct sy__plan_task {
     int retry_on[8];     /* codes; none: every retryable one */
     size_t retry_on_count;
     int64_t timeout_ms, attempt_timeout_ms, queue_timeout_ms, idle_timeout_ms; /* 0: none */
-    int64_t cache_ttl_ms; /* older results do not count; 0: no limit */
-    bool waits_weakly;    /* some edge into it is soft or optional */
+    int64_t cache_ttl_ms;      /* older results do not count; 0: no limit */
+    sy__budget_limits *budget; /* of the task with all below it; NULL: none */
+    bool waits_weakly;         /* some edge into it is soft or optional */
 };
 
 /* A melody that a task of this one, or of another such, is. Its dag is a model to copy. */
@@ -107,6 +109,8 @@ void sy__plan_free(sy__plan *p); /* NULL is legal */
 const sy__plan_sub *sy__plan_sub_find(const sy__plan *p, const char *name);
 /* What runs at a path of keys such as "sub/inner/3" or "pay/compensate", from the run's own plan; NULL. */
 const sy__plan_task *sy__plan_at(const sy__plan *p, const char *path);
+/* Reads {"usd_micro","tokens","wall_ms","cpu_ms","on_breach"}. SY_EMELODY. */
+int sy__plan_budget(sy__value v, sy__budget_limits *out, sy__error *err);
 /* The number of a task, or -1. */
 int64_t sy__plan_find(const sy__plan *p, const char *key, size_t len);
 

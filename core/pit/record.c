@@ -4,6 +4,7 @@
  * Every put writes a whole row, so that a row that changes twice within one commit group is written once, in
  * its last form (the slot). JSON is produced here, once.
  */
+#include "pit/budget_task.h"
 #include "pit/cache.h"
 #include "pit/record_impl.h"
 
@@ -89,6 +90,7 @@ put_context(sy__stage *s, const sy__task *t, sy__buf *out)
     }
     if (t->decided) sy__buf_adds(out, ",\"decided\":true");
     if (t->memo) sy__cache_context(t, out);
+    if (t->budget) sy__budget_context(t, out);
     if (t->waits) sy__buf_addf(out, ",\"waits\":\"%s\"", sy__wait_name(t->waits));
     if (t->loop) sy__buf_addf(out, ",\"iterations\":%u", t->loop->done);
     if (t->loop && t->loop->max_reached) sy__buf_adds(out, ",\"max_reached\":true");

@@ -7,6 +7,7 @@
  * unasked: such a task is uncertain and waits for `--retry`, `--skip` or `--result`.
  */
 #include "base/bounds.h"
+#include "pit/budget_task.h"
 #include "pit/cache.h"
 #include "pit/flow.h"
 #include "pit/past.h"
@@ -95,7 +96,8 @@ report(const char *run, const run_row *row, sy__run_info *out)
 
 typedef struct takeover {
     const char *run, *host, *options;
-    int64_t epoch; /* the one seen */
+    const char *budget; /* JSON; NULL: as it was */
+    int64_t epoch;      /* the one seen */
     char stamp[SY__STAMP_BYTES];
 } takeover;
 
@@ -106,12 +108,15 @@ take_over(sqlite3 *conn, void *ud, sy__error *err)
     const takeover *t = ud;
     sqlite3_stmt *stmt = NULL;
     static const char sql[] = "UPDATE pipeline_orchestration SET owner_host=?2, owner_epoch=?3 + 1, status='running',"
+                              " completed_at=NULL, error=NULL, options=CASE WHEN ?4 IS NULL THEN options"
+                              " ELSE json_set(options, '$.budget', json(?4)) END,"
                               " started_at=coalesce(started_at, created_at) WHERE id=?1 AND owner_epoch=?3";
     int status = SY_OK;
     if (sqlite3_prepare_v2(conn, sql, -1, &stmt, NULL)) return sy__error_set(err, SY_EIO, "%s", sqlite3_errmsg(conn));
     (void)sqlite3_bind_text(stmt, 1, t->run, -1, SQLITE_STATIC);
     (void)sqlite3_bind_text(stmt, 2, t->host, -1, SQLITE_STATIC);
     (void)sqlite3_bind_int64(stmt, 3, t->epoch);
+    (void)sqlite3_bind_text(stmt, 4, t->budget, -1, SQLITE_STATIC);
     if (sqlite3_step(stmt) != SQLITE_DONE)
         status = sy__error_set(err, SY_EIO, "the run cannot be taken over: %s", sqlite3_errmsg(conn));
     else if (sqlite3_changes(conn) != 1)
@@ -192,6 +197,7 @@ decide(sy__run *r, const sy__resume_request *q, sy__error *err)
     if (q->retry) status = decide_one(r, q->retry, SY__DECIDE_RETRY, q->result, err);
     if (!status && q->skip) status = decide_one(r, q->skip, SY__DECIDE_SKIP, q->result, err);
     if (!status && q->result_task) status = decide_one(r, q->result_task, SY__DECIDE_RESULT, q->result, err);
+    if (q->budget && !q->retry && !q->skip && !q->result_task) sy__past_retry_budgets(r->past);
     return status;
 }
 
@@ -269,12 +275,18 @@ static int
 go_on(sy__engine *e, sqlite3 *conn, const sy__resume_request *q, const run_row *row, sy__run_info *out, sy__error *err)
 {
     sy__run *r = NULL;
-    takeover t = {.run = q->run, .host = sy__db_host_id(e->o.db), .options = row->options, .epoch = row->epoch};
+    takeover t = {.run = q->run,
+                  .host = sy__db_host_id(e->o.db),
+                  .options = row->options,
+                  .budget = q->budget,
+                  .epoch = row->epoch};
     sy__stamp(sy__wall_ms(e->o.clock), t.stamp);
     int status = make_run(e, row, q->run, &r, err);
     if (!status && !q->accept_code) status = check_code(r, row, err);
     if (!status) status = sy__past_read(&r->past, e, conn, q->run, err);
+    if (!status && is_over(row->status)) status = sy__past_reopen(r->past, err);
     if (!status) status = decide(r, q, err);
+    if (!status) status = sy__budget_resume(r, row->options, q->budget, err);
     if (!status) status = sy__db_exclusive(e->o.db, take_over, &t, err);
     if (!status) status = sy__db_run_own(e->o.db, r->id, r->epoch);
     if (!status) add_costs(r);
@@ -283,6 +295,14 @@ go_on(sy__engine *e, sqlite3 *conn, const sy__resume_request *q, const run_row *
     if (!status) (void)sy__engine_info(e, r->id, out);
     sy__run_release(r);
     return status;
+}
+
+/* A run that failed for want of a budget goes on with a larger one. */
+static bool
+reopens(const run_row *row, const sy__resume_request *q)
+{
+    return q->budget && !q->cancel && strcmp(row->status, "failed") == 0 && row->error &&
+           strstr(row->error, "\"code\":\"budget_exceeded\"");
 }
 
 /* ---- cancelling a run whose process is gone ---- */
@@ -360,7 +380,7 @@ sy__engine_resume(sy__engine *e, const sy__resume_request *q, sy__run_info *out,
     sqlite3 *conn = sy__db_reader(e->o.db, err);
     if (!conn) return err && err->code ? err->code : SY_EDAMAGED;
     int status = read_row(conn, e->alloc, q->run, &row, err);
-    if (!status && is_over(row.status)) {
+    if (!status && is_over(row.status) && !reopens(&row, q)) {
         report(q->run, &row, out);
     } else if (!status && strcmp(row.level, "none") == 0 && !q->cancel) {
         status = sy__error_set(err, SY_EUSAGE, "run #%lld was durable `none`: what it had done is not known",

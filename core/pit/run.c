@@ -5,6 +5,7 @@
  * durable.
  */
 #include "pit/flow.h"
+#include "pit/budget_task.h"
 #include "pit/past.h"
 #include "pit/stream_impl.h"
 
@@ -31,6 +32,7 @@ sy__run_release(sy__run *r)
         sy__subtask_free(child);
     }
     sy__scope_free(r->root);
+    sy__budget_run_free(r);
     sy__plan_free(r->plan);
     sy__past_free(r->past);
     sy__stream_forget(r);

@@ -1,4 +1,5 @@
 /* services.c: what a running call may ask of the engine (ctx of extension.md). Stage thread; ud is the attempt. */
+#include "pit/budget_task.h"
 #include "pit/stream_impl.h"
 
 #include "base/text.h"
@@ -100,8 +101,10 @@ static void
 on_usage(void *ud, double usd, int64_t tokens)
 {
     sy__attempt *a = ud;
-    if (usd > 0) a->task->usd_micro += (int64_t)(usd * 1e6 + 0.5);
-    if (tokens > 0) a->task->tokens += tokens;
+    int64_t micro = usd > 0 && usd < 9e9 ? (int64_t)(usd * 1e6 + 0.5) : 0;
+    a->task->usd_micro += micro;
+    a->task->tokens += tokens;
+    if (a->task->budget) sy__budget_report(a, micro, tokens);
 }
 
 /* At level none there are no rows of events: the line is kept in memory. */

@@ -2,6 +2,7 @@
  * start.c: a new run: its row with the next number of the project and its root task, in one transaction; then
  * its launch. What is returned is committed.
  */
+#include "pit/budget_task.h"
 #include "pit/cache.h"
 #include "pit/flow.h"
 #include "pit/state.h"
@@ -250,6 +251,7 @@ sy__engine_start(sy__engine *e, const sy__run_request *q, sy__run_info *out, sy_
     r->no_cache = sy__cache_off(q->options);
     sy__flow_weigh(r, q->options);
     status = name_run(r, q, err);
+    if (!status) status = sy__budget_run(r, q->options, err);
     if (!status) status = write_run(r, q->options, err);
     if (!status) status = sy__db_run_own(e->o.db, r->id, r->epoch);
     if (!status) status = sy__run_launch(r);

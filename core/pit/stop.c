@@ -4,6 +4,7 @@
  */
 #include "db/params.h"
 #include "pit/flow.h"
+#include "pit/budget_task.h"
 #include "pit/state.h"
 #include "pit/statements.h"
 
@@ -19,6 +20,7 @@ sweep(sy__stage *s, void *ud)
 {
     sweep_note *n = ud;
     sy__task_sweep(s, n->run, n->why);
+    sy__budget_withdraw(s, n->run);
     (void)pthread_mutex_lock(&n->run->lock);
     sy__scope_settle(s, n->run->root);
     (void)pthread_mutex_unlock(&n->run->lock);
@@ -122,6 +124,7 @@ settle(sy__stage *s, void *ud)
 {
     sy__run *r = ud;
     sy__task_sweep(s, r, SY_EINTERRUPTED);
+    sy__budget_withdraw(s, r);
     (void)pthread_mutex_lock(&r->lock);
     sy__scope_settle(s, r->root);
     (void)pthread_mutex_unlock(&r->lock);
@@ -254,6 +257,7 @@ sy__engine_tick(sy__stage *s)
 {
     sy__state_tick(s->engine);
     sy__flow_tick(s);
+    sy__budget_tick(s);
     due_runs due = {.count = 0};
     bool living = check_owners(s->engine, &due);
     for (int i = 0; i < due.count; i++) {

@@ -5,6 +5,7 @@
  *            │                                          │                     │
  *            └ skipped                        waits for the commit   retry.c: retry, fallback, failure
  */
+#include "pit/budget_task.h"
 #include "pit/cache.h"
 #include "pit/flow.h"
 #include "pit/stream_impl.h"
@@ -44,6 +45,7 @@ sy__task_close(sy__task *t)
     sy__scope_free(t->inner);
     sy__flow_leave(t);
     sy__streams_free(t);
+    sy__budget_task_free(t);
     t->input = t->output = NULL;
     t->error = NULL;
     t->each = NULL;
@@ -56,6 +58,7 @@ sy__task_close(sy__task *t)
 void
 sy__task_leave(sy__stage *s, sy__task *t)
 {
+    if (t->budget) sy__budget_leave(s, t);
     if (!t->inside) return;
     t->inside = false;
     size_t ready = sy__arbiter_release(s->engine->arbiter, &t->job);
@@ -207,6 +210,7 @@ first_time(sy__stage *s, sy__task *t)
     t->dispatched_ms = sy__stage_ms(s);
     t->status = SY__TASK_DISPATCHED;
     sy__flow_admitted(s, t);
+    if (t->run->budget) sy__budget_open(s, t);
     int go = queued_too_long(s, t, &err) ? err.code : sy__input_when(s, t, &err);
     if (go == 0) {
         sy__task_end(s, t, SY__TASK_COMPLETED, SY__OUTCOME_SKIPPED);

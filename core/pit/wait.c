@@ -68,7 +68,7 @@ sy__wait_begin(sy__stage *s, sy__task *t, sy__wait why, const sy__error *err)
     sy__task_leave(s, t);
     if (err) {
         sy__task_note_error(s, t, err);
-        if (t->error) hint(t);
+        if (t->error && why != SY__WAIT_BUDGET) hint(t);
     }
     (void)pthread_mutex_lock(&r->lock);
     t->waits = why;

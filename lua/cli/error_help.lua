@@ -79,8 +79,8 @@ local texts = {
     action = "Start the melody again when you want it.",
   },
   budget_exceeded = {
-    example = "error[budget_exceeded]: 0.05 usd are not enough for notes",
-    action = "This release sets no budgets: the extension has one of its own. Use a cheaper operation.",
+    example = "error[budget_exceeded]: the run's budget is 0.5 usd: 0.46 usd spent, and `llm.ask` asks for 0.05 usd",
+    action = "symphony resume RUN --budget 1usd   goes on with more. Or use a cheaper operation.",
   },
   extension_error = {
     example = "extensions/mine/init.lua:12: attempt to index a nil value",

@@ -44,9 +44,12 @@ end
 ---@param from { text: string, file: string?, line: integer? }
 ---@return any, Problem?
 function M.check(setting, value, from)
-  if setting.type == "integer" then
-    local number = math.tointeger(tonumber(value) or 0.5)
-    if not number or type(value) == "boolean" then return refuse(setting, value, from, "a whole number") end
+  if setting.type == "integer" or setting.type == "number" then
+    local number = tonumber(value)
+    if setting.type == "integer" then number = math.tointeger(number or 0.5) end
+    if not number or number ~= number or type(value) == "boolean" then
+      return refuse(setting, value, from, setting.type == "integer" and "a whole number" or "a number")
+    end
     if setting.min and number < setting.min then return refuse(setting, value, from, "at least " .. setting.min) end
     if setting.max and number > setting.max then return refuse(setting, value, from, "at most " .. setting.max) end
     return number

@@ -4,6 +4,7 @@ local chore = require "kit.chore"
 local json = require "sy.json"
 local lifecycle = require "kit.lifecycle"
 local problem = require "kit.problem"
+local spending = require "kit.spending"
 
 local M = {}
 
@@ -118,6 +119,8 @@ local function description(entry, ids)
       idempotent = declared.idempotent,
       cache = declared.cache,
       reads = declared.reads and #declared.reads > 0 and declared.reads or nil,
+      spends = spending.may(entry.manifest, declared),
+      estimate = declared.estimate,
       input = declared.input,
       output = declared.output,
     }

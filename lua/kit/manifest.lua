@@ -43,7 +43,19 @@ local function quoted(value)
   return type(value) == "string" and ('"%s"'):format(value) or tostring(value)
 end
 
+local function estimate(value)
+  local wanted = "a table of usd and tokens, each a number, 0 or more"
+  if type(value) ~= "table" then return nil, wanted end
+  for name, item in pairs(value) do
+    if (name ~= "usd" and name ~= "tokens") or not math.type(item) or not (item >= 0 and item < 9e9) then
+      return nil, wanted
+    end
+  end
+  return value, wanted
+end
+
 local READERS = {
+  estimate = estimate,
   string = function(value) return type(value) == "string" and value, "a text" end,
   integer = function(value) return math.type(value) == "integer" and value >= 0 and value,
     "a whole number, 0 or more" end,

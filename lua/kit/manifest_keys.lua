@@ -1,7 +1,8 @@
 --- Every key of a Symphony.toml: type, default and meaning. `*` stands for names the author chooses.
 ---
 --- Types: string, integer, number, boolean, strings (a list of them), schema (a JSON Schema), table (anything),
---- size ("64MiB"), duration ("30s"). One of `choices`, a Lua `pattern` or a `check` of kit.manifest narrows it.
+--- estimate ({ usd, tokens }), size ("64MiB"), duration ("30s"). One of `choices`, a Lua `pattern` or a `check` of
+--- kit.manifest narrows it.
 local NAME = "^[a-z][a-z0-9_]*$"
 
 ---@class ManifestKey
@@ -50,7 +51,8 @@ return {
     idempotent = { type = "boolean", doc = "Twice does what once does; by default for none and read." },
     cache = { type = "boolean", default = false, doc = "A pure function of its input and of what it read." },
     reads = { type = "strings", default = {}, doc = "What its child processes read: globs, or \"$input.paths\"." },
-    estimate = { type = "table", default = {}, doc = "What a call may cost: usd, tokens." },
+    estimate = { type = "estimate", default = {},
+      doc = "What a call costs at most: usd, tokens. Or a function `estimate` in its code says it." },
     input = { type = "schema", doc = "JSON Schema of its input." },
     output = { type = "schema", doc = "JSON Schema of its output." },
   },

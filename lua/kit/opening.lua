@@ -7,6 +7,18 @@ local project = require "kit.project"
 
 local M = {}
 
+--- The budgets that all processes of a project share, as the engine counts them.
+local function budgets(settings)
+  local function micro(key) return math.floor(settings:get(key) * 1000000 + 0.5) end
+  return {
+    project_usd = micro "budget.project.usd",
+    project_tokens = settings:get "budget.project.tokens",
+    day_usd = micro "budget.day.usd",
+    day_tokens = settings:get "budget.day.tokens",
+    on_breach = settings:get "budget.on_breach",
+  }
+end
+
 --- Opens the host, and tells the database who opened it, with which settings and extensions.
 ---@param place Place
 ---@param settings Config
@@ -24,6 +36,7 @@ function M.open(place, settings, options)
     stage_threads = settings:get "host.stage_threads",
     trusted = place.trusted,
     queue_events = settings:get "events.queue",
+    budget = budgets(settings),
   }
   if not host then return nil, problem.from(failure, code) end
   place.exists = true

@@ -9,6 +9,7 @@ local params_of = require "melody.params"
 local pinned = require "kit.pinned"
 local problem = require "kit.problem"
 local registry = require "kit.registry"
+local spending = require "kit.spending"
 local submelodies = require "kit.submelodies"
 
 local M = {}
@@ -51,6 +52,9 @@ function M.operations(found)
       output = operation.declared.output,
       effects = operation.declared.effects,
       capabilities = operation.extension.manifest.capabilities,
+      spends = spending.may(operation.extension.manifest, operation.declared),
+      estimate = operation.declared.estimate,
+      estimates = spending.mentions(operation.extension.sources),
     }
     return known[name]
   end
@@ -180,7 +184,7 @@ end
 
 --- What is kept with the run, and decides for the whole of it.
 local function kept_options(options)
-  local kept = {}
+  local kept = { budget = options.budget }
   if options.no_cache then kept.cache = false end
   return kept
 end
@@ -188,11 +192,13 @@ end
 --- Starts a run of a prepared melody.
 ---@param host table
 ---@param prepared Prepared ok
----@param options { params: table, durability: string, parallel: integer, mode: string }
+---@param options { params: table, durability: string, parallel: integer, mode: string, budget: table? }
 ---@return table? run {run, number, status}
 ---@return Problem?
 function M.start(host, prepared, options)
   local definition = prepared.definition
+  local uncovered = spending.refuse(prepared, options.budget)
+  if uncovered then return nil, uncovered end
   local hash = definition_of.hash(definition)
   local ok, why = install.all(host, prepared.registry, M.extensions(definition))
   if not ok then return nil, why end
@@ -233,6 +239,7 @@ function M.resume(host, place, row, options)
     skip = options.skip,
     result = options.result,
     accept_code = options.accept_code,
+    budget = options.budget and json.encode(options.budget),
   }
   if not run then return nil, problem.from(failure, code) end
   return run

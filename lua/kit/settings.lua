@@ -2,12 +2,12 @@
 ---@class Setting
 ---@field key string
 ---@field doc string
----@field type "string"|"integer"|"boolean"
+---@field type "string"|"integer"|"number"|"boolean"
 ---@field unit string?
 ---@field default any
 ---@field choices string[]?
----@field min integer?
----@field max integer?
+---@field min number?
+---@field max number?
 ---@field flag string? the option that sets it for one command
 
 ---@type Setting[]
@@ -53,6 +53,47 @@ return {
     choices = { "auto", "always", "never" },
     default = "auto",
     flag = "color",
+  },
+  {
+    key = "budget.project.usd",
+    doc = "Money that all runs of the project together may cost, for ever; 0 is no limit.",
+    type = "number",
+    unit = "usd",
+    default = 0,
+    min = 0,
+    max = 1000000,
+  },
+  {
+    key = "budget.project.tokens",
+    doc = "Tokens that all runs of the project together may use, for ever; 0 is no limit.",
+    type = "integer",
+    unit = "tokens",
+    default = 0,
+    min = 0,
+  },
+  {
+    key = "budget.day.usd",
+    doc = "Money that all runs of the project together may cost in one day (UTC); 0 is no limit.",
+    type = "number",
+    unit = "usd",
+    default = 0,
+    min = 0,
+    max = 1000000,
+  },
+  {
+    key = "budget.day.tokens",
+    doc = "Tokens that all runs of the project together may use in one day (UTC); 0 is no limit.",
+    type = "integer",
+    unit = "tokens",
+    default = 0,
+    min = 0,
+  },
+  {
+    key = "budget.on_breach",
+    doc = "What a task does that the budget of the project or of the day does not cover.",
+    type = "string",
+    choices = { "stop", "ask", "downgrade" },
+    default = "stop",
   },
   {
     key = "artifact.hot_days",

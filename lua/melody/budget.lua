@@ -1,4 +1,4 @@
---- Budgets as people write them: "0.05usd", "20000tok", "90s", "10s cpu", several in a list or by name in a table;
+--- Budgets as people write them: "0.05usd", "20000tok", "90s", "10scpu", several in a list or by name in a table;
 --- stored as {usd_micro, tokens, wall_ms, cpu_ms, on_breach}.
 local duration = require "melody.duration"
 
@@ -46,10 +46,10 @@ function M.parse(text)
   elseif unit == "tok" or unit == "tokens" then
     return "tokens", math.floor(tonumber(number))
   end
-  local span, cpu = tostring(text):match("^%s*(%d+%.?%d*%a+)%s*(.-)%s*$")
+  local span, cpu = tostring(text):match("^%s*(%d+%.?%d*%a-)%s*(c?p?u?)%s*$")
   local ms = span and (cpu == "" or cpu == "cpu") and duration.parse(span)
   if not ms then
-    return nil, ('%s is no budget: write "0.50usd", "20000tok", "90s" or "10s cpu"'):format(duration.quote(text))
+    return nil, ('%s is no budget: write "0.50usd", "20000tok", "90s" or "10scpu"'):format(duration.quote(text))
   end
   return cpu == "cpu" and "cpu_ms" or "wall_ms", ms
 end

@@ -14,6 +14,7 @@ M.stages = {
   require "melody.check.params",
   require "melody.check.outputs",
   require "melody.check.inputs",
+  require "melody.check.budgets",
   require "melody.check.asks",
   require "melody.check.subs",
   require "melody.check.expressions",

@@ -1,5 +1,6 @@
 --- resume: goes on with a run that was interrupted, parked, or waits after a crash.
 local args = require "cli.args"
+local budgets = require "cli.budgets"
 local document = require "cli.output.document"
 local follow = require "cli.follow"
 local json = require "sy.json"
@@ -7,7 +8,7 @@ local problem = require "kit.problem"
 local runner = require "kit.runner"
 local select = require "cli.select"
 
-local USAGE = "resume [RUN] [--retry TASK | --skip TASK | --result TASK=JSON] [--accept-code]"
+local USAGE = "resume [RUN] [--retry TASK | --skip TASK | --result TASK=JSON] [--budget AMOUNT]... [--accept-code]"
 
 local RESUMABLE = {
   sql = "p.status IN ('running', 'pending', 'paused', 'waiting')",
@@ -30,7 +31,16 @@ local function choice(options)
     end
     chosen.result = { task = task, value = value }
   end
+  local budget, unread = budgets.collect(options)
+  if unread then return nil, unread end
+  chosen.budget = budget
   return chosen
+end
+
+--- Whether a run ended because a budget did: with a larger one it goes on.
+local function spent(row)
+  local why = document.error(row.error)
+  return row.status == "failed" and type(why) == "table" and why.code == "budget_exceeded"
 end
 
 return {
@@ -41,6 +51,8 @@ return {
     { name = "retry", argument = "TASK", doc = "run this task again, also when it may have taken effect" },
     { name = "skip", argument = "TASK", doc = "go on as if this task had been skipped" },
     { name = "result", argument = "TASK=JSON", doc = "go on with this as the task's output" },
+    budgets.options[1],
+    budgets.options[2],
     { name = "accept-code", doc = "go on although an extension's code has changed since" },
   },
   example = "symphony resume 7 --retry upload",
@@ -54,7 +66,10 @@ return {
     local row, none = select.run(host, words[1], RESUMABLE)
     if not row then return nil, none end
     local status, alive = document.status(host, row)
-    local changes = chosen.retry or chosen.skip or chosen.result
+    local changes = chosen.retry or chosen.skip or chosen.result or chosen.budget and spent(row)
+    if chosen.budget then
+      chosen.budget = budgets.merge((json.decode(row.options) or {}).budget, chosen.budget)
+    end
     if (status == "completed" or status == "failed" or status == "cancelled") and not changes then
       ctx:note(("run #%d had ended before: %s"):format(row.number, status))
       return follow.conclude(ctx, host, row)

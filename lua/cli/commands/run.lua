@@ -1,5 +1,6 @@
 --- run: a melody, from its file or name to its results.
 local args = require "cli.args"
+local budgets = require "cli.budgets"
 local exit = require "cli.exit"
 local follow = require "cli.follow"
 local json = require "sy.json"
@@ -10,8 +11,8 @@ local project = require "kit.project"
 local runner = require "kit.runner"
 local text = require "cli.output.text"
 
-local USAGE = "run MELODY [-p key=value]... [--params FILE] [--durability full|process|none] "
-  .. "[--dry-run] [--detach] [--no-cache] [--parallel N] [--mode manual]"
+local USAGE = "run MELODY [-p key=value]... [--params FILE] [--budget AMOUNT]... "
+  .. "[--durability full|process|none] [--dry-run] [--detach] [--no-cache] [--parallel N] [--mode manual]"
 
 --- Shows what is wrong with a melody; the exit code when nothing may run.
 local function refused(ctx, problems)
@@ -117,6 +118,8 @@ local function run(ctx, words)
   local prepared, missing = runner.prepare(place, words[1])
   if not prepared then return nil, missing end
   if not prepared.ok then return refused(ctx, only_errors(prepared.problems)) end
+  local budget, unread = budgets.collect(words.options)
+  if unread then return nil, unread end
   local bound, problems = runner.bind(prepared.definition, given, typed)
   if not bound then return refused(ctx, problems) end
   local options = {
@@ -125,6 +128,7 @@ local function run(ctx, words)
     parallel = ctx:setting "run.parallel",
     mode = words.options.mode,
     no_cache = words.options["no-cache"],
+    budget = budget,
   }
   if words.options["dry-run"] then return dry_run(ctx, prepared) end
   if words.options.detach then
@@ -148,6 +152,8 @@ return {
     { name = "param", short = "p", argument = "KEY=VALUE", repeated = true,
       doc = "a parameter, read by the type the melody declares" },
     { name = "params", argument = "FILE", doc = "parameters as a JSON object; -p wins over it" },
+    budgets.options[1],
+    budgets.options[2],
     { name = "durability", argument = "LEVEL", choices = { "full", "process", "none" },
       doc = "what a crash may lose: full, process or none" },
     { name = "dry-run", doc = "check, show the order and what it may touch, run nothing" },
