@@ -1,6 +1,7 @@
 --- show: one run, its tasks and what it gave.
 local args = require "cli.args"
 local board = require "cli.output.board"
+local budget = require "cli.output.budget"
 local document = require "cli.output.document"
 local exit = require "cli.exit"
 local follow = require "cli.follow"
@@ -18,6 +19,7 @@ local function head(ctx, doc)
   if doc.completed_at ~= json.null then rows[#rows + 1] = { "ended", doc.completed_at } end
   rows[#rows + 1] = { "cost", ("%s, %d tokens, %.4f usd"):format(text.duration(doc.cost.ms), doc.cost.tokens,
     doc.cost.usd) }
+  if doc.budget ~= json.null then rows[#rows + 1] = { "budget", budget.line(doc.budget) } end
   for _, line in ipairs(text.table(rows, { indent = "  " })) do ctx:print(line) end
 end
 

@@ -1,4 +1,5 @@
 --- The JSON documents of contract.md section 2, out of the database's rows.
+local budget_of = require "cli.output.budget"
 local json = require "sy.json"
 
 local M = {}
@@ -206,6 +207,7 @@ function M.run(host, run)
     outputs = outputs(host, run),
     artifacts = artifacts(host, run),
     cost = cost(run),
+    budget = null(budget_of.of(host, run)),
     error = M.error(run.error),
   }
 end
