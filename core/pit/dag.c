@@ -242,6 +242,12 @@ sy__dag_ended(const sy__dag *d, uint32_t node)
     return d->nodes[node].ended;
 }
 
+uint32_t
+sy__dag_waits(const sy__dag *d, uint32_t node)
+{
+    return d->nodes[node].waits;
+}
+
 size_t
 sy__dag_open(const sy__dag *d)
 {

@@ -50,6 +50,8 @@ const uint32_t *sy__dag_order(const sy__dag *d);
 bool sy__dag_is_leaf(const sy__dag *d, uint32_t node);
 /* Whether the node ended. */
 bool sy__dag_ended(const sy__dag *d, uint32_t node);
+/* Hard and soft predecessors of a node that have not ended. */
+uint32_t sy__dag_waits(const sy__dag *d, uint32_t node);
 /* Nodes that have not ended. */
 size_t sy__dag_open(const sy__dag *d);
 

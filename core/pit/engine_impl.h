@@ -75,13 +75,20 @@ typedef enum sy__wait {
     SY__WAIT_ANSWER, /* it is a question */
 } sy__wait;
 
-/* The children of an `each`: the list, what is left to start, the results in order. */
+/*
+ * The children of an `each`: the list, what is left to start, the results in order. A list that is the result of
+ * another map grows: its items come as the children of that one end, in the order in which they do.
+ */
 typedef struct sy__each {
     sy__blob *list;
     size_t count, next, ended, failed;
     size_t living;        /* children that were created and have not ended */
     sy__blob **outputs;   /* count entries; NULL: no value */
     sy__value_iter items; /* at the next item */
+    uint8_t *settled;     /* of a map that feeds another: which children have ended */
+    sy__task *source;     /* of a growing list; NULL: it is all there */
+    uint32_t *arrived;    /* of a growing list: the numbers of its items, `arrivals` of them so far */
+    size_t arrivals;
 } sy__each;
 
 /* A `loop`: how many iterations have ended, and what the last one gave. */
@@ -109,6 +116,7 @@ struct sy__task {
     bool ended;        /* under run.lock: outcome and output are final */
     bool uncertain;    /* parking cut its effect: the row stays `executing` */
     bool decided;      /* status, outcome and output are given by a person: its turn only writes them */
+    bool early;        /* it began while its list still grows */
     bool undoes;       /* it compensates its parent */
     sy__wait waits;    /* under run.lock */
     uint32_t forgiven; /* attempts before a person said to try again */
@@ -378,6 +386,12 @@ int sy__input_until(sy__stage *s, sy__task *t, sy__error *err);
 /* ---- each.c (stage thread) ---- */
 /* Starts the children of a map over `list`. */
 void sy__each_begin(sy__stage *s, sy__task *t, sy__value list);
+/* The same over a list that still grows, if it does; else false. */
+bool sy__each_begin_early(sy__stage *s, sy__task *t);
+/* Its turn came again because there was nothing left to do; false: it is another turn. */
+bool sy__each_returns(sy__stage *s, sy__task *t);
+/* Maps of the scope that can begin over a list that grows, counted as active. run.lock held. */
+sy__job *sy__each_early(sy__scope *c);
 /* A child ended, or was dropped because the run stops (`dropped`). Frees it; ends the parent after the last one. */
 void sy__each_child_end(sy__stage *s, sy__task *child, bool dropped);
 /* The next child of a map instead of one that waits for a person. run.lock held; NULL: none. */

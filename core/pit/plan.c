@@ -338,10 +338,28 @@ compile_own_input(compiler *c, sy__value input, sy__value options)
     return sy__template_new(&c->task->targets[0].input, c->plan->alloc, input, &names, c->err);
 }
 
+/* The task, + 1, all of whose result is the list, over a hard edge and without conditions; 0: it is something else. */
+static uint32_t
+whole_result(compiler *c, sy__value list, sy__value options)
+{
+    sy__value ref = field(list, "$ref"), key, join = field(options, "join");
+    size_t len;
+    bool plain = sy__value_kind(ref) == SY__ARRAY && sy__value_count(ref) == 1 && sy__value_count(list) == 1;
+    bool waits_for_all = !join.data || is_text(join, "all");
+    if (!plain || !waits_for_all || field(options, "when").data || default_edge(options) != SY__EDGE_HARD) return 0;
+    sy__value_iter it;
+    sy__value_iter_init(&it, ref);
+    if (!sy__value_iter_next(&it)) return 0;
+    key = it.value;
+    const char *s = sy__value_str(key, &len);
+    return s ? (uint32_t)(sy__plan_find(c->plan, s, len) + 1) : 0;
+}
+
 static int
 compile_each(compiler *c, sy__value task, sy__value options)
 {
     sy__template_names names = {find_task, add_edge, default_edge(options), c};
+    c->task->source = whole_result(c, field(task, "list"), options);
     int status = sy__template_new(&c->task->list, c->plan->alloc, field(task, "list"), &names, c->err);
     return status ? status : compile_fn(c, field(task, "fn"), &c->task->map);
 }
@@ -526,6 +544,21 @@ report_circle(compiler *c)
     return status;
 }
 
+/* Maps over the results of maps. */
+static int
+find_growing(sy__plan *p)
+{
+    p->growing.alloc = p->alloc;
+    for (uint32_t i = 0; i < p->count; i++) {
+        sy__plan_task *t = &p->tasks[i];
+        if (t->source && p->tasks[t->source - 1].verb != SY__VERB_EACH) t->source = 0;
+        if (!t->source) continue;
+        p->tasks[t->source - 1].feeds = true;
+        if (sy__nodes_add(&p->growing, i)) return SY_ENOMEM;
+    }
+    return SY_OK;
+}
+
 static int
 compile_all(compiler *c, sy__value definition)
 {
@@ -544,6 +577,7 @@ compile_all(compiler *c, sy__value definition)
         c->task = &p->tasks[c->node];
         status = compile_task(c, it.value);
     }
+    if (!status) status = find_growing(p);
     if (status) return status;
     c->task = NULL;
     sy__template_names names = {find_task, no_edge, SY__EDGE_SOFT, c};
@@ -720,6 +754,7 @@ sy__plan_free(sy__plan *p)
     sy__free(p->alloc, p->tasks);
     for (size_t i = 0; i < p->sub_count; i++) free_sub(p->alloc, &p->subs[i]);
     sy__free(p->alloc, p->subs);
+    if (p->growing.alloc) sy__nodes_close(&p->growing);
     sy__template_free(p->outputs);
     sy__blob_release(p->definition);
     if (p->by_key) sy__map_close(p->by_key);

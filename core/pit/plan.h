@@ -52,11 +52,13 @@ struct sy__plan_task {
     sy__target *targets; /* [0] is the operation, the rest its fallbacks in order; of ask and sub one of the host's,
                           * its input the question or the parameters */
     size_t target_count;
-    sy__template *list;                /* SY__VERB_EACH */
-    sy__fn map;                        /* EACH and LOOP; source NULL: the item, or the last output, is the input */
-    sy__fn until;                      /* SY__VERB_LOOP */
-    int64_t max;                       /* SY__VERB_LOOP: iterations */
-    sy__schema *schema;                /* SY__VERB_ASK: of the answer; NULL: anything */
+    sy__template *list; /* SY__VERB_EACH */
+    uint32_t source;    /* EACH: the map, + 1, whose results as a whole are the list; 0: the list is another */
+    bool feeds;         /* EACH: it is such a source */
+    sy__fn map;         /* EACH and LOOP; source NULL: the item, or the last output, is the input */
+    sy__fn until;       /* SY__VERB_LOOP */
+    int64_t max;        /* SY__VERB_LOOP: iterations */
+    sy__schema *schema; /* SY__VERB_ASK: of the answer; NULL: anything */
     sy__value question_schema, answer; /* SY__VERB_ASK: the schema as written, the default; may be no value */
     char *melody;                      /* SY__VERB_SUB: a name in the plan's subs */
     sy__plan_task *compensate;         /* what undoes it; NULL: nothing does */
@@ -93,6 +95,7 @@ struct sy__plan {
     size_t count;
     sy__template *outputs; /* NULL: the leaves by key */
     sy__blob *definition;
+    sy__nodes growing;      /* the maps that have a source */
     struct sy__map *by_key; /* key → task number + 1 */
     sy__plan_sub *subs;     /* every melody below it, at any depth; of the run's own melody only */
     size_t sub_count;

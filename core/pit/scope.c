@@ -128,6 +128,7 @@ static void
 skip(sy__stage *s, sy__scope *c, uint32_t node)
 {
     sy__task *t = &c->tasks[node];
+    if (t->each) return; /* its source failed after all: it ends as skipped when its children have ended */
     t->status = SY__TASK_COMPLETED;
     t->outcome = SY__OUTCOME_SKIPPED;
     t->completed_ms = sy__stage_ms(s);
@@ -141,6 +142,7 @@ jobs_of(sy__scope *c, const sy__nodes *ready)
 {
     sy__job *list = NULL;
     for (size_t i = ready->count; i-- > 0;) {
+        if (c->tasks[ready->at[i]].early) continue;
         sy__job *job = &c->tasks[ready->at[i]].job;
         job->next = list;
         list = job;
@@ -161,8 +163,12 @@ sy__scope_follow(sy__stage *s, sy__scope *c, uint32_t node, bool has_value)
     }
     sy__record_count(c->run, SY__MEMBER_DAG, 1);
     for (size_t i = 0; i < s->skipped.count; i++) skip(s, c, s->skipped.at[i]);
-    bool stopping = atomic_load(&c->stopping) || atomic_load(&c->run->stopping);
-    return stopping ? NULL : jobs_of(c, &s->ready);
+    if (atomic_load(&c->stopping) || atomic_load(&c->run->stopping)) return NULL;
+    sy__job *list = jobs_of(c, &s->ready), **end = &list;
+    if (c->plan->growing.count == 0) return list;
+    while (*end) end = &(*end)->next;
+    *end = sy__each_early(c);
+    return list;
 }
 
 /* ---- read back ---- */

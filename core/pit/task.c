@@ -192,6 +192,7 @@ begin_verb(sy__stage *s, sy__task *t)
     case SY__VERB_ASK: sy__ask_begin(s, t); break;
     case SY__VERB_SUB: sy__sub_begin(s, t); break;
     case SY__VERB_EACH:
+        if (t->early && sy__each_begin_early(s, t)) break;
         if (sy__input_fill(s, t, t->spec->list, &list, &err))
             sy__task_fail(s, t, &err);
         else
@@ -234,6 +235,7 @@ sy__task_run(sy__stage *s, sy__task *t)
         sy__sub_end(s, t);
         return;
     }
+    if (t->each && sy__each_returns(s, t)) return;
     if (t->decided) {
         sy__task_end(s, t, t->status, t->outcome);
         return;

@@ -5,6 +5,71 @@
 
 #define T(op) "'operation':'t." op "','extension':'t'"
 
+/* ---- each over the results of each ---- */
+
+static void
+children_start_while_the_list_still_grows(void)
+{
+    sy__run_info i = start_at(
+        J("'tasks':[{'key':'a','verb':'each'," T(
+            "rest") ",'list':[{'s':0},{'s':60},{'s':0}],'fn':'function(v) return v "
+                    "end'},{'key':'b','verb':'each'," T(
+                        "echo") ",'list':{'$ref':['a']},'fn':'function(v, i) return { i = i, r = "
+                                "v.rested } end'},{'key':'c','verb':'each'," T("echo") ",'list':{'$ref':['b']}}]"),
+        SY__LEVEL_PROCESS, 0);
+    for (int n = 0; n < 2000 && strcmp(ask(&i, "outcome", "c/3"), "ok") != 0; n++) (void)sy__project_step(project, 5);
+    CHECK_STR(ask(&i, "output", "c/3"), "{\"i\":3,\"r\":true}");
+    CHECK_STR(ask(&i, "output", "b/1"), "{\"i\":1,\"r\":true}");
+    CHECK_STR(ask(&i, "task_status", "a"), "executing");
+    CHECK_STR(ask(&i, "id", "b/2"), "");
+    CHECK_INT(sy__engine_pause(sy__project_engine(project), i.id, NULL), SY_OK);
+    finish(&i);
+    CHECK_STR(i.status, "paused");
+    CHECK_INT(sy__engine_cancel(sy__project_engine(project), i.id, NULL), SY_OK);
+}
+
+static void
+a_growing_list_ends_in_order(void)
+{
+    sy__run_info i = run(J("'tasks':[{'key':'a','verb':'each'," T(
+        "strict") ",'list':[{'n':1},{'n':'x'},{'n':3}],'options':{'on_error':'skip','max_parallel':1}},"
+                  "{'key':'b','verb':'each'," T(
+                      "echo") ",'list':{'$ref':['a']},'fn':'function(v, i) return { i = i, v = v } end'},"
+                              "{'key':'c'," T(
+                                  "echo") ",'input':{'all':{'$ref':['b']}}},"
+                                          "{'key':'none','verb':'each'," T(
+                                              "echo") ",'list':[]},"
+                                                      "{'key':'of_none','verb':'each'," T(
+                                                          "echo") ",'list':{'$ref':['none']}},"
+                                                                  "{'key':'x','verb':'each'," T(
+                                                                      "fail") ",'list':[1,2],'options':{'when':'false'}"
+                                                                              "},"
+                                                                              "{'key':'of_x','verb':'each'," T(
+                                                                                  "echo") ",'list':{'$ref':['x']}}]"));
+    CHECK_STR(i.status, "completed");
+    CHECK_STR(ask(&i, "output ->> '$[2].i'", "b"), "3");
+    CHECK_STR(ask(&i, "output ->> '$[1].v'", "b"), "");
+    CHECK_STR(ask(&i, "json_array_length(output -> '$.all')", "c"), "3");
+    CHECK_STR(ask(&i, "output", "of_none"), "[]");
+    CHECK_STR(ask(&i, "outcome", "of_x"), "skipped");
+}
+
+static void
+a_killed_pipeline_goes_on(void)
+{
+    sy__run_info i =
+        killed_run(J("'tasks':[{'key':'a','verb':'each'," T(
+                       "rest") ",'list':[{'s':0},{'s':1},{'s':0}]},"
+                               "{'key':'b','verb':'each'," T(
+                                   "rest") ",'list':{'$ref':['a']},'fn':'function(v, i) return { s = 0 } end'},"
+                                           "{'key':'c'," T("echo") ",'input':{'b':{'$ref':['b']}}}]"),
+                   "b/3", "completed");
+    i = resumed(&i, (sy__resume_request){0});
+    CHECK_STR(i.status, "completed");
+    CHECK_STR(ask(&i, "json_array_length(output -> '$.b')", "c"), "3");
+    CHECK_STR(ask(&i, "attempts", "b/3"), "1");
+}
+
 /* ---- loop ---- */
 
 static void
@@ -38,10 +103,10 @@ a_loop_ends_at_its_maximum(void)
 static void
 a_loop_fails_as_its_iteration_does(void)
 {
-    sy__run_info i = run(
-        J("'tasks':[{'key':'l','verb':'loop'," T("strict") ",'input':{'n':1},"
-                                                           "'fn':'function(previous) return { n = tostring(1) } end','max':5,"
-                                                           "'options':{'on_error':'skip'}}]"));
+    sy__run_info i = run(J("'tasks':[{'key':'l','verb':'loop'," T(
+        "strict") ",'input':{'n':1},"
+                  "'fn':'function(previous) return { n = tostring(1) } end','max':5,"
+                  "'options':{'on_error':'skip'}}]"));
     CHECK_STR(i.status, "completed");
     CHECK_STR(ask(&i, "outcome", "l/1"), "error"); /* `strict` is not there */
     i = run(J("'tasks':[{'key':'l','verb':'loop'," T("fail") ",'input':{'message':'no more'},'max':5}]"));
@@ -294,7 +359,7 @@ a_failure_can_wait_for_a_person(void)
 
 #define UNDO(what)                                                                                                  \
     "'compensate':{" T("mark") ",'input':{'file':'undone','text':{'$text':['" what "',{'$ref':['" what "','v']},' " \
-                                                                                                       "']}}}"
+                               "']}}}"
 
 static const char *
 content(const char *name)
@@ -316,26 +381,26 @@ what_is_done_is_undone_newest_first(void)
         "a") "}},"
              "{'key':'b'," T("rest") ",'input':{'s':0.01},'options':{'after':['a'],'compensate':{" T(
                  "mark") ",'input':{'file':'undone','text':'b '}}}},"
-                         "{'key':'m','verb':'each'," T("echo") ",'list':[{'v':1},{'v':2}],'options':{'after':['b']"
-                                                               "," UNDO(
-                                                                   "m") "}},"
-                                                                        "{'key':'n'," T(
-                                                                            "echo") ",'input':{},'options':{'after':['"
-                                                                                    "m']}},"
-                                                                                    "{'key':'x'," T(
-                                                                                        "fail") ",'input':{'message':'"
-                                                                                                "no'},'options':{'"
-                                                                                                "after':['n'],'on_"
-                                                                                                "error':'compensate'}},"
-                                                                                                "{'key':'never'," T(
-                                                                                                    "echo") ",'options'"
-                                                                                                            ":{'after':"
-                                                                                                            "['x']"
-                                                                                                            "," UNDO("n"
-                                                                                                                     "e"
-                                                                                                                     "v"
-                                                                                                                     "e"
-                                                                                                                     "r") "}}]"));
+                         "{'key':'m','verb':'each'," T(
+                             "echo") ",'list':[{'v':1},{'v':2}],'options':{'after':['b']"
+                                     "," UNDO("m") "}},"
+                                                   "{'key':'n'," T("echo") ",'input':{},'options':{'after':['"
+                                                                           "m']}},"
+                                                                           "{'key':'x'," T(
+                                                                               "fail") ",'input':{'message':'"
+                                                                                       "no'},'options':{'"
+                                                                                       "after':['n'],'on_"
+                                                                                       "error':'compensate'}},"
+                                                                                       "{'key':'never'," T(
+                                                                                           "echo") ",'options'"
+                                                                                                   ":{'after':"
+                                                                                                   "['x']"
+                                                                                                   "," UNDO(
+                                                                                                       "n"
+                                                                                                       "e"
+                                                                                                       "v"
+                                                                                                       "e"
+                                                                                                       "r") "}}]"));
     CHECK_STR(i.status, "failed");
     CHECK_STR(i.error.message, "no");
     CHECK_STR(content("undone"), "m2 m1 b a1 ");
@@ -372,6 +437,9 @@ int
 main(void)
 {
     begin_tests();
+    children_start_while_the_list_still_grows();
+    a_growing_list_ends_in_order();
+    a_killed_pipeline_goes_on();
     a_loop_goes_on_until_told();
     a_loop_ends_at_its_maximum();
     a_loop_fails_as_its_iteration_does();
