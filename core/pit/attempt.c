@@ -53,6 +53,23 @@ sy__attempt_free(sy__attempt *a)
     s->free_attempts = a;
 }
 
+/* Until the deadline of a parked call, or until it has been idle for too long. */
+static bool
+arm_clock(sy__attempt *a)
+{
+    int64_t now = sy__stage_ns(a->stage), at = a->call.deadline_ns, idle_ms = a->task->spec->idle_timeout_ms;
+    if (idle_ms && a->touched_ns + idle_ms * 1000000 < at) at = a->touched_ns + idle_ms * 1000000;
+    return sy__attempt_arm(a, at - now);
+}
+
+static void
+time_up(sy__attempt *a)
+{
+    int64_t now = sy__stage_ns(a->stage), idle_ns = a->task->spec->idle_timeout_ms * 1000000;
+    a->idle = idle_ns > 0 && now - a->touched_ns >= idle_ns;
+    if (a->idle || now >= a->call.deadline_ns || !arm_clock(a)) sy__isolate_cancel(a->isolate, SY_ETIMEOUT);
+}
+
 static void
 on_timer(evutil_socket_t fd, short what, void *ud)
 {
@@ -61,7 +78,7 @@ on_timer(evutil_socket_t fd, short what, void *ud)
     sy__attempt *a = ud;
     if (!a->task) return;
     if (!a->waiting_retry) {
-        sy__isolate_cancel(a->isolate, SY_ETIMEOUT);
+        time_up(a);
         return;
     }
     sy__task *t = a->task;
@@ -81,7 +98,8 @@ sy__attempt_arm(sy__attempt *a, int64_t ns)
 {
     if (!a->timer) a->timer = event_new(a->stage->base, -1, 0, on_timer, a);
     if (ns < 0) ns = 0;
-    struct timeval in = {ns / 1000000000, ns % 1000000000 / 1000};
+    struct timeval in = {ns / 1000000000, (ns % 1000000000 + 999) / 1000};
+    if (in.tv_usec >= 1000000) in.tv_sec++, in.tv_usec -= 1000000;
     return a->timer && event_add(a->timer, &in) == 0;
 }
 
@@ -112,7 +130,7 @@ attempt_interrupted(sy__stage *s, sy__task *t, int why)
         return;
     }
     sy__error err = {0};
-    (void)sy__error_set(&err, SY_ECANCELLED, "the run was cancelled");
+    (void)sy__error_set(&err, SY_ECANCELLED, t->run->cancelled ? "the run was cancelled" : "its melody was stopped");
     sy__task_fail(s, t, &err);
 }
 
@@ -161,6 +179,9 @@ attempt_finished(sy__attempt *a, int status)
     bool failed = status != SY_OK;
     sy__stream_flush(s, t);
     if (err.file[0]) name_file(&err, target->extension);
+    if (a->idle)
+        (void)sy__error_set(&err, SY_ETIMEOUT, "it gave no sign of life for %lld ms",
+                            (long long)t->spec->idle_timeout_ms);
     if (status == SY_OK) status = take_output(s, t, &a->call, target->operation, &err);
     if (t->budget) sy__budget_settle(s, t, a->call.cpu_ns);
     if (a->artifact_count > 0 && target->operation->output && (status == SY_OK || status == SY_ETYPE))
@@ -252,6 +273,7 @@ execute(sy__stage *s, sy__task *t)
     a->call.input = sy__blob_value(t->input);
     a->call.deadline_ns = deadline_of(s, t);
     if (t->budget) sy__budget_limit(t, &a->call);
+    a->touched_ns = sy__stage_ns(s);
     a->call.idempotency_key = a->key;
     a->call.services = &sy__task_services;
     a->call.reads = sy__cache_reads(t);
@@ -266,7 +288,7 @@ execute(sy__stage *s, sy__task *t)
         return;
     }
     sy__attempt_show(s, t);
-    if (!sy__attempt_arm(a, a->call.deadline_ns - sy__stage_ns(s))) sy__isolate_cancel(a->isolate, SY_ENOMEM);
+    if (!arm_clock(a)) sy__isolate_cancel(a->isolate, SY_ENOMEM);
 }
 
 /* ---- the fence ---- */
@@ -359,13 +381,13 @@ sy__attempt_go(sy__stage *s, sy__task *t)
 /* ---- stopping ---- */
 
 void
-sy__task_sweep(sy__stage *s, sy__run *r, int why)
+sy__task_sweep(sy__stage *s, sy__run *r, const char *within, int why)
 {
     for (bool again = true; again;) {
         again = false;
         for (sy__attempt *a = s->attempts; a; a = a->next) {
             sy__task *t = a->task;
-            if (t->run != r || a->cancel_why) continue;
+            if (!sy__task_within(t, r, within) || a->cancel_why) continue;
             const sy__operation *op = t->spec->targets[t->target].operation;
             bool effect = !a->waiting_retry && op->effects >= SY__EFFECT_WRITE && !op->idempotent;
             if (why == SY_EINTERRUPTED && effect && !r->forced) continue;

@@ -152,6 +152,8 @@ struct sy__attempt {
     sy__attempt *next, *before; /* stage.attempts */
     bool waiting_retry;
     struct sy__room *room;           /* its call waits for the writer */
+    int64_t touched_ns;              /* when it last gave a sign of life */
+    bool idle;                       /* it was ended because it gave none */
     int cancel_why;                  /* SY_OK, or why it was cancelled */
     char key[SY__ID_BYTES + 300];    /* idempotency key */
     char (*artifacts)[SY__ID_BYTES]; /* rows it made: judged when its output is */
@@ -210,13 +212,13 @@ struct sy__run {
     atomic_bool cutting;   /* … and nothing is undone either: cancelled, parking, lost, unwritten */
     atomic_int put_status; /* the failure after which its rows cannot be written; SY_OK */
     bool cancelled, parking, lost;
-    bool no_cache;         /* results are neither looked for nor kept */
-    bool forced;           /* parking took too long: effects under way are cut, too, and become uncertain */
-    int64_t parking_ns;    /* when parking was asked for */
-    int64_t next_clock_ms; /* wall: when the first unanswered question falls back to its default; 0: none does */
-    bool ended;            /* its final row is queued */
-    bool committed;        /* … and durable */
-    sy__error error;       /* of a failed run */
+    bool no_cache;      /* results are neither looked for nor kept */
+    bool forced;        /* parking took too long: effects under way are cut, too, and become uncertain */
+    int64_t parking_ns; /* when parking was asked for */
+    bool timed;         /* it has questions or sub-melodies whose time may be up */
+    bool ended;         /* its final row is queued */
+    bool committed;     /* … and durable */
+    sy__error error;    /* of a failed run */
     int64_t created_ms, started_ms, completed_ms;
     int64_t first_ns;
     int64_t ms_before; /* spent before this resume */
@@ -361,8 +363,10 @@ sy__attempt *sy__attempt_new(sy__stage *s, sy__task *t);
 void sy__attempt_free(sy__attempt *a);
 /* Arms the attempt's one timer; false: no memory. */
 bool sy__attempt_arm(sy__attempt *a, int64_t ns);
-/* Cancels whatever this stage does for the run. */
-void sy__task_sweep(sy__stage *s, sy__run *r, int why);
+/* Cancels whatever this stage does for the run, or for one of its sub-melodies (`within`: the prefix of its keys). */
+void sy__task_sweep(sy__stage *s, sy__run *r, const char *within, int why);
+/* Whether it is a task of the run, and of that sub-melody or below; `prefix` NULL: any. */
+bool sy__task_within(const sy__task *t, const sy__run *r, const char *prefix);
 
 /* ---- retry.c (stage thread) ---- */
 /* Schedules the task again after its delay; false: it is not to be tried again. */
@@ -429,7 +433,7 @@ void sy__ask_late(sy__stage *s, sy__task *t);
 void sy__wait_begin(sy__stage *s, sy__task *t, sy__wait why, const sy__error *err);
 /* A child or node that waited before a resume waits on. run.lock held. */
 void sy__wait_on(sy__stage *s, sy__task *t);
-/* Questions whose time is up take their defaults. Stage 0, run.lock not held. */
+/* Questions and sub-melodies whose time is up. Stage 0, run.lock not held. */
 void sy__wait_tick(sy__stage *s, sy__run *r);
 /* A decision for a waiting task of a living run. Stage thread. SY_ENOTFOUND, SY_EUSAGE, SY_ETYPE. */
 int sy__wait_decide(sy__stage *s, sy__run *r, sy__decision what, const char *key, sy__value result, sy__error *err);
@@ -494,6 +498,8 @@ int sy__run_launch(sy__run *r);
 void sy__run_code(const sy__run *r, sy__vbuf *out);
 /* Cancels (SY_ECANCELLED) or parks (SY_EINTERRUPTED) a run. Any thread that holds it; SY_ENOMEM. */
 int sy__engine_stop_run(sy__run *r, int why);
+/* Cancels what a scope that has failed still does. Any thread; SY_ENOMEM. */
+int sy__engine_stop_scope(const sy__scope *c);
 /* Looks on a stage thread whether the run can end now. Any thread. */
 void sy__engine_settle_soon(sy__run *r);
 /* Stage 0, ten times a second: what others ask of the runs that live here. */

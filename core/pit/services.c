@@ -7,6 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The clock of idle_timeout begins anew. */
+static void
+touch(sy__attempt *a)
+{
+    if (a->task->spec->idle_timeout_ms) a->touched_ns = sy__stage_ns(a->stage);
+}
+
 static int
 put_artifact(void *ud, const char *type, const void *bytes, size_t size, sy__value metadata, sy__vbuf *ref,
              sy__error *err)
@@ -43,6 +50,7 @@ static int
 emit_event(void *ud, const char *type, sy__value payload, sy__error *err)
 {
     sy__attempt *a = ud;
+    touch(a);
     if (!own_type(type))
         return sy__error_set(err, SY_EUSAGE, "an event type is area.name in lower case, not `%s`", type);
     sy__buf json;
@@ -70,6 +78,7 @@ static int
 on_progress(void *ud, double done, double total, const char *text)
 {
     sy__attempt *a = ud;
+    touch(a);
     sy__vbuf b;
     sy__buf line;
     sy__value v;
@@ -101,6 +110,7 @@ static void
 on_usage(void *ud, double usd, int64_t tokens)
 {
     sy__attempt *a = ud;
+    touch(a);
     int64_t micro = usd > 0 && usd < 9e9 ? (int64_t)(usd * 1e6 + 0.5) : 0;
     a->task->usd_micro += micro;
     a->task->tokens += tokens;
@@ -125,6 +135,7 @@ on_log(void *ud, sy__log_level level, const char *text)
 {
     static const char *const names[] = {"debug", "info", "warn", "error"};
     sy__attempt *a = ud;
+    touch(a);
     sy__engine *e = a->stage->engine;
     sy__buf payload;
     int status = SY_OK;

@@ -13,18 +13,20 @@
 typedef struct sweep_note {
     sy__run *run;
     int why;
+    char *within; /* only the tasks of this sub-melody, by the prefix of their keys; NULL: all */
 } sweep_note;
 
 static void
 sweep(sy__stage *s, void *ud)
 {
     sweep_note *n = ud;
-    sy__task_sweep(s, n->run, n->why);
-    sy__budget_withdraw(s, n->run);
+    sy__task_sweep(s, n->run, n->within, n->why);
+    if (!n->within) sy__budget_withdraw(s, n->run);
     (void)pthread_mutex_lock(&n->run->lock);
     sy__scope_settle(s, n->run->root);
     (void)pthread_mutex_unlock(&n->run->lock);
     sy__run_release(n->run);
+    sy__free(s->engine->alloc, n->within);
     sy__free(s->engine->alloc, n);
 }
 
@@ -38,17 +40,24 @@ drop_jobs(sy__stage *s, void *ud)
     }
 }
 
-static bool
-of_run(void *ud, sy__job *job)
+bool
+sy__task_within(const sy__task *t, const sy__run *r, const char *prefix)
 {
-    return ((sy__task *)job)->run == ud;
+    return t->run == r && (!prefix || strncmp(t->scope->prefix, prefix, strlen(prefix)) == 0);
 }
 
-/* Takes the run's waiting and ready jobs out of the arbiter. */
-static void
-withdraw(sy__engine *e, sy__run *r)
+static bool
+is_meant(void *ud, sy__job *job)
 {
-    sy__job *list = sy__arbiter_withdraw(e->arbiter, of_run, r);
+    const sweep_note *n = ud;
+    return sy__task_within((sy__task *)job, n->run, n->within);
+}
+
+/* Takes waiting and ready jobs out of the arbiter. */
+static void
+withdraw(sy__engine *e, sweep_note *n)
+{
+    sy__job *list = sy__arbiter_withdraw(e->arbiter, is_meant, n);
     if (list) (void)sy__stage_post(&e->stages[0], drop_jobs, list);
 }
 
@@ -59,17 +68,39 @@ effect_may_repeat(const sy__attempt *a)
     return op->effects < SY__EFFECT_WRITE || op->idempotent;
 }
 
-/* Makes the Lua that a stage runs for this run die at its next instruction. */
+/* Makes the Lua that a stage runs for it die at its next instruction. */
 static void
-poison_current(sy__stage *s, sy__run *r, int why)
+poison_current(sy__stage *s, const sweep_note *n)
 {
     (void)pthread_mutex_lock(&s->current_lock);
     sy__attempt *a = s->current;
-    if (a && a->task && a->task->run == r && (why == SY_ECANCELLED || effect_may_repeat(a))) {
-        a->cancel_why = why;
+    bool meant = a && a->task && sy__task_within(a->task, n->run, n->within);
+    if (meant && (n->why == SY_ECANCELLED || effect_may_repeat(a))) {
+        a->cancel_why = n->why;
         sy__isolate_poison(a->isolate, SY_ECANCELLED);
     }
     (void)pthread_mutex_unlock(&s->current_lock);
+}
+
+/* Cancels or parks what runs and waits now; what follows finds the run or scope stopped. */
+static int
+interrupt(sy__run *r, char *within, int why)
+{
+    sy__engine *e = r->engine;
+    sweep_note all = {.run = r, .why = why, .within = within};
+    for (int i = 0; i < e->stage_count; i++) {
+        sweep_note *n = sy__malloc(e->alloc, sizeof *n);
+        char *prefix = within ? sy__strdup(e->alloc, within) : NULL;
+        if (!n || (within && !prefix)) {
+            sy__free(e->alloc, n);
+            return SY_ENOMEM;
+        }
+        *n = (sweep_note){sy__run_hold(r), why, prefix};
+        poison_current(&e->stages[i], n);
+        if (!sy__stage_post(&e->stages[i], sweep, n)) return SY_ENOMEM;
+    }
+    withdraw(e, &all);
+    return SY_OK;
 }
 
 int
@@ -85,16 +116,13 @@ sy__engine_stop_run(sy__run *r, int why)
     }
     if (!over) atomic_store(&r->stopping, true), atomic_store(&r->cutting, true);
     (void)pthread_mutex_unlock(&r->lock);
-    if (over) return SY_OK;
-    for (int i = 0; i < e->stage_count; i++) {
-        sweep_note *n = sy__malloc(e->alloc, sizeof *n);
-        if (!n) return SY_ENOMEM;
-        *n = (sweep_note){sy__run_hold(r), why};
-        poison_current(&e->stages[i], r, why);
-        if (!sy__stage_post(&e->stages[i], sweep, n)) return SY_ENOMEM;
-    }
-    withdraw(e, r);
-    return SY_OK;
+    return over ? SY_OK : interrupt(r, NULL, why);
+}
+
+int
+sy__engine_stop_scope(const sy__scope *c)
+{
+    return interrupt(c->run, c->prefix, SY_ECANCELLED);
 }
 
 static int
@@ -123,7 +151,7 @@ static void
 settle(sy__stage *s, void *ud)
 {
     sy__run *r = ud;
-    sy__task_sweep(s, r, SY_EINTERRUPTED);
+    sy__task_sweep(s, r, NULL, SY_EINTERRUPTED);
     sy__budget_withdraw(s, r);
     (void)pthread_mutex_lock(&r->lock);
     sy__scope_settle(s, r->root);
@@ -217,17 +245,16 @@ static const int64_t PARK_NS = INT64_C(2000000000);
 
 enum { MAX_DUE = 16 };
 
-/* Runs with a question whose time is up. engine.lock and run.lock held. */
+/* Runs with questions or sub-melodies that have a time. engine.lock and run.lock held. */
 typedef struct due_runs {
     sy__run *at[MAX_DUE];
     int count;
 } due_runs;
 
 static void
-note_due(due_runs *due, sy__run *r, int64_t now_ms)
+note_due(due_runs *due, sy__run *r)
 {
-    if (!r->ended && r->next_clock_ms && r->next_clock_ms <= now_ms && due->count < MAX_DUE)
-        due->at[due->count++] = sy__run_hold(r);
+    if (!r->ended && r->timed && due->count < MAX_DUE) due->at[due->count++] = sy__run_hold(r);
 }
 
 /* Runs that another host has taken over stop here, unwritten; those that park for too long are cut. */
@@ -235,7 +262,6 @@ static bool
 check_owners(sy__engine *e, due_runs *due)
 {
     bool living = false;
-    int64_t now_ms = sy__wall_ms(e->o.clock);
     (void)pthread_mutex_lock(&e->lock);
     for (sy__run *r = e->runs; r; r = r->next) {
         (void)pthread_mutex_lock(&r->lock);
@@ -244,7 +270,7 @@ check_owners(sy__engine *e, due_runs *due)
         if (!r->ended && r->parking && !r->forced && sy__mono_ns(e->o.clock) - r->parking_ns > PARK_NS)
             stop = r->forced = true;
         living = living || !r->ended;
-        note_due(due, r, now_ms);
+        note_due(due, r);
         (void)pthread_mutex_unlock(&r->lock);
         if (stop) (void)sy__engine_stop_run(r, SY_EINTERRUPTED);
     }

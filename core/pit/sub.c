@@ -55,6 +55,11 @@ sy__sub_begin(sy__stage *s, sy__task *t)
         return;
     }
     sy__attempt_show(s, t);
+    if (t->spec->timeout_ms) {
+        (void)pthread_mutex_lock(&t->run->lock);
+        t->run->timed = true;
+        (void)pthread_mutex_unlock(&t->run->lock);
+    }
     sy__scope_launch(s, t->inner);
 }
 

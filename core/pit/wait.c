@@ -73,10 +73,7 @@ sy__wait_begin(sy__stage *s, sy__task *t, sy__wait why, const sy__error *err)
     (void)pthread_mutex_lock(&r->lock);
     t->waits = why;
     t->status = SY__TASK_EXECUTING;
-    if (why == SY__WAIT_ANSWER && t->spec->timeout_ms) {
-        int64_t at = t->started_ms + t->spec->timeout_ms;
-        if (!r->next_clock_ms || at < r->next_clock_ms) r->next_clock_ms = at;
-    }
+    if (why == SY__WAIT_ANSWER && t->spec->timeout_ms) r->timed = true;
     if (r->level != SY__LEVEL_NONE) sy__record_task(s, t);
     sy__record_event(s, t, why == SY__WAIT_ANSWER ? "task.asked" : "task.waiting", NULL);
     sy__task *next = replacement(s, t);
@@ -156,34 +153,56 @@ sy__wait_decide(sy__stage *s, sy__run *r, sy__decision what, const char *key, sy
 
 /* ---- time ---- */
 
-/* The first question of a scope whose time is up; *next: when the next one's is. run.lock held. */
+/* A question counts by the wall's clock, for it outlives processes; a sub-melody by the monotonic one. */
+static bool
+is_late(sy__stage *s, const sy__task *t)
+{
+    int64_t ms = t->spec->timeout_ms;
+    if (!ms) return false;
+    if (t->waits == SY__WAIT_ANSWER) return t->started_ms + ms <= sy__stage_ms(s);
+    return t->inner && !t->inner->halting && !t->inner->ended && sy__stage_ns(s) - t->first_ns >= ms * 1000000;
+}
+
+/* The first task of a scope whose time is up. *timed: there are others that have one. run.lock held. */
 static sy__task *
-late(sy__scope *c, int64_t now, int64_t *next)
+late(sy__stage *s, sy__scope *c, bool *timed)
 {
     for (uint32_t i = 0; i < c->plan->count; i++) {
-        sy__task *t = &c->tasks[i], *below = t->inner ? late(t->inner, now, next) : NULL;
+        sy__task *t = &c->tasks[i];
+        if (is_late(s, t)) return t;
+        *timed = *timed || (t->spec->timeout_ms && (t->waits == SY__WAIT_ANSWER || t->inner));
+        sy__task *below = t->inner ? late(s, t->inner, timed) : NULL;
         if (below) return below;
-        if (t->waits != SY__WAIT_ANSWER || !t->spec->timeout_ms) continue;
-        int64_t at = t->started_ms + t->spec->timeout_ms;
-        if (at <= now) return t;
-        if (!*next || at < *next) *next = at;
     }
     return NULL;
+}
+
+/* What a sub-melody still does is cancelled; it fails when that has ended. run.lock held. */
+static void
+cut(sy__stage *s, sy__task *t)
+{
+    sy__error err = {0};
+    (void)sy__error_set(&err, SY_ETIMEOUT, "the melody `%s` took longer than %lld ms", t->spec->melody,
+                        (long long)t->spec->timeout_ms);
+    sy__scope_fail(t->inner, &err, NULL);
+    (void)sy__engine_stop_scope(t->inner);
+    sy__scope_settle(s, t->inner);
 }
 
 void
 sy__wait_tick(sy__stage *s, sy__run *r)
 {
     for (;;) {
-        int64_t now = sy__stage_ms(s), next = 0;
+        bool timed = false;
         (void)pthread_mutex_lock(&r->lock);
-        bool due = !r->ended && r->next_clock_ms && r->next_clock_ms <= now;
-        sy__task *t = due ? late(r->root, now, &next) : NULL;
-        if (t) go_on(t);
-        if (due && !t) r->next_clock_ms = next;
+        sy__task *t = r->ended || atomic_load(&r->stopping) ? NULL : late(s, r->root, &timed);
+        bool question = t && t->waits == SY__WAIT_ANSWER;
+        if (question) go_on(t);
+        if (t && !question) cut(s, t);
+        if (!t) r->timed = timed;
         (void)pthread_mutex_unlock(&r->lock);
         if (!t) return;
-        sy__ask_late(s, t);
+        if (question) sy__ask_late(s, t);
     }
 }
 

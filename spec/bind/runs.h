@@ -31,6 +31,8 @@ static const char EXTENSION[] =
     "end\n"
     "function t.mark(input) fs.append(input.file, input.text) if input.s then time.sleep(input.s) end return {} end\n"
     "function t.make(input, ctx) return { ref = ctx.artifact('code', input.bytes, { name = 'x' }) } end\n"
+    "function t.pulse(input, ctx) for i = 1, input.n do time.sleep(input.s) ctx.progress(i, input.n) end"
+    " time.sleep(input.rest or 0) return {} end\n"
     "function t.key(input, ctx) return ctx.idempotency_key end\n"
     "return t\n";
 
@@ -43,6 +45,7 @@ static const char DESCRIPTION[] =
     "\"spin\":{\"effects\":\"none\",\"idempotent\":true},\"rest\":{\"effects\":\"read\",\"idempotent\":true},"
     "\"flaky\":{\"effects\":\"write\",\"idempotent\":true},\"mark\":{\"effects\":\"external\",\"idempotent\":false},"
     "\"make\":{\"effects\":\"none\",\"idempotent\":true},\"key\":{\"effects\":\"none\",\"idempotent\":true},"
+    "\"pulse\":{\"effects\":\"none\",\"idempotent\":true},"
     "\"strict\":{\"effects\":\"none\",\"idempotent\":true,\"input\":{\"type\":\"object\",\"required\":[\"n\"],"
     "\"properties\":{\"n\":{\"type\":\"integer\"}},\"additionalProperties\":false}}},"
     "\"sources\":{\"init.lua\":\"\"}}";

@@ -247,6 +247,35 @@ cancelling_reaches_a_sub_melody(void)
     CHECK_STR(ask(&i, "outcome", "s/b/2"), "cancelled");
 }
 
+/* ---- clocks ---- */
+
+static void
+silence_has_a_limit(void)
+{
+    sy__run_info i = run(J(
+        "'tasks':[{'key':'a'," T("pulse") ",'input':{'n':8,'s':0.05},'options':{'idle_timeout_ms':400,'on_error':'skip'"
+                                          "}},{'key':'b'," T("pulse") ",'input':{'n':1,'s':0.01,'rest':60},'options':{'"
+                                                                      "idle_timeout_ms':200,'on_error':'skip'}}]"));
+    CHECK_STR(ask(&i, "outcome", "a"), "ok");
+    CHECK_STR(ask(&i, "outcome", "b"), "timeout");
+    CHECK_STR(ask(&i, "error ->> '$.message'", "b"), "it gave no sign of life for 200 ms");
+}
+
+static void
+a_sub_melody_has_a_time_of_its_own(void)
+{
+    sy__run_info i =
+        run(J("'melodies':{'in':{'name':'in','tasks':[{'key':'a'," T("rest") ",'input':{'s':60}},{'key':'b'," T(
+            "echo") ",'options':{'after':['a']}}]}},"
+                    "'tasks':[{'key':'s','verb':'sub','melody':'in','options':{'timeout_ms':200,'on_error':'skip'}},"
+                    "{'key':'other'," T("rest") ",'input':{'s':0.4}}]"));
+    CHECK_STR(i.status, "completed");
+    CHECK_STR(ask(&i, "outcome", "s"), "timeout");
+    CHECK_STR(ask(&i, "outcome", "s/a"), "cancelled");
+    CHECK_STR(ask(&i, "outcome", "s/b"), "skipped");
+    CHECK_STR(ask(&i, "outcome", "other"), "ok");
+}
+
 /* ---- ask ---- */
 
 #define QUESTION \
@@ -450,6 +479,8 @@ main(void)
     nesting_has_a_limit();
     a_killed_sub_melody_goes_on_inside();
     cancelling_reaches_a_sub_melody();
+    silence_has_a_limit();
+    a_sub_melody_has_a_time_of_its_own();
     a_question_parks_the_run_and_is_answered_later();
     a_living_run_takes_an_answer_once();
     a_question_falls_back_to_its_default();
