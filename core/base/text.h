@@ -21,5 +21,9 @@ sy__text_order(const char *a, size_t a_len, const char *b, size_t b_len)
 }
 /* Appends a quoted, escaped JSON string; each malformed byte becomes U+FFFD. */
 void sy__json_string(sy__buf *out, const char *s, size_t len);
+/* Whether a text is one JSON value (RFC 8259, at most SY__JSON_LEVELS levels). As SQLite's json_valid it does not ask
+ * whether strings are well-formed UTF-8. */
+bool sy__json_valid(const char *text, size_t len);
+enum { SY__JSON_LEVELS = 2000 };
 
 #endif

@@ -70,20 +70,32 @@ const char *sy__db_migration(int number);
 typedef enum sy__param_kind { SY__P_NULL, SY__P_INT, SY__P_NUM, SY__P_TEXT, SY__P_BLOB } sy__param_kind;
 typedef struct sy__param {
     sy__param_kind kind;
-    int64_t i;
-    double d;
-    const void *p; /* text or blob, copied by sy__db_put */
+    union {
+        int64_t i;
+        double d;
+        const void *p; /* text or blob, copied by sy__db_put */
+    };
     size_t len;
 } sy__param;
 
 /* A statement all threads may use by number; preparing happens in the writer. `sql` must be a literal. */
 int sy__db_statement(sy__db *db, const char *sql); /* registers or finds; number >= 0 or SY_ENOMEM */
 
+/*
+ * A statement for rows of one table. `insert`, "INSERT INTO t (columns) VALUES (?1,?2,…)" with its parameters in order,
+ * writes a row for the first time, many of them at once; `again`, with the same parameters, writes one that may be
+ * there already (NULL: `insert`). Which of both it is, is known by the slot of the put: zero is the first time. Rows of
+ * such a statement may be written before events that were put earlier in the same group. Both must be literals.
+ */
+int sy__db_rows(sy__db *db, const char *insert, const char *again); /* as sy__db_statement */
+
 /* Where a queued change lies; zero it before first use. */
 typedef struct sy__db_slot {
     uint64_t group; /* the group it was put into; 0: none */
     uint32_t index;
 } sy__db_slot;
+
+#define SY__DB_STORED UINT64_MAX /* the group of a row that the database has already, from another time */
 
 typedef uint64_t sy__db_ticket; /* a point in the queue: everything put before it */
 
@@ -97,7 +109,7 @@ typedef uint64_t sy__db_ticket; /* a point in the queue: everything put before i
  */
 int sy__db_put(sy__db *db, sy__durability level, int statement, const char *run, const sy__param *params, int count,
                sy__db_slot *slot);
-/* Queues an event row; its seq is assigned at commit and it is then handed to on_event. */
+/* Queues an event row; its seq is assigned at commit, its id too when it is NULL; then it is handed to on_event. */
 int sy__db_put_event(sy__db *db, sy__durability level, const sy__event *event);
 /* Holds the queue so that the puts of this thread between begin and end fall into one commit group. Short; never
  * nested; neither sy__db_wait nor sy__db_exclusive in between. */

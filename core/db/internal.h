@@ -3,18 +3,24 @@
 #define SY_DB_INTERNAL_H
 
 #include "db/queue.h"
+#include "db/rows.h"
 
 /* The writing connection; after sy__writer_start only the writer thread touches it. */
 typedef struct sy__writer {
     pthread_t thread;
     bool started;
     sqlite3 *conn; /* NULL after a sticky failure */
-    sqlite3_stmt *statements[SY__STATEMENTS_MAX];
+    sqlite3_stmt *statements[SY__STATEMENTS_MAX]; /* one change; of a statement of rows `again` */
+    sqlite3_stmt *many[SY__STATEMENTS_MAX];       /* of a statement of rows: all of `source` */
+    sy__rows rows, events;                        /* collected, not yet written */
+    const sy__rows *source;                       /* what the table sy_rows holds */
+    sy__id_source ids;                            /* of events that were put without one */
     sqlite3_stmt *begin, *commit, *rollback, *epoch, *last_seq;
     bool fsyncs;       /* synchronous = FULL is set */
     uint64_t attempt;  /* counts transactions begun */
-    int wal_frames;    /* in the log after the last commit */
-    int checkpoint_at; /* frames at which to try the next checkpoint */
+    int64_t page_bytes;
+    int64_t wal_bytes;     /* of pages in the log after the last commit */
+    int64_t checkpoint_at; /* bytes at which to try the next checkpoint */
 } sy__writer;
 
 enum { SY__READERS_KEPT = 8 };
@@ -53,8 +59,10 @@ int sy__writer_commit(sy__db *db, sy__group *g, sy__error *err);
 int sy__writer_sync(sy__db *db, sy__error *err);
 /* One errand in a transaction of its own; its status. *fatal is set when nothing can be written any more. */
 int sy__writer_errand(sy__db *db, sy__errand *e, sy__error *fatal);
-/* Keeps the log short; `busy`: more is queued, so only when it is long. Writer thread. */
-int sy__writer_checkpoint(sy__db *db, bool busy, sy__error *err);
+/* Whether the log is long enough for a checkpoint; `busy`: more is to be written. Writer thread. */
+bool sy__writer_owes(const sy__db *db, bool busy);
+/* Copies what the log holds into the database, as far as readers let it. Writer thread. */
+int sy__writer_checkpoint(sy__db *db, sy__error *err);
 /* Settings and statements of the connection, which it takes over also on failure; finalize closes it. */
 int sy__writer_prepare(sy__db *db, sqlite3 *conn, sy__error *err);
 void sy__writer_finalize(sy__db *db);

@@ -7,8 +7,10 @@
 #include "db/internal.h"
 
 #include <string.h>
+#include <time.h>
 
 enum { CHUNK_BYTES = 256 << 10, KEEP_BYTES = 4 << 20, ALIGN = 8 };
+enum { ENOUGH_CHANGES = 1500 }; /* of a group: more would not make each of them cheaper */
 
 struct sy__chunk {
     sy__chunk *next;
@@ -89,13 +91,17 @@ int
 sy__queue_init(sy__queue *q, const sy__alloc *a, sy__error *err)
 {
     *q = (sy__queue){.alloc = a, .statement_count = 1};
-    q->statements[SY__STATEMENT_EVENT] = EVENT_SQL;
+    q->statements[SY__STATEMENT_EVENT] = q->again[SY__STATEMENT_EVENT] = EVENT_SQL;
     q->open = &q->groups[0];
     q->open->id = 1;
     sy__map_init(&q->runs, a);
-    if (pthread_mutex_init(&q->lock, NULL) == 0 && pthread_cond_init(&q->work, NULL) == 0 &&
-        pthread_cond_init(&q->swept, NULL) == 0)
-        return SY_OK;
+    pthread_condattr_t attr;
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    bool made = pthread_mutex_init(&q->lock, NULL) == 0 && pthread_cond_init(&q->work, &attr) == 0 &&
+                pthread_cond_init(&q->swept, NULL) == 0;
+    (void)pthread_condattr_destroy(&attr);
+    if (made) return SY_OK;
     return sy__error_set(err, SY_ENOMEM, "no memory for the writer's queue");
 }
 
@@ -118,10 +124,17 @@ sy__queue_close(sy__queue *q)
     (void)pthread_mutex_destroy(&q->lock);
 }
 
+bool
+sy__queue_may_grow(const sy__queue *q)
+{
+    bool asked = q->stop || q->failed || q->waiters > 0 || q->notices || q->errands || q->taking;
+    return !asked && q->open->count < ENOUGH_CHANGES;
+}
+
 void
 sy__queue_wake(sy__queue *q)
 {
-    if (!q->idle || q->holds > 0) return;
+    if (!q->idle || q->holds > 0 || (q->lingers && sy__queue_may_grow(q))) return;
     q->idle = false;
     (void)pthread_cond_signal(&q->work);
 }
@@ -243,21 +256,32 @@ sy__db_run_lost(sy__db *db, const char *run)
 
 /* ---- puts ---- */
 
-int
-sy__db_statement(sy__db *db, const char *sql)
+static int
+add_statement(sy__db *db, const char *sql, const char *again)
 {
     sy__queue *q = &db->queue;
     (void)pthread_mutex_lock(&q->lock);
     int at = 0;
     while (at < q->statement_count && q->statements[at] != sql && strcmp(q->statements[at], sql) != 0) at++;
+    if (at == SY__STATEMENTS_MAX) at = SY_ENOMEM;
     if (at == q->statement_count) {
-        if (at < SY__STATEMENTS_MAX)
-            q->statements[q->statement_count++] = sql;
-        else
-            at = SY_ENOMEM;
+        q->again[at] = again;
+        q->statements[q->statement_count++] = sql;
     }
     (void)pthread_mutex_unlock(&q->lock);
     return at;
+}
+
+int
+sy__db_statement(sy__db *db, const char *sql)
+{
+    return add_statement(db, sql, NULL);
+}
+
+int
+sy__db_rows(sy__db *db, const char *insert, const char *again)
+{
+    return add_statement(db, insert, again ? again : insert);
 }
 
 static bool
@@ -335,6 +359,7 @@ put(sy__queue *q, sy__durability level, int statement, const char *run, const sy
     int code = c ? fill(q, c, statement, params, count) : SY_ENOMEM;
     if (code) return code;
     c->run = r;
+    if (!replace) c->again = slot && slot->group > 0;
     if (r) {
         r->last_group = g->id;
         if (!r->owned) let_go(q, r);
@@ -368,8 +393,12 @@ text(const char *s)
 int
 sy__db_put_event(sy__db *db, sy__durability level, const sy__event *e)
 {
+    static const char unnamed[SY__ID_BYTES] = "(the writer makes an id in its place";
+    char at[SY__STAMP_BYTES];
+    sy__stamp(e->occurred_ms, at);
     const sy__param params[SY__EV_COUNT] = {
-        [SY__EV_ID] = text(e->id),
+        [SY__EV_ID] = text(e->id ? e->id : unnamed),
+        [SY__EV_AT] = {.kind = SY__P_TEXT, .p = at, .len = sizeof at - 1},
         [SY__EV_TASK] = text(e->task),
         [SY__EV_EXTENSION] = text(e->extension),
         [SY__EV_TYPE] = text(e->type),
@@ -384,6 +413,7 @@ sy__db_put_event(sy__db *db, sy__durability level, const sy__event *e)
     int code = put(q, level, SY__STATEMENT_EVENT, e->run, params, SY__EV_COUNT, NULL, &c);
     if (code == SY_OK) {
         c->occurred_ms = e->occurred_ms;
+        c->nameless = !e->id;
         q->open->events++;
     }
     (void)pthread_mutex_unlock(&q->lock);

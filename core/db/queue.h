@@ -55,6 +55,8 @@ typedef struct sy__change {
     size_t room;         /* bytes there, for a replacement in place */
     sy__run *run;        /* NULL: none */
     int64_t occurred_ms; /* events */
+    bool again;          /* of a statement of rows: the row may be there already */
+    bool nameless;       /* an event whose id the writer makes */
     bool refused;        /* writer: a constraint refused it */
 } sy__change;
 
@@ -100,9 +102,12 @@ typedef struct sy__queue {
     uint64_t refused_group; /* the last group with a refused change that belongs to no run */
     int holds;
     bool idle, taking, stuck, stop;
+    bool lingers; /* the writer lets a small group grow */
+    int waiters;  /* in sy__db_wait */
     int failed; /* sticky */
     sy__error failure;
     const char *statements[SY__STATEMENTS_MAX];
+    const char *again[SY__STATEMENTS_MAX]; /* of a statement of rows: what writes a row that may be there; else NULL */
     int statement_count;
     sy__map runs;
     sy__run *gone;
@@ -114,6 +119,8 @@ int sy__queue_init(sy__queue *q, const sy__alloc *a, sy__error *err);
 void sy__queue_close(sy__queue *q);
 /* With the lock held: wakes the writer when it waits and may take. */
 void sy__queue_wake(sy__queue *q);
+/* With the lock held: whether the open group may grow before it is taken: it is small, and nobody waits for it. */
+bool sy__queue_may_grow(const sy__queue *q);
 /* With the lock held, writer: swaps the open group out, waiting for holds to end; NULL when it is empty. */
 sy__group *sy__queue_take(sy__queue *q);
 /* With the lock held, writer: the taken group has ended; its memory is kept for the next, but not its bulk. */

@@ -6,7 +6,11 @@
 
 #include "base/thread.h"
 
+#include <errno.h>
 #include <string.h>
+#include <time.h>
+
+enum { LINGER_NS = 1000000, PAUSE_NS = 20000000 };
 
 /* ---- with the lock held ---- */
 
@@ -188,14 +192,49 @@ run_errands(sy__db *db)
 }
 
 static void
-keep_log_short(sy__db *db)
+keep_log_short(sy__db *db, bool busy)
+{
+    sy__error err = {0};
+    if (sy__writer_owes(db, busy) && sy__writer_checkpoint(db, &err)) fail(db, &err);
+}
+
+/* Waits for a signal or until `ns` from now; false: the time is over. With the lock held. */
+static bool
+wait_until(sy__queue *q, int64_t deadline_ns)
+{
+    const struct timespec at = {deadline_ns / 1000000000, deadline_ns % 1000000000};
+    q->idle = true;
+    bool over = pthread_cond_timedwait(&q->work, &q->lock, &at) == ETIMEDOUT;
+    q->idle = false;
+    return !over;
+}
+
+/* With the lock held: sleeps until there is something to do, and uses a pause to keep the log short. */
+static void
+wait_for_work(sy__db *db)
 {
     sy__queue *q = &db->queue;
-    sy__error err = {0};
-    (void)pthread_mutex_lock(&q->lock);
-    bool busy = q->open->count > 0;
-    (void)pthread_mutex_unlock(&q->lock);
-    if (db->writer.conn && sy__writer_checkpoint(db, busy, &err)) fail(db, &err);
+    while (!has_work(q)) {
+        if (!sy__writer_owes(db, false)) {
+            q->idle = true;
+            (void)pthread_cond_wait(&q->work, &q->lock);
+        } else if (!wait_until(q, sy__mono_ns(&sy__clock_system) + PAUSE_NS)) {
+            (void)pthread_mutex_unlock(&q->lock);
+            keep_log_short(db, false);
+            (void)pthread_mutex_lock(&q->lock);
+        }
+    }
+}
+
+/* With the lock held: a group costs the same whether it has one row or a hundred, so a small one grows for a moment
+ * while nobody waits for it. */
+static void
+linger(sy__queue *q)
+{
+    int64_t deadline = sy__mono_ns(&sy__clock_system) + LINGER_NS;
+    q->lingers = true;
+    while (q->open->count > 0 && sy__queue_may_grow(q) && wait_until(q, deadline)) continue;
+    q->lingers = false;
 }
 
 static void *
@@ -205,10 +244,8 @@ writer_main(void *arg)
     sy__queue *q = &db->queue;
     for (bool stop = false; !stop;) {
         (void)pthread_mutex_lock(&q->lock);
-        while (!has_work(q)) {
-            q->idle = true;
-            (void)pthread_cond_wait(&q->work, &q->lock);
-        }
+        wait_for_work(db);
+        linger(q);
         q->idle = false;
         sy__group *g = q->failed ? NULL : sy__queue_take(q);
         stop = q->stop && !g && !q->errands && !q->notices;
@@ -217,7 +254,7 @@ writer_main(void *arg)
         sync_if_wanted(db);
         tell(db);
         run_errands(db);
-        keep_log_short(db);
+        keep_log_short(db, true);
     }
     return NULL;
 }
@@ -269,7 +306,10 @@ sy__db_wait(sy__db *db, sy__db_ticket ticket, bool sync, sy__error *err)
     sy__queue *q = &db->queue;
     (void)pthread_mutex_lock(&q->lock);
     if (sync && !settled(q, ticket, true)) ask_sync(q, ticket);
+    q->waiters++;
+    sy__queue_wake(q);
     while (!q->failed && !settled(q, ticket, sync)) (void)pthread_cond_wait(&q->swept, &q->lock);
+    q->waiters--;
     int code = outcome(q, ticket, sync, err);
     (void)pthread_mutex_unlock(&q->lock);
     return code;
@@ -287,7 +327,7 @@ sy__db_notify(sy__db *db, sy__db_ticket ticket, bool sync, void (*fn)(void *ud, 
     while (*end) end = &(*end)->next;
     *end = n;
     if (sync && !settled(q, ticket, true)) ask_sync(q, ticket);
-    if (q->failed || settled(q, ticket, sync)) sy__queue_wake(q);
+    sy__queue_wake(q);
     (void)pthread_mutex_unlock(&q->lock);
     return SY_OK;
 }

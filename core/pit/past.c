@@ -208,6 +208,7 @@ int
 sy__past_restore(const sy__past *p, sy__task *t)
 {
     memcpy(t->id, p->id, sizeof t->id);
+    t->slot.group = SY__DB_STORED;
     t->started = p->outcome || p->waits == SY__WAIT_ANSWER;
     t->attempts = p->attempts;
     t->forgiven = p->decision == SY__DECIDE_RETRY ? p->attempts : 0;

@@ -206,7 +206,7 @@ sy__record_compensated(sy__stage *s, sy__run *r, const char *key)
 
 void
 sy__record_emit(sy__stage *s, sy__run *r, const sy__task *t, const char *extension_id, const char *key,
-                const char *type, const char *payload, char id[SY__ID_BYTES])
+                const char *type, const char *payload, char *id)
 {
     char topic[768], context[sizeof s->context + 32];
     bool first = t && t->attempts == 1;
@@ -215,7 +215,10 @@ sy__record_emit(sy__stage *s, sy__run *r, const sy__task *t, const char *extensi
     else if (!t)
         (void)snprintf(context, sizeof context, "%s,\"epoch\":%lld}", s->context, (long long)r->epoch);
     (void)snprintf(topic, sizeof topic, "run.%s.%s.%s", r->id, key, type);
-    sy__id_next(&s->ids, id);
+    bool stored = r->level != SY__LEVEL_NONE;
+    if (id) sy__id_next(&s->ids, id);
+    char own[SY__ID_BYTES];
+    if (!id && !stored) sy__id_next(&s->ids, id = own);
     sy__event event = {
         .id = id,
         .run = r->id,
@@ -227,7 +230,7 @@ sy__record_emit(sy__stage *s, sy__run *r, const sy__task *t, const char *extensi
         .context = first ? s->first_context : context,
         .occurred_ms = sy__wall_ms(s->engine->o.clock),
     };
-    if (r->level == SY__LEVEL_NONE)
+    if (!stored)
         sy__router_publish(s->engine->o.router, &event);
     else
         sy__record_checked(r, sy__db_put_event(s->engine->o.db, r->level, &event));
@@ -263,7 +266,6 @@ void
 sy__record_event(sy__stage *s, sy__task *t, const char *type, const char *payload)
 {
     if (t->run->level == SY__LEVEL_NONE && !sy__router_listening(s->engine->o.router)) return;
-    char id[SY__ID_BYTES];
     sy__buf_reset(&s->text);
     sy__task_key(t, &s->text);
     sy__buf_addc(&s->text, '\0');
@@ -279,13 +281,13 @@ sy__record_event(sy__stage *s, sy__task *t, const char *type, const char *payloa
     }
     sy__record_emit(s, t->run, t,
                     host_operation(t) ? s->engine->statements->host : t->spec->targets[t->target].extension->id, b,
-                    type, b + from, id);
+                    type, b + from, NULL);
 }
 
 void
 sy__record_run_event(sy__stage *s, sy__run *r, const char *type, const char *payload)
 {
-    char id[SY__ID_BYTES], own[128];
+    char own[128];
     (void)snprintf(own, sizeof own, "{\"number\":%lld,\"status\":\"%s\"}", (long long)r->number, run_names[r->status]);
-    sy__record_emit(s, r, NULL, s->engine->statements->host, "run", type, payload ? payload : own, id);
+    sy__record_emit(s, r, NULL, s->engine->statements->host, "run", type, payload ? payload : own, NULL);
 }

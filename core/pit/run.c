@@ -63,6 +63,7 @@ sy__run_new(sy__run **out, sy__engine *e, sy__value definition, sy__value params
     sy__id_source_init(&ids, e->o.clock);
     sy__id_next(&ids, r->id);
     sy__id_next(&ids, r->root_id);
+    r->root_slot.group = SY__DB_STORED; /* written with the row of the run */
     sy__dag *dag;
     int status = sy__plan_new(&r->plan, &dag, e->alloc, definition, e->o.registry, err);
     if (!status && sy__scope_new(&r->root, r, NULL, r->plan, dag, params))

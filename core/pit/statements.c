@@ -10,15 +10,19 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char SQL_TASK[] =
-    "INSERT INTO task (id, conductor_id, extension_id, melody_id, task_type, task_payload, task_status,"
-    " execution_context, created_at, dispatched_at, completed_at, orchestra_kit_id, pipeline_orchestration_id, key,"
-    " parent_task_id, position, operation, extension_version_id, outcome, attempts, output, output_hash, error,"
-    " cost_usd, cost_tokens, cost_ms, started_at)"
+#define INSERT_TASK                                                                                                    \
+    "INSERT INTO task (id, conductor_id, extension_id, melody_id, task_type, task_payload, task_status,"               \
+    " execution_context, created_at, dispatched_at, completed_at, orchestra_kit_id, pipeline_orchestration_id, key,"   \
+    " parent_task_id, position, operation, extension_version_id, outcome, attempts, output, output_hash, error,"       \
+    " cost_usd, cost_tokens, cost_ms, started_at)"                                                                     \
     " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24,?25,?26,?27)"
-    " ON CONFLICT (id) DO UPDATE SET extension_id=?3, task_payload=?6, task_status=?7, execution_context=?8,"
-    " dispatched_at=?10, completed_at=?11, operation=?17, extension_version_id=?18, outcome=?19, attempts=?20,"
-    " output=?21, output_hash=?22, error=?23, cost_usd=?24, cost_tokens=?25, cost_ms=?26, started_at=?27";
+
+static const char SQL_TASK[] = INSERT_TASK;
+static const char SQL_TASK_AGAIN[] =
+    INSERT_TASK " ON CONFLICT (id) DO UPDATE SET extension_id=?3, task_payload=?6, task_status=?7,"
+                " execution_context=?8, dispatched_at=?10, completed_at=?11, operation=?17, extension_version_id=?18,"
+                " outcome=?19, attempts=?20, output=?21, output_hash=?22, error=?23, cost_usd=?24, cost_tokens=?25,"
+                " cost_ms=?26, started_at=?27";
 
 static const char SQL_RUN[] =
     "UPDATE pipeline_orchestration SET status=?2, outputs=?3, error=?4, cost_usd=?5, cost_tokens=?6, cost_ms=?7,"
@@ -89,7 +93,7 @@ sy__statements_new(sy__engine *e, sy__error *err)
                        sizeof st->host_version);
     sy__db_reader_release(e->o.db, conn);
     if (!ok) return sy__error_set(err, SY_EDAMAGED, "the database lacks the rows every project has");
-    st->task = sy__db_statement(e->o.db, SQL_TASK);
+    st->task = sy__db_rows(e->o.db, SQL_TASK, SQL_TASK_AGAIN);
     st->run = sy__db_statement(e->o.db, SQL_RUN);
     st->pit = sy__db_statement(e->o.db, SQL_PIT);
     st->artifact = sy__db_statement(e->o.db, SQL_ARTIFACT);

@@ -59,13 +59,11 @@ put_run(sy__db *db, const char *run, int number)
 }
 
 static void
-put_event(sy__db *db, sy__durability level, sy__id_source *source, const char *run, const char *task, const char *type)
+put_event(sy__db *db, sy__durability level, const char *run, const char *task, const char *type)
 {
-    char id[SY__ID_BYTES], topic[160];
-    sy__id_next(source, id);
+    char topic[160];
     (void)snprintf(topic, sizeof topic, "run.%s.%s.%s", run, task, type);
-    const sy__event e = {.id = id,
-                         .run = run,
+    const sy__event e = {.run = run,
                          .task = task,
                          .extension = sy__db_known(db)->host_extension,
                          .type = type,
@@ -82,10 +80,8 @@ put_task(sy__db *db, sy__durability level, sy__id_source *source, const char *ru
     static const char sql[] =
         "INSERT INTO task (id, conductor_id, extension_id, melody_id, task_type, task_payload, task_status,"
         " execution_context, created_at, dispatched_at, completed_at, orchestra_kit_id, pipeline_orchestration_id, key,"
-        " parent_task_id, operation, extension_version_id, outcome, attempts, output, cost_ms) VALUES (?1, ?2, ?3, "
-        "NULL,"
-        " 'extension_activation', ?4, 'completed', '{}', ?5, ?5, ?5, ?6, ?7, ?8, ?9, 'host.each', ?10, 'ok', 1, ?11, 0)"
-        " ON CONFLICT (id) DO UPDATE SET task_status = excluded.task_status, completed_at = excluded.completed_at";
+        " parent_task_id, operation, extension_version_id, outcome, attempts, output, cost_ms)"
+        " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21)";
     const sy__db_ids *ids = sy__db_known(db);
     char id[SY__ID_BYTES], key[32], payload[32];
     sy__id_next(source, id);
@@ -94,17 +90,28 @@ put_task(sy__db *db, sy__durability level, sy__id_source *source, const char *ru
     const sy__param p[] = {text(id),
                            text(ids->conductor),
                            text(ids->host_extension),
+                           {.kind = SY__P_NULL},
+                           text("extension_activation"),
                            text(payload),
+                           text("completed"),
+                           text("{}"),
+                           text(AT),
+                           text(AT),
                            text(AT),
                            text(ids->orchestra_kit),
                            text(run),
                            text(key),
                            parent ? text(parent) : (sy__param){0},
+                           text("host.each"),
                            text(ids->host_version),
-                           text("{\"ok\":true}")};
-    (void)must(sy__db_put(db, level, sy__db_statement(db, sql), run, p, 11, NULL), "task");
-    put_event(db, level, source, run, id, "task_started");
-    put_event(db, level, source, run, id, "task.completed");
+                           text("ok"),
+                           {.kind = SY__P_INT, .i = 1},
+                           text("{\"ok\":true}"),
+                           {.kind = SY__P_INT, .i = 0}};
+    sy__db_slot slot = {0};
+    (void)must(sy__db_put(db, level, sy__db_rows(db, sql, NULL), run, p, sizeof p / sizeof *p, &slot), "task");
+    put_event(db, level, run, id, "task_started");
+    put_event(db, level, run, id, "task.completed");
 }
 
 /* Rows of the run. */

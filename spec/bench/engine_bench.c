@@ -13,6 +13,7 @@
 
 #include "bench/bench.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +71,43 @@ make_definition(const char *shape, int n, sy__buf *b)
     }
     sy__buf_adds(b, "]}");
     return tasks;
+}
+
+/* ---- processor time by thread ---- */
+
+enum { CALLER, STAGES, WRITER, GROUPS };
+
+static const char *const group_names[GROUPS] = {"caller", "stages", "writer"};
+
+static int
+group_of(const char *tid)
+{
+    char path[300], name[32] = "";
+    (void)snprintf(path, sizeof path, "/proc/self/task/%s/comm", tid);
+    FILE *f = fopen(path, "r");
+    if (f && !fgets(name, sizeof name, f)) name[0] = '\0';
+    if (f) (void)fclose(f);
+    return strncmp(name, "sy-stage", 8) == 0 ? STAGES : strncmp(name, "sy-writer", 9) == 0 ? WRITER : CALLER;
+}
+
+/* What the threads of each group have used, in microseconds. */
+static void
+cpu_us(double out[GROUPS])
+{
+    struct dirent *at;
+    DIR *tasks = opendir("/proc/self/task");
+    bench_need(tasks != NULL, "no /proc");
+    for (int i = 0; i < GROUPS; i++) out[i] = 0;
+    while ((at = readdir(tasks)) != NULL) {
+        char path[300];
+        double ns = 0;
+        (void)snprintf(path, sizeof path, "/proc/self/task/%s/schedstat", at->d_name);
+        FILE *f = at->d_name[0] == '.' ? NULL : fopen(path, "r");
+        if (!f) continue;
+        if (fscanf(f, "%lf", &ns) == 1) out[group_of(at->d_name)] += ns / 1e3;
+        (void)fclose(f);
+    }
+    (void)closedir(tasks);
 }
 
 static long long
@@ -141,7 +179,7 @@ verify(sqlite3 *conn, const figure *f, long long tasks)
 }
 
 static void
-report(const figure *f, long long tasks, double seconds)
+report(const figure *f, long long tasks, double seconds, const double cpu[GROUPS])
 {
     char what[96];
     struct rusage usage;
@@ -151,6 +189,10 @@ report(const figure *f, long long tasks, double seconds)
         bench_print("engine", what, seconds / (double)tasks * 1e6, "us/task", -f->us_per_task);
     else
         bench_print("engine", what, (double)tasks / seconds, "tasks/s", f->tasks_per_s);
+    for (int i = 0; i < GROUPS; i++) {
+        (void)snprintf(what, sizeof what, "%s %d, %s: processor time, %s", f->shape, f->n, f->level, group_names[i]);
+        bench_print("engine", what, cpu[i] / (double)tasks, "us/task", 0);
+    }
     (void)snprintf(what, sizeof what, "%s %d, %s: peak memory", f->shape, f->n, f->level);
     bench_print("engine", what, (double)usage.ru_maxrss / 1024, "MiB", -f->peak_mib);
 }
@@ -179,17 +221,22 @@ open_project(const char *dir)
 
 /* From the start of the run to the commit of its end. */
 static double
-run_to_end(sy__project *p, const sy__run_request *q)
+run_to_end(sy__project *p, const sy__run_request *q, double cpu[GROUPS])
 {
+    double before[GROUPS];
     sy__error err = {0};
     sy__run_info info = {0};
+    cpu_us(before);
     double start = bench_seconds();
     if (sy__engine_start(sy__project_engine(p), q, &info, &err)) die("start", &err);
+    if (getenv("BENCH_PHASES")) (void)fprintf(stderr, "start %.1f ms\n", (bench_seconds() - start) * 1e3);
     while (!info.committed) {
         (void)sy__project_step(p, 1000);
         (void)sy__engine_info(sy__project_engine(p), info.id, &info);
     }
     double seconds = bench_seconds() - start;
+    cpu_us(cpu);
+    for (int i = 0; i < GROUPS; i++) cpu[i] -= before[i];
     if (info.error.code) die("run", &info.error);
     return seconds;
 }
@@ -209,8 +256,8 @@ measure(const figure *f)
     q.durability = strcmp(f->level, "none") == 0      ? SY__LEVEL_NONE
                    : strcmp(f->level, "process") == 0 ? SY__LEVEL_PROCESS
                                                       : SY__LEVEL_FULL;
-    double seconds = run_to_end(p, &q);
-    report(f, tasks, seconds);
+    double cpu[GROUPS], seconds = run_to_end(p, &q, cpu);
+    report(f, tasks, seconds, cpu);
     sqlite3 *conn = sy__db_reader(sy__project_db(p), &err);
     verify(conn, f, tasks);
     sy__db_reader_release(sy__project_db(p), conn);
