@@ -54,8 +54,10 @@ static void
 json_valid(sqlite3_context *to, int argc, sqlite3_value **argv)
 {
     (void)argc;
-    if (sqlite3_value_type(argv[0]) == SQLITE_NULL) return;
-    const char *text = (const char *)sqlite3_value_text(argv[0]);
+    int type = sqlite3_value_type(argv[0]);
+    if (type == SQLITE_NULL) return;
+    /* a text as it lies: sqlite3_value_text would copy it to put a zero behind it */
+    const char *text = type == SQLITE_TEXT ? sqlite3_value_blob(argv[0]) : (const char *)sqlite3_value_text(argv[0]);
     sqlite3_result_int(to, text && sy__json_valid(text, (size_t)sqlite3_value_bytes(argv[0])));
 }
 

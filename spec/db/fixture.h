@@ -105,26 +105,33 @@ fixture_task(sy__db *db, sy__durability level, const char *run, const char *id, 
              sy__db_slot *slot)
 {
     const sy__db_ids *ids = sy__db_known(db);
-    int s = sy__db_statement(
-        db,
-        "INSERT INTO task (id, conductor_id, extension_id, melody_id, task_type, task_payload, task_status,"
-        " execution_context, created_at, dispatched_at, completed_at, orchestra_kit_id, pipeline_orchestration_id, key,"
-        " operation, extension_version_id, attempts, output) VALUES (?1, ?2, ?3, NULL, 'extension_activation', ?4, ?5,"
-        " '{}', ?6, ?6, ?6, ?7, ?8, ?9, 'host.each', ?10, 1, ?11) ON CONFLICT (id) DO UPDATE SET"
-        " task_status = ?5, dispatched_at = ?6, completed_at = ?6, attempts = 1, output = ?11");
+#define INSERT_TASK                                                                                                    \
+    "INSERT INTO task (id, conductor_id, extension_id, task_type, task_payload, task_status, execution_context,"       \
+    " created_at, dispatched_at, completed_at, orchestra_kit_id, pipeline_orchestration_id, key, operation,"           \
+    " extension_version_id, attempts, output) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)"
+    int s = sy__db_rows(db, INSERT_TASK,
+                        INSERT_TASK " ON CONFLICT (id) DO UPDATE SET task_status = ?6, dispatched_at = ?9,"
+                                    " completed_at = ?10, attempts = ?16, output = ?17");
+#undef INSERT_TASK
     const char *at = "2026-11-22T13:00:00.000Z";
     const sy__param p[] = {T(id),
                            T(ids->conductor),
                            T(ids->host_extension),
+                           T("extension_activation"),
                            T("{\"n\":1}"),
                            T(status),
+                           T("{}"),
+                           T(at),
+                           T(at),
                            T(at),
                            T(ids->orchestra_kit),
                            T(run),
                            T(key),
+                           T("host.each"),
                            T(ids->host_version),
+                           I(1),
                            T("{\"ok\":true}")};
-    return sy__db_put(db, level, s, run, p, 11, slot);
+    return sy__db_put(db, level, s, run, p, sizeof p / sizeof *p, slot);
 }
 
 UNUSED static int

@@ -240,7 +240,7 @@ says_what_is_damaged(void)
 static void
 damage_in_the_middle_ends_writing(void)
 {
-    char dir[256], file[300], noise[4096];
+    char dir[256], file[300], noise[8192]; /* a page */
     memset(noise, 0x5A, sizeof noise);
     fixture_dir(dir);
     (void)snprintf(file, sizeof file, "%s/.symphony/symphony.db", dir);
@@ -254,7 +254,7 @@ damage_in_the_middle_ends_writing(void)
     long page = (long)sqlite3_column_int64(s, 0);
     (void)sqlite3_finalize(s);
     (void)sqlite3_close(conn);
-    overwrite(file, (page - 1) * 4096, noise, sizeof noise);
+    overwrite(file, (page - 1) * (long)sizeof noise, noise, sizeof noise);
     sy__db *db = fixture_open_with_project(dir, NULL, NULL, 0);
     sy__error err = {0};
     CHECK_INT(fixture_run(db, "r1", 1, 1), SY_OK);

@@ -206,6 +206,70 @@ a_refused_change_stays_with_its_run(void)
     fixture_remove(dir);
 }
 
+/* Rows before events, each kind in the order it was put; ids where there are none; other changes keep their place. */
+static void
+rows_of_a_group_are_written_together(void)
+{
+    char dir[256], text[512];
+    seen live = {0};
+    fixture_dir(dir);
+    sy__db *db = fixture_open_with_project(dir, see, &live, 0);
+    int s = sy__db_statement(db, "UPDATE task SET output = (SELECT count(*) FROM event) WHERE id = ?1");
+    CHECK_INT(fixture_run(db, "r1", 1, 1), SY_OK);
+    sy__db_begin(db);
+    for (int i = 0; i < 50; i++) {
+        char id[8], key[8];
+        (void)snprintf(id, sizeof id, "t%02d", i);
+        (void)snprintf(key, sizeof key, "k%d", i);
+        sy__db_slot slot = {0};
+        CHECK_INT(fixture_task(db, SY__LEVEL_FULL, "r1", id, key, "executing", &slot), SY_OK);
+        CHECK_INT(fixture_event(db, SY__LEVEL_FULL, NULL, "r1", id, "1"), SY_OK);
+        CHECK_INT(fixture_task(db, SY__LEVEL_FULL, "r1", id, key, "completed", &slot), SY_OK);
+        CHECK_INT(fixture_event(db, SY__LEVEL_FULL, NULL, "r1", id, "2"), SY_OK);
+        if (i == 20) CHECK_INT(sy__db_put(db, SY__LEVEL_FULL, s, NULL, &T("t20"), 1, NULL), SY_OK);
+    }
+    sy__db_end(db);
+    CHECK_INT(sy__db_wait(db, sy__db_now(db), false, NULL), SY_OK);
+    CHECK_INT(fixture_int(db, "SELECT count(*) FROM task WHERE task_status = 'completed'"), 50);
+    CHECK_INT(fixture_int(db, "SELECT output FROM task WHERE id = 't20'"), 42); /* all before it, none behind it */
+    CHECK_INT(fixture_int(db, "SELECT count(DISTINCT id) FROM event WHERE length(id) = 36"), 100);
+    fixture_text(db, "SELECT group_concat(task_id || event_payload, ' ') FROM (SELECT * FROM event ORDER BY seq LIMIT 4)",
+                 text, sizeof text);
+    CHECK_STR(text, "t001 t002 t011 t012");
+    CHECK_INT(fixture_int(db, "SELECT count(*) FROM event a, event b WHERE b.seq = a.seq + 1 AND b.id < a.id"), 0);
+    CHECK_INT(live.count, 100);
+    CHECK_INT(live.wrong, 0);
+    sy__db_close(db);
+    fixture_remove(dir);
+}
+
+/* A put that says `for the first time` of a row that is there is still written, and so is the rest of its group. */
+static void
+a_row_that_is_there_is_written_again(void)
+{
+    char dir[256];
+    seen live = {0};
+    fixture_dir(dir);
+    sy__db *db = fixture_open_with_project(dir, see, &live, 0);
+    CHECK_INT(fixture_run(db, "r1", 1, 1), SY_OK);
+    CHECK_INT(fixture_task(db, SY__LEVEL_FULL, "r1", "t1", "a", "executing", NULL), SY_OK);
+    CHECK_INT(sy__db_wait(db, sy__db_now(db), false, NULL), SY_OK);
+    sy__db_begin(db);
+    CHECK_INT(fixture_task(db, SY__LEVEL_FULL, "r1", "t2", "b", "completed", NULL), SY_OK);
+    CHECK_INT(fixture_event(db, SY__LEVEL_FULL, NULL, "r1", "t2", "{}"), SY_OK);
+    CHECK_INT(fixture_task(db, SY__LEVEL_FULL, "r1", "t1", "a", "completed", NULL), SY_OK);
+    CHECK_INT(fixture_event(db, SY__LEVEL_FULL, NULL, "r1", "t1", "{}"), SY_OK);
+    sy__db_end(db);
+    CHECK_INT(sy__db_wait(db, sy__db_now(db), false, NULL), SY_OK);
+    CHECK(!sy__db_run_lost(db, "r1"));
+    CHECK_INT(fixture_int(db, "SELECT count(*) FROM task WHERE task_status = 'completed'"), 2);
+    CHECK_INT(fixture_int(db, "SELECT max(seq) FROM event"), 2);
+    CHECK_INT(live.count, 2);
+    CHECK_INT(live.wrong, 0);
+    sy__db_close(db);
+    fixture_remove(dir);
+}
+
 static int
 take_over(sqlite3 *conn, void *ud, sy__error *err)
 {
@@ -356,6 +420,8 @@ main(void)
     events_have_no_gaps();
     notices_come_once();
     a_refused_change_stays_with_its_run();
+    rows_of_a_group_are_written_together();
+    a_row_that_is_there_is_written_again();
     another_epoch_stops_the_run();
     says_when_the_queue_is_full();
     sees_commits_of_others();
