@@ -48,25 +48,16 @@ sy__buf_reserve(sy__buf *b, size_t bytes)
 }
 
 void
-sy__buf_add(sy__buf *b, const void *bytes, size_t len)
+sy__buf_addi(sy__buf *b, int64_t n)
 {
-    if (len == 0) return;
-    char *to = sy__buf_reserve(b, len);
-    if (!to) return;
-    memcpy(to, bytes, len);
-    b->len += len;
-}
-
-void
-sy__buf_addc(sy__buf *b, char c)
-{
-    sy__buf_add(b, &c, 1);
-}
-
-void
-sy__buf_adds(sy__buf *b, const char *s)
-{
-    sy__buf_add(b, s, strlen(s));
+    char digits[24], *at = digits + sizeof digits;
+    uint64_t rest = n < 0 ? -(uint64_t)n : (uint64_t)n;
+    do {
+        *--at = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest);
+    if (n < 0) *--at = '-';
+    sy__buf_add(b, at, (size_t)(digits + sizeof digits - at));
 }
 
 void

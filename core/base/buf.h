@@ -11,6 +11,8 @@
 
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
 
 typedef struct sy__buf {
     const sy__alloc *alloc;
@@ -26,9 +28,29 @@ void sy__buf_close(sy__buf *b);
 void sy__buf_reset(sy__buf *b);
 /* Room for `bytes` more; returns where to write them (then add to len), or NULL. */
 char *sy__buf_reserve(sy__buf *b, size_t bytes);
-void sy__buf_add(sy__buf *b, const void *bytes, size_t len);
-void sy__buf_addc(sy__buf *b, char c);
-void sy__buf_adds(sy__buf *b, const char *s);
+static inline void
+sy__buf_add(sy__buf *b, const void *bytes, size_t len)
+{
+    char *to = !b->failed && b->cap - b->len >= len ? b->data + b->len : sy__buf_reserve(b, len);
+    if (!to || len == 0) return;
+    memcpy(to, bytes, len);
+    b->len += len;
+}
+
+static inline void
+sy__buf_addc(sy__buf *b, char c)
+{
+    sy__buf_add(b, &c, 1);
+}
+
+static inline void
+sy__buf_adds(sy__buf *b, const char *s)
+{
+    sy__buf_add(b, s, strlen(s));
+}
+
+/* A whole number, decimal. */
+void sy__buf_addi(sy__buf *b, int64_t n);
 void sy__buf_addf(sy__buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void sy__buf_addv(sy__buf *b, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 /* The content with a NUL behind it that `len` does not count; "" when empty; NULL when failed. */

@@ -1,6 +1,7 @@
 /* clock.c: the system's clocks; civil dates by Howard Hinnant's days algorithm, so no tz code runs. */
 #include "base/clock.h"
 
+#include <string.h>
 #include <time.h>
 
 static int64_t
@@ -51,8 +52,8 @@ sy__thread_cpu_ns(void)
     return read_clock(CLOCK_THREAD_CPUTIME_ID);
 }
 
-static void
-put_digits(char *to, int64_t n, int width)
+static inline void
+put_digits(char *to, uint32_t n, int width)
 {
     for (int i = width - 1; i >= 0; i--, n /= 10) to[i] = (char)('0' + n % 10);
 }
@@ -74,12 +75,13 @@ sy__stamp(int64_t wall_ms, char out[SY__STAMP_BYTES])
     int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
     int64_t mp = (5 * doy + 2) / 153;
     int64_t month = mp < 10 ? mp + 3 : mp - 9;
-    for (int i = 0; i < SY__STAMP_BYTES; i++) out[i] = shape[i];
-    put_digits(out, yoe + era * 400 + (month <= 2), 4);
-    put_digits(out + 5, month, 2);
-    put_digits(out + 8, doy - (153 * mp + 2) / 5 + 1, 2);
-    put_digits(out + 11, ms / 3600000, 2);
-    put_digits(out + 14, ms / 60000 % 60, 2);
-    put_digits(out + 17, ms / 1000 % 60, 2);
-    put_digits(out + 20, ms % 1000, 3);
+    uint32_t in_day = (uint32_t)ms, second = in_day / 1000;
+    memcpy(out, shape, SY__STAMP_BYTES);
+    put_digits(out, (uint32_t)(yoe + era * 400 + (month <= 2)), 4);
+    put_digits(out + 5, (uint32_t)month, 2);
+    put_digits(out + 8, (uint32_t)(doy - (153 * mp + 2) / 5 + 1), 2);
+    put_digits(out + 11, second / 3600, 2);
+    put_digits(out + 14, second / 60 % 60, 2);
+    put_digits(out + 17, second % 60, 2);
+    put_digits(out + 20, in_day % 1000, 3);
 }

@@ -372,6 +372,7 @@ wait_a_bit(sy__db *db, int rc)
     const struct timespec step = {.tv_nsec = WAIT_STEP_MS * 1000000L};
     (void)pthread_mutex_lock(&db->queue.lock);
     db->queue.stuck = true;
+    sy__queue_measure(&db->queue);
     (void)pthread_mutex_unlock(&db->queue.lock);
     if ((rc & 0xFF) != SQLITE_BUSY) (void)nanosleep(&step, NULL); /* busy: SQLite has waited already */
 }
@@ -418,6 +419,7 @@ begin_patiently(sy__db *db)
     }
     (void)pthread_mutex_lock(&db->queue.lock);
     db->queue.stuck = false;
+    sy__queue_measure(&db->queue);
     (void)pthread_mutex_unlock(&db->queue.lock);
     return rc;
 }

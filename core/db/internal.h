@@ -9,15 +9,15 @@
 typedef struct sy__writer {
     pthread_t thread;
     bool started;
-    sqlite3 *conn; /* NULL after a sticky failure */
+    sqlite3 *conn;                                /* NULL after a sticky failure */
     sqlite3_stmt *statements[SY__STATEMENTS_MAX]; /* one change; of a statement of rows `again` */
     sqlite3_stmt *many[SY__STATEMENTS_MAX];       /* of a statement of rows: all of `source` */
     sy__rows rows, events;                        /* collected, not yet written */
     const sy__rows *source;                       /* what the table sy_rows holds */
     sy__id_source ids;                            /* of events that were put without one */
     sqlite3_stmt *begin, *commit, *rollback, *epoch, *last_seq;
-    bool fsyncs;       /* synchronous = FULL is set */
-    uint64_t attempt;  /* counts transactions begun */
+    bool fsyncs;      /* synchronous = FULL is set */
+    uint64_t attempt; /* counts transactions begun */
     int64_t page_bytes;
     int64_t wal_bytes;     /* of pages in the log after the last commit */
     int64_t checkpoint_at; /* bytes at which to try the next checkpoint */

@@ -139,6 +139,14 @@ sy__queue_wake(sy__queue *q)
     (void)pthread_cond_signal(&q->work);
 }
 
+void
+sy__queue_measure(sy__queue *q)
+{
+    bool full = q->stuck || q->failed || q->open->count + q->taken_count >= SY_MAX_QUEUE_CHANGES ||
+                q->open->bytes + q->taken_bytes >= SY_MAX_QUEUE_BYTES;
+    atomic_store_explicit(&q->full, full, memory_order_relaxed);
+}
+
 sy__group *
 sy__queue_take(sy__queue *q)
 {
@@ -170,6 +178,7 @@ free_gone(sy__queue *q, uint64_t written)
         *at = r->next_gone;
         if (!r->gone) continue; /* owned again meanwhile */
         (void)sy__map_del(&q->runs, r->id, strlen(r->id));
+        q->last_run = NULL;
         sy__free(q->alloc, r);
     }
 }
@@ -181,6 +190,7 @@ sy__queue_recycle(sy__queue *q)
     group_reset(q->taken, q->alloc);
     q->taken = NULL;
     q->taken_count = q->taken_bytes = 0;
+    sy__queue_measure(q);
     free_gone(q, written);
 }
 
@@ -190,12 +200,14 @@ static sy__run *
 run_of(sy__queue *q, const char *id)
 {
     size_t len = strnlen(id, sizeof((sy__run *)0)->id - 1);
-    sy__run *r = sy__map_get(&q->runs, id, len);
+    sy__run *r = q->last_run;
+    if (r && strncmp(r->id, id, sizeof r->id - 1) == 0) return r;
+    r = q->last_run = sy__map_get(&q->runs, id, len);
     if (r) return r;
     r = sy__calloc(q->alloc, 1, sizeof *r);
     if (!r) return NULL;
     memcpy(r->id, id, len);
-    if (sy__map_put(&q->runs, id, len, r) == SY_OK) return r;
+    if (sy__map_put(&q->runs, id, len, r) == SY_OK) return q->last_run = r;
     sy__free(q->alloc, r);
     return NULL;
 }
@@ -367,6 +379,7 @@ put(sy__queue *q, sy__durability level, int statement, const char *run, const sy
     if (level > g->level) g->level = level;
     if (slot && !replace) *slot = (sy__db_slot){g->id, (uint32_t)g->count};
     if (!replace) g->count++;
+    sy__queue_measure(q);
     *out = c;
     sy__queue_wake(q);
     return SY_OK;
@@ -443,12 +456,7 @@ sy__db_end(sy__db *db)
 bool
 sy__db_full(sy__db *db)
 {
-    sy__queue *q = &db->queue;
-    (void)pthread_mutex_lock(&q->lock);
-    bool full = q->stuck || q->failed || q->open->count + q->taken_count >= SY_MAX_QUEUE_CHANGES ||
-                q->open->bytes + q->taken_bytes >= SY_MAX_QUEUE_BYTES;
-    (void)pthread_mutex_unlock(&q->lock);
-    return full;
+    return atomic_load_explicit(&db->queue.full, memory_order_relaxed);
 }
 
 sy__db_ticket

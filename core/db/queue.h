@@ -104,12 +104,14 @@ typedef struct sy__queue {
     bool idle, taking, stuck, stop;
     bool lingers; /* the writer lets a small group grow */
     int waiters;  /* in sy__db_wait */
-    int failed; /* sticky */
+    int failed;   /* sticky */
     sy__error failure;
     const char *statements[SY__STATEMENTS_MAX];
     const char *again[SY__STATEMENTS_MAX]; /* of a statement of rows: what writes a row that may be there; else NULL */
     int statement_count;
     sy__map runs;
+    sy__run *last_run; /* the one of the last put, or NULL */
+    _Atomic bool full; /* what sy__db_full says */
     sy__run *gone;
     sy__notice *notices;
     sy__errand *errands;
@@ -121,6 +123,8 @@ void sy__queue_close(sy__queue *q);
 void sy__queue_wake(sy__queue *q);
 /* With the lock held: whether the open group may grow before it is taken: it is small, and nobody waits for it. */
 bool sy__queue_may_grow(const sy__queue *q);
+/* With the lock held: says anew whether the queue is full, after what decides that has changed. */
+void sy__queue_measure(sy__queue *q);
 /* With the lock held, writer: swaps the open group out, waiting for holds to end; NULL when it is empty. */
 sy__group *sy__queue_take(sy__queue *q);
 /* With the lock held, writer: the taken group has ended; its memory is kept for the next, but not its bulk. */

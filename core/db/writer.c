@@ -88,6 +88,7 @@ fail(sy__db *db, const sy__error *err)
     (void)pthread_mutex_lock(&q->lock);
     q->failed = err->code;
     q->failure = *err;
+    sy__queue_measure(q);
     (void)pthread_cond_broadcast(&q->swept);
     (void)pthread_mutex_unlock(&q->lock);
 }

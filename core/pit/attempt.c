@@ -175,7 +175,8 @@ attempt_finished(sy__attempt *a, int status)
     int why = a->cancel_why;
     t->cpu_ns += a->call.cpu_ns;
     if (a->call.peak_bytes > t->peak_bytes) t->peak_bytes = a->call.peak_bytes;
-    (void)snprintf(t->own_code, sizeof t->own_code, "%s", a->call.code);
+    t->own_code[0] = '\0';
+    if (a->call.code[0]) (void)snprintf(t->own_code, sizeof t->own_code, "%s", a->call.code);
     bool failed = status != SY_OK;
     sy__stream_flush(s, t);
     if (err.file[0]) name_file(&err, target->extension);
@@ -247,6 +248,20 @@ set_current(sy__stage *s, sy__attempt *a)
     (void)pthread_mutex_unlock(&s->current_lock);
 }
 
+/* Its idempotency key: RUN:KEY. */
+static void
+name_attempt(sy__stage *s, sy__attempt *a)
+{
+    sy__buf *b = &s->text;
+    sy__buf_reset(b);
+    sy__buf_adds(b, a->task->run->id);
+    sy__buf_addc(b, ':');
+    sy__task_key(a->task, b);
+    size_t len = b->len < sizeof a->key ? b->len : sizeof a->key - 1;
+    if (len) memcpy(a->key, b->data, len);
+    a->key[len] = '\0';
+}
+
 static void
 execute(sy__stage *s, sy__task *t)
 {
@@ -266,9 +281,7 @@ execute(sy__stage *s, sy__task *t)
         record_cold_start(s, t, a->isolate, cold_ns);
     else
         sy__record_count(t->run, SY__MEMBER_POOL, 1);
-    sy__buf_reset(&s->text);
-    sy__task_key(t, &s->text);
-    (void)snprintf(a->key, sizeof a->key, "%s:%.*s", t->run->id, (int)s->text.len, s->text.data);
+    name_attempt(s, a);
     a->call.operation = target->operation->name;
     a->call.input = sy__blob_value(t->input);
     a->call.deadline_ns = deadline_of(s, t);

@@ -74,11 +74,27 @@ sy__record_json(sy__stage *s, sy__run *r, sy__value v, sy__buf *out, char hash[S
 
 /* ---- tasks ---- */
 
+/* Nanoseconds as milliseconds with three decimals. */
+static void
+put_ms(sy__buf *out, int64_t ns)
+{
+    int64_t us = (ns + 500) / 1000;
+    char rest[] = {'.', (char)('0' + us / 100 % 10), (char)('0' + us / 10 % 10), (char)('0' + us % 10)};
+    sy__buf_addi(out, us / 1000);
+    sy__buf_add(out, rest, sizeof rest);
+}
+
 static void
 put_context(sy__stage *s, const sy__task *t, sy__buf *out)
 {
-    sy__buf_addf(out, "{\"attempts\":%u,\"stage\":%d,\"cpu_ms\":%.3f,\"peak_bytes\":%zu", t->attempts, s->number,
-                 (double)t->cpu_ns / 1e6, t->peak_bytes);
+    sy__buf_adds(out, "{\"attempts\":");
+    sy__buf_addi(out, t->attempts);
+    sy__buf_adds(out, ",\"stage\":");
+    sy__buf_addi(out, s->number);
+    sy__buf_adds(out, ",\"cpu_ms\":");
+    put_ms(out, t->cpu_ns);
+    sy__buf_adds(out, ",\"peak_bytes\":");
+    sy__buf_addi(out, (int64_t)t->peak_bytes);
     if (t->target) sy__buf_addf(out, ",\"fallback\":%u", t->target);
     if (t->job.waited_at) {
         sy__buf_adds(out, ",\"waited_at\":");
@@ -204,17 +220,34 @@ sy__record_compensated(sy__stage *s, sy__run *r, const char *key)
 
 /* ---- events ---- */
 
+/* `before` and a text that needs no escape, whose quote the next one closes. */
+static inline void
+put_word(sy__buf *out, const char *before, const char *text)
+{
+    sy__buf_adds(out, before);
+    sy__buf_adds(out, text);
+}
+
 void
 sy__record_emit(sy__stage *s, sy__run *r, const sy__task *t, const char *extension_id, const char *key,
                 const char *type, const char *payload, char *id)
 {
-    char topic[768], context[sizeof s->context + 32];
+    char context[sizeof s->context + 32];
     bool first = t && t->attempts == 1;
     if (t && !first)
         (void)snprintf(context, sizeof context, "%s,\"attempt\":%u}", s->context, t->attempts);
     else if (!t)
         (void)snprintf(context, sizeof context, "%s,\"epoch\":%lld}", s->context, (long long)r->epoch);
-    (void)snprintf(topic, sizeof topic, "run.%s.%s.%s", r->id, key, type);
+    sy__buf *topic = &s->text2;
+    sy__buf_reset(topic);
+    put_word(topic, "run.", r->id);
+    put_word(topic, ".", key);
+    put_word(topic, ".", type);
+    const char *name = sy__buf_cstr(topic);
+    if (!name) {
+        sy__run_unwritten(r, SY_ENOMEM);
+        return;
+    }
     bool stored = r->level != SY__LEVEL_NONE;
     if (id) sy__id_next(&s->ids, id);
     char own[SY__ID_BYTES];
@@ -225,7 +258,7 @@ sy__record_emit(sy__stage *s, sy__run *r, const sy__task *t, const char *extensi
         .task = t ? t->id : r->root_id,
         .extension = extension_id,
         .type = type,
-        .topic = topic,
+        .topic = name,
         .payload = payload,
         .context = first ? s->first_context : context,
         .occurred_ms = sy__wall_ms(s->engine->o.clock),
@@ -242,11 +275,14 @@ put_payload(const sy__task *t, sy__buf *out)
 {
     sy__buf_adds(out, "{\"key\":\"");
     sy__task_key(t, out);
-    sy__buf_addf(out, "\",\"operation\":\"%s\",\"status\":\"%s\"", t->spec->targets[t->target].name,
-                 status_names[t->status]);
-    if (t->outcome) sy__buf_addf(out, ",\"outcome\":\"%s\"", outcome_names[t->outcome]);
-    if (t->completed_ms && t->started_ms)
-        sy__buf_addf(out, ",\"ms\":%lld", (long long)(t->completed_ms - t->started_ms));
+    put_word(out, "\",\"operation\":\"", t->spec->targets[t->target].name);
+    put_word(out, "\",\"status\":\"", status_names[t->status]);
+    if (t->outcome) put_word(out, "\",\"outcome\":\"", outcome_names[t->outcome]);
+    sy__buf_addc(out, '"');
+    if (t->completed_ms && t->started_ms) {
+        sy__buf_adds(out, ",\"ms\":");
+        sy__buf_addi(out, t->completed_ms - t->started_ms);
+    }
     if (t->attempts > 1) sy__buf_addf(out, ",\"attempts\":%u", t->attempts);
     if (t->each && t->each->list) sy__buf_addf(out, ",\"items\":%zu,\"failed\":%zu", t->each->count, t->each->failed);
     sy__value summary;

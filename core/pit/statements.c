@@ -10,11 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define INSERT_TASK                                                                                                    \
-    "INSERT INTO task (id, conductor_id, extension_id, melody_id, task_type, task_payload, task_status,"               \
-    " execution_context, created_at, dispatched_at, completed_at, orchestra_kit_id, pipeline_orchestration_id, key,"   \
-    " parent_task_id, position, operation, extension_version_id, outcome, attempts, output, output_hash, error,"       \
-    " cost_usd, cost_tokens, cost_ms, started_at)"                                                                     \
+#define INSERT_TASK                                                                                                  \
+    "INSERT INTO task (id, conductor_id, extension_id, melody_id, task_type, task_payload, task_status,"             \
+    " execution_context, created_at, dispatched_at, completed_at, orchestra_kit_id, pipeline_orchestration_id, key," \
+    " parent_task_id, position, operation, extension_version_id, outcome, attempts, output, output_hash, error,"     \
+    " cost_usd, cost_tokens, cost_ms, started_at)"                                                                   \
     " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24,?25,?26,?27)"
 
 static const char SQL_TASK[] = INSERT_TASK;

@@ -28,7 +28,8 @@ sy__task_key(const sy__task *t, sy__buf *out)
         if (t->number) sy__buf_addf(out, "/%u", t->number);
         sy__buf_adds(out, "/compensate");
     } else if (t->parent) {
-        sy__buf_addf(out, "/%u", t->number + 1);
+        sy__buf_addc(out, '/');
+        sy__buf_addi(out, (int64_t)t->number + 1);
     }
 }
 

@@ -105,9 +105,9 @@ fixture_task(sy__db *db, sy__durability level, const char *run, const char *id, 
              sy__db_slot *slot)
 {
     const sy__db_ids *ids = sy__db_known(db);
-#define INSERT_TASK                                                                                                    \
-    "INSERT INTO task (id, conductor_id, extension_id, task_type, task_payload, task_status, execution_context,"       \
-    " created_at, dispatched_at, completed_at, orchestra_kit_id, pipeline_orchestration_id, key, operation,"           \
+#define INSERT_TASK                                                                                              \
+    "INSERT INTO task (id, conductor_id, extension_id, task_type, task_payload, task_status, execution_context," \
+    " created_at, dispatched_at, completed_at, orchestra_kit_id, pipeline_orchestration_id, key, operation,"     \
     " extension_version_id, attempts, output) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)"
     int s = sy__db_rows(db, INSERT_TASK,
                         INSERT_TASK " ON CONFLICT (id) DO UPDATE SET task_status = ?6, dispatched_at = ?9,"

@@ -233,7 +233,8 @@ rows_of_a_group_are_written_together(void)
     CHECK_INT(fixture_int(db, "SELECT count(*) FROM task WHERE task_status = 'completed'"), 50);
     CHECK_INT(fixture_int(db, "SELECT output FROM task WHERE id = 't20'"), 42); /* all before it, none behind it */
     CHECK_INT(fixture_int(db, "SELECT count(DISTINCT id) FROM event WHERE length(id) = 36"), 100);
-    fixture_text(db, "SELECT group_concat(task_id || event_payload, ' ') FROM (SELECT * FROM event ORDER BY seq LIMIT 4)",
+    fixture_text(db,
+                 "SELECT group_concat(task_id || event_payload, ' ') FROM (SELECT * FROM event ORDER BY seq LIMIT 4)",
                  text, sizeof text);
     CHECK_STR(text, "t001 t002 t011 t012");
     CHECK_INT(fixture_int(db, "SELECT count(*) FROM event a, event b WHERE b.seq = a.seq + 1 AND b.id < a.id"), 0);
