@@ -87,7 +87,7 @@ sy__writer_prepare(sy__db *db, sqlite3 *conn, sy__error *err)
     };
     int code = sy__sql_exec(conn,
                             "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;"
-                            "PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY",
+                            "PRAGMA cache_size = -24000; PRAGMA temp_store = MEMORY",
                             err);
     if (code == SY_OK) code = sy__sql_int(conn, "PRAGMA page_size", 0, &w->page_bytes, err);
     (void)sqlite3_busy_timeout(conn, WAIT_STEP_MS);
@@ -255,6 +255,7 @@ flush_rows(sy__db *db, sy__rows *rows)
     const char *sql = db->queue.statements[rows->statement];
     (void)pthread_mutex_unlock(&db->queue.lock);
     int rc = *s ? SQLITE_OK : sy__rows_prepare(w->conn, sql, s);
+    if (rows->statement != SY__STATEMENT_EVENT) sy__rows_sort(rows);
     w->source = rows;
     if (rc == SQLITE_OK) rc = run(*s);
     w->source = NULL;

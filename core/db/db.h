@@ -85,7 +85,8 @@ int sy__db_statement(sy__db *db, const char *sql); /* registers or finds; number
  * A statement for rows of one table. `insert`, "INSERT INTO t (columns) VALUES (?1,?2,…)" with its parameters in order,
  * writes a row for the first time, many of them at once; `again`, with the same parameters, writes one that may be
  * there already (NULL: `insert`). Which of both it is, is known by the slot of the put: zero is the first time. Rows of
- * such a statement may be written before events that were put earlier in the same group. Both must be literals.
+ * such a statement may be written in the order of their first parameter, a text that is their key, and before events
+ * that were put earlier in the same group. Both must be literals.
  */
 int sy__db_rows(sy__db *db, const char *insert, const char *again); /* as sy__db_statement */
 

@@ -1,7 +1,10 @@
 /* rows.c: a table-valued function without arguments; its cursor is an index into the list. */
 #include "db/rows.h"
 
+#include "base/text.h"
+
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- the list ---- */
@@ -18,6 +21,21 @@ sy__rows_add(sy__rows *rows, const sy__alloc *a, const sy__change *c)
     }
     rows->list[rows->count++] = c;
     return SY_OK;
+}
+
+static int
+by_key(const void *a, const void *b)
+{
+    const sy__param *x = (*(const sy__change *const *)a)->params, *y = (*(const sy__change *const *)b)->params;
+    return sy__text_order(x->p, x->len, y->p, y->len);
+}
+
+void
+sy__rows_sort(sy__rows *rows)
+{
+    size_t at = 1;
+    while (at < rows->count && by_key(&rows->list[at - 1], &rows->list[at]) <= 0) at++;
+    if (at < rows->count) qsort(rows->list, rows->count, sizeof *rows->list, by_key);
 }
 
 void

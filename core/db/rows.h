@@ -21,6 +21,8 @@ typedef struct sy__rows {
 } sy__rows;
 
 int sy__rows_add(sy__rows *rows, const sy__alloc *a, const sy__change *c); /* SY_ENOMEM */
+/* Sorts by the first parameter, a text: rows that go into a table in the order of its keys touch each page once. */
+void sy__rows_sort(sy__rows *rows);
 void sy__rows_close(sy__rows *rows, const sy__alloc *a);
 
 /* Makes the table known to the connection; it reads *from, which the caller points at the rows to write. An SQLITE_…
