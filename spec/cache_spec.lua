@@ -152,6 +152,33 @@ describe("the cache", function()
     assert.equal("never", reason.task)
   end)
 
+  it("says what failed on the way, and what a task waited for", function()
+    support.write_file(dir .. "/melodies/way.lua", [[
+      local m = require "melody" "way"
+      local gone = m:task("gone", "file.read", { path = "nothing" }, {
+        fallback = { { "file.read", { path = "src/1.txt" } } }, on_error = "skip" })
+      local one = m:task("one", "process.run", { argv = { "true" } }, { key = "same" })
+      local two = m:task("two", "process.run", { argv = { "true" } }, { key = "same" })
+      local bad = m:task("bad", "file.read", { path = "nothing" }, { on_error = "skip" })
+      local never = m:task("never", "search.grep", { pattern = bad.content })
+      return m]])
+    symphony { "run", "way" }
+    local kinds = {}
+    for _, one in ipairs(why("last", "gone")[1].reasons) do kinds[#kinds + 1] = one.kind end
+    assert.same({ "fallback", "not_cacheable" }, kinds)
+    local waits = {}
+    for _, task in ipairs(why("last", "*")) do
+      for _, one in ipairs(task.reasons) do
+        if one.kind == "waited" then waits[#waits + 1] = one.text end
+      end
+    end
+    assert.truthy(#waits >= 1)
+    assert.truthy(waits[1]:find("same", 1, true), waits[1])
+    local last = why("last", "never")[1]
+    assert.equal("bad", last.reasons[1].task)
+    assert.equal("error", why("last", "bad")[1].reasons[1].kind)
+  end)
+
   it("is switched off by --no-cache", function()
     local _, counts = outcomes(run("--no-cache"))
     assert.same({ ok = FILES }, counts)

@@ -9,7 +9,7 @@ static const char git[] =
     "\"capabilities\":{\"process\":[\"git\"],\"fs\":{\"read\":[\"$PROJECT/**\"]}},"
     "\"operations\":{\"diff\":{\"effects\":\"read\",\"input\":{\"type\":\"object\",\"additionalProperties\":false}},"
     "\"commit\":{\"effects\":\"write\"},\"push\":{},\"status\":{\"effects\":\"none\",\"idempotent\":false,\"cache\":"
-    "true}},"
+    "true,\"reads\":[\"$input.path\"]},\"log\":{\"effects\":\"read\",\"cache\":true}},"
     "\"sources\":{\"init.lua\":\"return {}\",\"lib/util.lua\":\"return 1\",\"pack/init.lua\":\"return 2\"}}";
 
 static sy__value
@@ -54,7 +54,10 @@ finds_operations(void)
     CHECK(op->effects == SY__EFFECT_EXTERNAL && !op->idempotent);
     sy__extension_release(e);
     CHECK_INT(sy__registry_resolve(r, "git.status", &e, &op, &err), SY_OK);
-    CHECK(op->effects == SY__EFFECT_NONE && !op->idempotent && op->cache);
+    CHECK(op->effects == SY__EFFECT_NONE && !op->idempotent && op->cache && op->reads);
+    sy__extension_release(e);
+    CHECK_INT(sy__registry_resolve(r, "git.log", &e, &op, &err), SY_OK);
+    CHECK(!op->cache); /* what its programs read is not named */
     sy__extension_release(e);
     CHECK_INT(sy__registry_resolve(r, "acme/textkit.a.b", &e, &op, &err), SY_OK);
     sy__extension_release(e);

@@ -1,0 +1,160 @@
+--- Why a task was skipped, has not begun, waited for its turn, or was tried again: from the graph of its definition and
+--- the rows of decisions and events.
+local json = require "sy.json"
+local refs = require "melody.refs"
+
+local M = {}
+
+local DECISIONS = [[
+SELECT operation_context FROM pit_operation WHERE task_id = ?1 AND operation_type = 'arbitration'
+ORDER BY performed_at, id LIMIT 100]]
+
+local FAILURES = [[
+SELECT event_type, event_payload FROM event WHERE task_id = ?1 AND pipeline_orchestration_id = ?2
+  AND event_type IN ('task.retry', 'task.fallback', 'error_occurred') ORDER BY seq LIMIT 100]]
+
+local function present(value)
+  return value ~= nil and value ~= json.null
+end
+
+local function decoded(text)
+  local value = type(text) == "string" and json.decode(text) or nil
+  return type(value) == "table" and value or {}
+end
+
+--- One reason of a document.
+---@param kind string
+---@param text string
+---@param fields? table
+---@return table
+function M.reason(kind, text, fields)
+  local out = { kind = kind, text = text, run = json.null }
+  for name, value in pairs(fields or {}) do out[name] = value end
+  return out
+end
+
+local reason = M.reason
+
+--- The task of a definition that a key means, and the tasks beside it: "checks/1" is a child of `checks`, "sub/inner" a
+--- task of a sub-melody. `prefix` is what the keys of those beside it begin with.
+---@param definition table
+---@param key string
+---@return { task: table, beside: table<string, table>, prefix: string }
+function M.place(definition, key)
+  local tasks, place, done = definition.tasks, { task = {}, beside = {}, prefix = "" }, ""
+  for word in key:gmatch("[^/]+") do
+    local beside = {}
+    for _, task in ipairs(tasks or {}) do beside[task.key] = task end
+    if not beside[word] then break end
+    place = { task = beside[word], beside = beside, prefix = done }
+    local melody = beside[word].verb == "sub" and (definition.melodies or {})[beside[word].melody]
+    tasks, done = melody and melody.tasks or {}, done .. word .. "/"
+  end
+  return place
+end
+
+--- The predecessors of which `wanted` says yes, by key.
+local function before(place, states, wanted)
+  local list = {}
+  if not place.task.key then return list end
+  for key, kind in pairs(refs.edges(place.task, place.beside)) do
+    local state = states[place.prefix .. key]
+    if wanted(state, kind) then list[#list + 1] = { key = place.prefix .. key, state = state } end
+  end
+  table.sort(list, function(a, b) return a.key < b.key end)
+  return list
+end
+
+--- Why it was skipped.
+---@param place table of M.place
+---@param states table<string, table> rows by key
+---@param context table its execution_context
+---@return table[]
+function M.skipped(place, states, context)
+  if context.decided then return { reason("decided", "a person skipped it: resume --skip") } end
+  local list = {}
+  for i, one in ipairs(before(place, states, function(state, kind)
+    return kind == "hard" and state and (state.task_status == "failed" or state.outcome == "skipped")
+  end)) do
+    local how = one.state.outcome == "skipped" and "was skipped" or "failed"
+    list[i] = reason("predecessor", ("`%s`, which it needs, %s"):format(one.key, how), { task = one.key })
+  end
+  if #list > 0 then return list end
+  local condition = place.task.options and place.task.options.when
+  local source = type(condition) == "table" and condition.lua or condition
+  return { reason("condition", type(source) == "string" and ("its condition is false: %s"):format(source)
+    or "its condition is false") }
+end
+
+--- Why it has not begun.
+---@param run table
+---@param place table of M.place
+---@param states table<string, table> rows by key
+---@return table[]
+function M.pending(run, place, states)
+  local list = {}
+  for i, one in ipairs(before(place, states, function(state, kind)
+    return kind ~= "optional" and (not state or not present(state.completed_at))
+  end)) do
+    list[i] = reason("predecessor", ("it waits for `%s`"):format(one.key), { task = one.key })
+  end
+  if #list == 0 then list[1] = reason("pending", ("it has not begun; the run is %s"):format(run.status)) end
+  return list
+end
+
+--- "extension git, 4 at a time, 12 ahead of it".
+local function gate_words(context)
+  local words = { tostring(context.waited_at) }
+  if context.limit then words[#words + 1] = ("%d at a time"):format(context.limit) end
+  if type(context.rate) == "table" then words[#words + 1] = ("one each %g ms"):format(context.rate.every_ms or 0) end
+  if (context.ahead or 0) > 0 then words[#words + 1] = ("%d ahead of it"):format(context.ahead) end
+  return table.concat(words, ", ")
+end
+
+--- What a decision says: in words of its own (`reason`), else its members.
+local function decision_text(context)
+  if type(context.reason) == "string" then return context.reason end
+  if context.waited_at then
+    return ("%s %.0f ms at %s"):format(context.decision == "refused" and "it was given up after" or "it waited",
+      context.waited_ms or 0, gate_words(context))
+  end
+  local words = {}
+  for name, value in pairs(context) do
+    if name ~= "decision" and type(value) ~= "table" then
+      words[#words + 1] = ("%s %s"):format(name, tostring(value))
+    end
+  end
+  table.sort(words)
+  return ("%s: %s"):format(tostring(context.decision or context.action or "decided"), table.concat(words, ", "))
+end
+
+--- Adds what was decided of its turn, its money and its time.
+---@param host table
+---@param row table
+---@param list table[]
+function M.add_waits(host, row, list)
+  for _, one in ipairs(host:query(DECISIONS, { row.id })) do
+    local context = decoded(one.operation_context)
+    list[#list + 1] = reason("waited", decision_text(context), { decision = context.decision or json.null,
+      ms = context.waited_ms or json.null })
+  end
+end
+
+--- Adds what failed on the way.
+---@param host table
+---@param run table
+---@param row table
+---@param list table[]
+function M.add_failures(host, run, row, list)
+  for _, one in ipairs(host:query(FAILURES, { row.id, run.id })) do
+    local payload = decoded(one.event_payload)
+    local failure = type(payload.error) == "table" and payload.error or {}
+    local said = ("%s: %s"):format(failure.code or "error", failure.message or "")
+    local kind = one.event_type:match("^task%.(%l+)$") or "error"
+    local text = kind == "retry" and ("attempt %d failed and was tried again: %s"):format(payload.attempts or 1, said)
+      or kind == "fallback" and ("it fell back after %s"):format(said) or said
+    list[#list + 1] = reason(kind, text)
+  end
+end
+
+return M
