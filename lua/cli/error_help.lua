@@ -138,6 +138,10 @@ local texts = {
     example = "error[internal]: lua/cli/main.lua:60: attempt to index a nil value",
     action = "Report it with the command you typed and what symphony version says.",
   },
+  file_invalid = {
+    example = "symphony import run.tar.zst\nerror[file_invalid]: the file is damaged: blobs/3f… is not what it was",
+    action = "Nothing was changed. Export the run once more, or copy the file again.",
+  },
 }
 
 ---@class ErrorHelp

@@ -151,6 +151,36 @@ return {
     },
   },
   {
+    module = "sy.pack",
+    doc = "Files packed into one: a tar archive under zstd.",
+    functions = {
+      { "create", { { "path?", "string" } }, { "sy.PackWriter?", "string?", "string?" }, "a new file, or stdout" },
+      { "open", { { "path", "string" }, { "limits", "{ entries: integer, entry_bytes: integer, total_bytes: integer }" } },
+        { "sy.PackReader?", "string?", "string?" }, "a file that is not trusted" },
+    },
+  },
+  {
+    class = "sy.PackWriter",
+    doc = "A packed file that is written: the same bytes for the same entries.",
+    functions = {
+      { "add", { { "name", "string" }, { "bytes", "string" } }, { "boolean?", "string?", "string?" }, "an entry" },
+      { "add_artifact", { { "host", "sy.Host" }, { "name", "string" }, { "hash", "string" } },
+        { "boolean?", "string?", "string?" }, "an entry with an artifact's content" },
+      { "close", {}, { "boolean?", "string?", "string?" }, "ends the file" },
+    },
+  },
+  {
+    class = "sy.PackReader",
+    doc = "A packed file that is read, entry after entry.",
+    functions = {
+      { "next", {}, { "string|false|nil", "integer|string?", "string?" }, "name and size; false at the end" },
+      { "read", {}, { "string?", "string?", "string?" }, "the entry's bytes" },
+      { "digest", {}, { "string?", "string?", "string?" }, "their hash, in little memory" },
+      { "store", { { "host", "sy.Host" } }, { "string?", "string?", "string?" }, "keeps them as an artifact; its hash" },
+      { "close", {}, {}, "closes the file" },
+    },
+  },
+  {
     module = "sy.core",
     doc = "The engine.",
     functions = {
