@@ -271,8 +271,9 @@ luaopen_sy_pack(lua_State *L)
 {
     static const luaL_Reg writer_methods[] = {
         {"add", writer_add}, {"add_artifact", writer_add_artifact}, {"close", writer_close}, {NULL, NULL}};
-    static const luaL_Reg reader_methods[] = {{"next", reader_next},   {"read", reader_read},   {"digest", reader_digest},
-                                              {"store", reader_store}, {"close", reader_close}, {NULL, NULL}};
+    static const luaL_Reg reader_methods[] = {{"next", reader_next},     {"read", reader_read},
+                                              {"digest", reader_digest}, {"store", reader_store},
+                                              {"close", reader_close},   {NULL, NULL}};
     static const luaL_Reg functions[] = {{"create", pack_create}, {"open", pack_open}, {NULL, NULL}};
     sy__lib_type(L, WRITER, writer_methods, writer_gc, false);
     sy__lib_type(L, READER, reader_methods, reader_close, false);

@@ -69,6 +69,7 @@ sy__pack_writer_open(sy__pack_writer **out, const sy__alloc *a, int fd, sy__erro
     bool fine = w->archive && w->entry && archive_write_set_format_pax_restricted(w->archive) == ARCHIVE_OK &&
                 archive_write_add_filter_zstd(w->archive) == ARCHIVE_OK &&
                 archive_write_set_filter_option(w->archive, "zstd", "compression-level", "3") == ARCHIVE_OK &&
+                archive_write_set_bytes_per_block(w->archive, 0) == ARCHIVE_OK && /* no blocks, no padding */
                 archive_write_open_fd(w->archive, fd) == ARCHIVE_OK;
     if (fine) return SY_OK;
     *out = NULL;
@@ -116,7 +117,6 @@ sy__pack_writer_close(sy__pack_writer *w, sy__error *err)
     int status = w->failed;
     if (!status && w->left) status = sy__error_set(err, SY_EUSAGE, "an entry is smaller than was said");
     if (!status && w->archive && archive_write_close(w->archive) != ARCHIVE_OK) status = write_failed(w, err);
-    if (status && w->archive) (void)archive_write_fail(w->archive);
     archive_entry_free(w->entry);
     if (w->archive) (void)archive_write_free(w->archive);
     sy__free(w->alloc, w);
@@ -129,11 +129,11 @@ struct sy__pack_reader {
     const sy__alloc *alloc;
     struct archive *archive;
     sy__pack_limits limits;
-    sy__map seen;        /* names */
-    int64_t packed;      /* bytes of the file */
-    int64_t total;       /* unpacked so far */
+    sy__map seen;   /* names */
+    int64_t packed; /* bytes of the file */
+    int64_t total;  /* unpacked so far */
     int64_t entries;
-    int64_t left;        /* of the entry, as its header says */
+    int64_t left; /* of the entry, as its header says */
     char name[SY__PACK_NAME_BYTES];
     bool failed;
 };

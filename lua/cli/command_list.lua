@@ -12,6 +12,8 @@ return {
   "why",
   "diff",
   "trace",
+  "export",
+  "import",
   "events",
   "artifact",
   "data",

@@ -494,6 +494,84 @@ function sy_term.read_line(fd) end
 ---@return string?
 function sy_term.take_signal() end
 
+---Files packed into one: a tar archive under zstd.
+---@class sy.pack
+local sy_pack = {}
+
+--- A new file, or stdout.
+---@param path? string
+---@return sy.PackWriter?
+---@return string?
+---@return string?
+function sy_pack.create(path) end
+
+--- A file that is not trusted.
+---@param path string
+---@param limits { entries: integer, entry_bytes: integer, total_bytes: integer }
+---@return sy.PackReader?
+---@return string?
+---@return string?
+function sy_pack.open(path, limits) end
+
+---A packed file that is written: the same bytes for the same entries.
+---@class sy.PackWriter
+local sy_PackWriter = {}
+
+--- An entry.
+---@param name string
+---@param bytes string
+---@return boolean?
+---@return string?
+---@return string?
+function sy_PackWriter:add(name, bytes) end
+
+--- An entry with an artifact's content.
+---@param host sy.Host
+---@param name string
+---@param hash string
+---@return boolean?
+---@return string?
+---@return string?
+function sy_PackWriter:add_artifact(host, name, hash) end
+
+--- Ends the file.
+---@return boolean?
+---@return string?
+---@return string?
+function sy_PackWriter:close() end
+
+---A packed file that is read, entry after entry.
+---@class sy.PackReader
+local sy_PackReader = {}
+
+--- Name and size; false at the end.
+---@return string|false|nil
+---@return integer|string?
+---@return string?
+function sy_PackReader:next() end
+
+--- The entry's bytes.
+---@return string?
+---@return string?
+---@return string?
+function sy_PackReader:read() end
+
+--- Their hash, in little memory.
+---@return string?
+---@return string?
+---@return string?
+function sy_PackReader:digest() end
+
+--- Keeps them as an artifact; its hash.
+---@param host sy.Host
+---@return string?
+---@return string?
+---@return string?
+function sy_PackReader:store(host) end
+
+--- Closes the file.
+function sy_PackReader:close() end
+
 ---The engine.
 ---@class sy.core
 local sy_core = {}

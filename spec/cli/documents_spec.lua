@@ -98,6 +98,16 @@ describe("with --json", function()
     assert.equal(3, piece.next)
   end)
 
+  it("a run in a file", function()
+    local path = dir .. "/run.tar.zst"
+    assert.equal(1, document("export", { "export", "1", "--output", path }).number)
+    assert.is_false(document("import", { "import", path, "--dry-run" }).imported)
+    local doc = document("import", { "import", path })
+    assert.is_true(doc.new_ids)
+    assert.is_true(document("diff", { "diff", "1", tostring(doc.number) }).same)
+    os.remove(path)
+  end)
+
   it("events and logs are one document a line, in the order of commits", function()
     local last, count = 0, 0
     for line in run({ "events", "--json" }).out:gmatch("[^\n]+") do
