@@ -8,9 +8,8 @@
 #include "io/pack.h"
 
 #include "base/map.h"
+#include "io/tar.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -42,6 +41,7 @@ sy__pack_name(const char *name)
 
 struct sy__pack_writer {
     const sy__alloc *alloc;
+    sy__tar tar;
     struct archive *archive;
     struct archive_entry *entry;
     int64_t left; /* bytes of the entry that are still to come */
@@ -51,8 +51,8 @@ struct sy__pack_writer {
 static int
 write_failed(sy__pack_writer *w, sy__error *err)
 {
-    const char *why = archive_error_string(w->archive);
-    bool full = archive_errno(w->archive) == ENOSPC;
+    bool full = errno == ENOSPC; /* nothing comes between write() and here */
+    const char *why = w->tar.error_string(w->archive);
     w->failed = sy__error_set(err, full ? SY_EDISKFULL : SY_EIO, "the file cannot be written: %s",
                               why ? why : "for an unknown reason");
     return w->failed;
@@ -64,13 +64,19 @@ sy__pack_writer_open(sy__pack_writer **out, const sy__alloc *a, int fd, sy__erro
     sy__pack_writer *w = *out = sy__calloc(a, 1, sizeof *w);
     if (!w) return sy__error_set(err, SY_ENOMEM, "no memory to write a file");
     w->alloc = a;
-    w->archive = archive_write_new();
-    w->entry = archive_entry_new();
-    bool fine = w->archive && w->entry && archive_write_set_format_pax_restricted(w->archive) == ARCHIVE_OK &&
-                archive_write_add_filter_zstd(w->archive) == ARCHIVE_OK &&
-                archive_write_set_filter_option(w->archive, "zstd", "compression-level", "3") == ARCHIVE_OK &&
-                archive_write_set_bytes_per_block(w->archive, 0) == ARCHIVE_OK && /* no blocks, no padding */
-                archive_write_open_fd(w->archive, fd) == ARCHIVE_OK;
+    int status = sy__tar_load(&w->tar, err);
+    if (status) {
+        *out = NULL;
+        sy__free(a, w);
+        return status;
+    }
+    w->archive = w->tar.write_new();
+    w->entry = w->tar.entry_new();
+    bool fine = w->archive && w->entry && w->tar.write_set_format_pax_restricted(w->archive) == ARCHIVE_OK &&
+                w->tar.write_add_filter_zstd(w->archive) == ARCHIVE_OK &&
+                w->tar.write_set_filter_option(w->archive, "zstd", "compression-level", "3") == ARCHIVE_OK &&
+                w->tar.write_set_bytes_per_block(w->archive, 0) == ARCHIVE_OK && /* no blocks, no padding */
+                w->tar.write_open_fd(w->archive, fd) == ARCHIVE_OK;
     if (fine) return SY_OK;
     *out = NULL;
     (void)sy__error_set(err, SY_ENOMEM, "the file cannot be begun");
@@ -84,13 +90,13 @@ sy__pack_begin(sy__pack_writer *w, const char *name, int64_t size, sy__error *er
     if (w->failed) return w->failed;
     if (w->left || size < 0 || !sy__pack_name(name))
         return sy__error_set(err, SY_EUSAGE, "`%s` cannot be an entry of a packed file", name);
-    (void)archive_entry_clear(w->entry);
-    archive_entry_set_pathname(w->entry, name);
-    archive_entry_set_filetype(w->entry, AE_IFREG);
-    archive_entry_set_perm(w->entry, 0644);
-    archive_entry_set_size(w->entry, size);
-    archive_entry_set_mtime(w->entry, 0, 0);
-    if (archive_write_header(w->archive, w->entry) != ARCHIVE_OK) return write_failed(w, err);
+    (void)w->tar.entry_clear(w->entry);
+    w->tar.entry_set_pathname(w->entry, name);
+    w->tar.entry_set_filetype(w->entry, AE_IFREG);
+    w->tar.entry_set_perm(w->entry, 0644);
+    w->tar.entry_set_size(w->entry, size);
+    w->tar.entry_set_mtime(w->entry, 0, 0);
+    if (w->tar.write_header(w->archive, w->entry) != ARCHIVE_OK) return write_failed(w, err);
     w->left = size;
     return SY_OK;
 }
@@ -102,7 +108,7 @@ sy__pack_write(sy__pack_writer *w, const void *bytes, size_t len, sy__error *err
     if ((int64_t)len > w->left) return sy__error_set(err, SY_EUSAGE, "an entry is larger than was said");
     const char *p = bytes;
     for (size_t done = 0; done < len;) {
-        la_ssize_t n = archive_write_data(w->archive, p + done, len - done);
+        la_ssize_t n = w->tar.write_data(w->archive, p + done, len - done);
         if (n <= 0) return write_failed(w, err);
         done += (size_t)n;
     }
@@ -116,9 +122,9 @@ sy__pack_writer_close(sy__pack_writer *w, sy__error *err)
     if (!w) return SY_OK;
     int status = w->failed;
     if (!status && w->left) status = sy__error_set(err, SY_EUSAGE, "an entry is smaller than was said");
-    if (!status && w->archive && archive_write_close(w->archive) != ARCHIVE_OK) status = write_failed(w, err);
-    archive_entry_free(w->entry);
-    if (w->archive) (void)archive_write_free(w->archive);
+    if (!status && w->archive && w->tar.write_close(w->archive) != ARCHIVE_OK) status = write_failed(w, err);
+    if (w->entry) w->tar.entry_free(w->entry);
+    if (w->archive) (void)w->tar.write_free(w->archive);
     sy__free(w->alloc, w);
     return status;
 }
@@ -127,6 +133,7 @@ sy__pack_writer_close(sy__pack_writer *w, sy__error *err)
 
 struct sy__pack_reader {
     const sy__alloc *alloc;
+    sy__tar tar;
     struct archive *archive;
     sy__pack_limits limits;
     sy__map seen;   /* names */
@@ -141,7 +148,7 @@ struct sy__pack_reader {
 static int
 damaged(sy__pack_reader *r, sy__error *err, const char *what)
 {
-    const char *why = what ? what : archive_error_string(r->archive);
+    const char *why = what ? what : r->tar.error_string(r->archive);
     r->failed = true;
     return sy__error_set(err, SY_EFILE, "the file is damaged: %s", why ? why : "it cannot be unpacked");
 }
@@ -156,11 +163,11 @@ open_file(sy__pack_reader *r, const char *path, sy__error *err)
     }
     if (!S_ISREG(st.st_mode)) return sy__error_set(err, SY_EFILE, "%s is no file", path);
     r->packed = st.st_size;
-    r->archive = archive_read_new();
-    if (!r->archive || archive_read_support_filter_zstd(r->archive) != ARCHIVE_OK ||
-        archive_read_support_format_tar(r->archive) != ARCHIVE_OK)
+    r->archive = r->tar.read_new();
+    if (!r->archive || r->tar.read_support_filter_zstd(r->archive) != ARCHIVE_OK ||
+        r->tar.read_support_format_tar(r->archive) != ARCHIVE_OK)
         return sy__error_set(err, SY_ENOMEM, "no memory to read a file");
-    if (archive_read_open_filename(r->archive, path, BLOCK_BYTES) != ARCHIVE_OK) return damaged(r, err, NULL);
+    if (r->tar.read_open_filename(r->archive, path, BLOCK_BYTES) != ARCHIVE_OK) return damaged(r, err, NULL);
     return SY_OK;
 }
 
@@ -173,7 +180,8 @@ sy__pack_reader_open(sy__pack_reader **out, const sy__alloc *a, const char *path
     r->alloc = a;
     r->limits = *limits;
     sy__map_init(&r->seen, a);
-    int status = open_file(r, path, err);
+    int status = sy__tar_load(&r->tar, err);
+    if (!status) status = open_file(r, path, err);
     if (status) {
         *out = NULL;
         sy__pack_reader_close(r);
@@ -185,15 +193,15 @@ sy__pack_reader_open(sy__pack_reader **out, const sy__alloc *a, const char *path
 static const char *
 refusal(sy__pack_reader *r, struct archive_entry *e)
 {
-    const char *name = archive_entry_pathname(e);
+    const char *name = r->tar.entry_pathname(e);
     if (++r->entries > r->limits.entries) return "it has too many entries";
-    if (archive_entry_filetype(e) != AE_IFREG || archive_entry_hardlink(e) || archive_entry_symlink(e))
+    if (r->tar.entry_filetype(e) != AE_IFREG || r->tar.entry_hardlink(e) || r->tar.entry_symlink(e))
         return "it has an entry that is no file";
-    if (archive_entry_sparse_count(e) > 0) return "it has a file with holes";
+    if (r->tar.entry_sparse_count(e) > 0) return "it has a file with holes";
     if (!sy__pack_name(name)) return "it has an entry with a name that is not allowed";
     if (sy__map_get(&r->seen, name, strlen(name))) return "it has an entry twice";
-    if (!archive_entry_size_is_set(e) || archive_entry_size(e) < 0) return "it has an entry without a size";
-    if (archive_entry_size(e) > r->limits.entry_bytes) return "it has an entry that is too large";
+    if (!r->tar.entry_size_is_set(e) || r->tar.entry_size(e) < 0) return "it has an entry without a size";
+    if (r->tar.entry_size(e) > r->limits.entry_bytes) return "it has an entry that is too large";
     return NULL;
 }
 
@@ -204,16 +212,16 @@ sy__pack_next(sy__pack_reader *r, const char **name, int64_t *size, sy__error *e
     struct archive_entry *e = NULL;
     if (r->failed) return damaged(r, err, "it was given up");
     if (r->left) return damaged(r, err, "an entry was not read to its end");
-    int rc = archive_read_next_header(r->archive, &e);
+    int rc = r->tar.read_next_header(r->archive, &e);
     if (rc == ARCHIVE_EOF) return 0;
     if (rc != ARCHIVE_OK) return damaged(r, err, NULL);
     const char *why = refusal(r, e);
     if (why) return damaged(r, err, why);
-    (void)strncpy(r->name, archive_entry_pathname(e), sizeof r->name - 1);
+    (void)strncpy(r->name, r->tar.entry_pathname(e), sizeof r->name - 1);
     if (sy__map_put(&r->seen, r->name, strlen(r->name), (void *)(uintptr_t)&present))
         return sy__error_set(err, SY_ENOMEM, "no memory to read a file");
     *name = r->name;
-    *size = r->left = archive_entry_size(e);
+    *size = r->left = r->tar.entry_size(e);
     return 1;
 }
 
@@ -232,7 +240,7 @@ sy__pack_read(sy__pack_reader *r, void *to, size_t room, sy__error *err)
 {
     if (r->failed) return damaged(r, err, "it was given up");
     if (r->left == 0) return 0;
-    la_ssize_t n = archive_read_data(r->archive, to, room);
+    la_ssize_t n = r->tar.read_data(r->archive, to, room);
     if (n <= 0) return damaged(r, err, n ? NULL : "an entry ends too early");
     r->left -= n;
     r->total += n;
@@ -244,7 +252,7 @@ void
 sy__pack_reader_close(sy__pack_reader *r)
 {
     if (!r) return;
-    if (r->archive) (void)archive_read_free(r->archive);
+    if (r->archive) (void)r->tar.read_free(r->archive);
     sy__map_close(&r->seen);
     sy__free(r->alloc, r);
 }
