@@ -104,6 +104,8 @@ core_open(lua_State *L)
     luaL_argcheck(L, queue_events >= 0 && queue_events <= 1 << 20, 1, "queue_events is from 0 to 1048576");
     o.queue_events = (size_t)queue_events;
     read_budget(L, &o.budget);
+    lua_getfield(L, 1, "limits");
+    sy__core_limits(L, lua_gettop(L), &o.limits);
     sy__lua_host *h = lua_newuserdatauv(L, sizeof *h, 0);
     *h = (sy__lua_host){0};
     luaL_setmetatable(L, SY__HOST_MT);

@@ -27,6 +27,9 @@ sy__lua_host *sy__lua_host_check(lua_State *L, int index);
 /* Pushes nil, error table, code name; returns 3. */
 int sy__core_fail(lua_State *L, const sy__error *err);
 
+/* core_limits.c */
+/* The limits at `index` (a table or nil). What they name lives as long as what is pushed: a userdata. */
+void sy__core_limits(lua_State *L, int index, sy__limits *out);
 /* core_data.c */
 int sy__core_query(lua_State *L);
 int sy__core_transaction(lua_State *L);

@@ -41,7 +41,11 @@ shown_status(const sy__run_info *info)
 static int
 push_run(lua_State *L, const sy__run_info *info)
 {
-    lua_createtable(L, 0, 3);
+    lua_createtable(L, 0, 4);
+    if (info->existing) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -2, "existing");
+    }
     lua_pushstring(L, info->id);
     lua_setfield(L, -2, "run");
     lua_pushinteger(L, info->number);

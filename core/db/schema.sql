@@ -8,6 +8,9 @@ CREATE INDEX cache_entry_used ON cache_entry (last_used_at);
 
 CREATE INDEX control_waiting ON control (pipeline_orchestration_id) WHERE handled_at IS NULL;
 
+CREATE UNIQUE INDEX pipeline_orchestration_dedupe ON pipeline_orchestration (options ->> '$.dedupe')
+    WHERE options ->> '$.dedupe' IS NOT NULL AND status NOT IN ('failed', 'cancelled');
+
 CREATE INDEX pipeline_orchestration_open ON pipeline_orchestration (number)
     WHERE status IN ('pending', 'running', 'waiting', 'paused');
 

@@ -107,6 +107,7 @@ open_engine(sy__project *p, const sy__project_options *o, sy__error *err)
         .trusted = o->trusted,
         .stages = o->stages,
         .budget = o->budget,
+        .limits = o->limits,
         .on_change = wake,
         .on_change_ud = p,
     };

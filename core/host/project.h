@@ -21,6 +21,7 @@ typedef struct sy__project_options {
     void *stdlib_ud;
     bool trusted;             /* the person lets this project's own code run */
     int stages;               /* 0: one per core */
+    sy__limits limits;        /* of tasks, extensions and keys */
     sy__shared_budget budget; /* of the project and of the day; zero: none */
     size_t queue_events;      /* of a follower's queue; 0: the router's default */
     sy__log_sink log;         /* NULL: dropped */

@@ -211,7 +211,7 @@ sy__arbiter_admit(sy__arbiter *a, sy__job *job)
         if (closed)
             sy__gate_wait(a, closed, job);
         else
-            sy__arbiter_make_ready(a, job, false);
+            sy__arbiter_make_ready(a, job, true);
     }
     (void)pthread_mutex_unlock(&a->lock);
     return passed;

@@ -90,7 +90,8 @@ void sy__rate_set(sy__rate *r, int64_t count, int64_t per_ms, int64_t burst);
 
 /* Makes a list of jobs, linked by `next` (its links are reused), ready. Returns how many can be taken now. */
 size_t sy__arbiter_submit(sy__arbiter *a, sy__job *list);
-/* Passes one job directly, ahead of nobody who should go first: true: it is the caller's; false: it is submitted. */
+/* Passes one job directly, ahead of its share's at the same priority but of nobody else who should go first: true: it
+ * is the caller's; false: it is submitted. */
 bool sy__arbiter_admit(sy__arbiter *a, sy__job *job);
 /* Takes the job that goes next, or NULL. */
 sy__job *sy__arbiter_take(sy__arbiter *a);

@@ -204,7 +204,7 @@ finish(sy__stage *s, sy__task *parent)
         sy__task_end(s, parent, SY__TASK_COMPLETED, SY__OUTCOME_OK);
     else if (whole)
         fail(s, parent, SY_EINVAL, "the results together are larger than a value may be (16 MiB)");
-    else if (e->failed)
+    else if (e->failed && !r->cancelled)
         fail(s, parent, SY_EEXTENSION, failed);
     else if (r->cancelled || parent->scope->halting || r->root->halting)
         fail(s, parent, SY_ECANCELLED, "the run was stopped");

@@ -109,6 +109,7 @@ sy__engine_info(sy__engine *e, const char *run, sy__run_info *out)
     out->status = sy__run_status_name(r->status);
     out->error = r->error;
     out->committed = r->committed;
+    out->existing = false;
     (void)pthread_mutex_unlock(&r->lock);
     sy__run_release(r);
     return SY_OK;

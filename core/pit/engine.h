@@ -65,7 +65,7 @@ typedef struct sy__run_request {
     const char *orchestration_type; /* "manual" | "maestro_rl" */
     sy__durability durability;
     int64_t parallel;  /* tasks at once; 0: the default */
-    sy__value options; /* further JSON kept with the run; may be no value */
+    sy__value options; /* further JSON kept with the run, {weight, dedupe, …}; may be no value */
 } sy__run_request;
 
 typedef struct sy__run_info {
@@ -74,9 +74,11 @@ typedef struct sy__run_info {
     const char *status; /* pending|running|waiting|paused|completed|failed|cancelled */
     sy__error error;    /* of a failed run */
     bool committed;     /* the final row is durable: it may be acknowledged */
+    bool existing;      /* it was there already, under the same dedupe id */
 } sy__run_info;
 
-/* Starts a run; returns when its row is committed. SY_EMELODY and friends for a bad definition. */
+/* Starts a run, or finds the one with its dedupe id; returns when its row is committed. SY_EMELODY and friends for a
+ * bad definition. */
 int sy__engine_start(sy__engine *e, const sy__run_request *request, sy__run_info *out, sy__error *err);
 
 typedef struct sy__resume_request {

@@ -278,7 +278,7 @@ struct sy__engine {
     sy__ledger ledger;         /* of all budgets */
     struct sy__shared *shared; /* budget_shared.c; NULL: no budget of project or day */
     pthread_mutex_t gates_lock;
-    sy__map gates;           /* flow.c: "extension NAME", "key NAME", "rate TASK MELODY" */
+    sy__map gates;           /* flow.c: "extension NAME", "key NAME", "rate MELODY.TASK" */
     size_t idle_gates;       /* of them nobody needs now, but their buckets are not full */
     sy__named_limit *limits; /* from the settings */
     size_t limit_count;

@@ -213,11 +213,11 @@ static void
 rate_gate(sy__stage *s, sy__task *t)
 {
     const sy__plan_flow *f = t->spec->flow;
-    const char *melody = t->run->melody_id ? t->run->melody_id : t->run->id;
+    const char *melody = t->run->melody_id ? t->scope->plan->name : NULL;
     sy__rate rate;
     sy__rate_set(&rate, f->count, f->per_ms, f->burst);
     sy__buf_reset(&s->text);
-    sy__buf_addf(&s->text, "rate %s %s", t->spec->key, melody);
+    sy__buf_addf(&s->text, "rate %s.%s", melody ? melody : t->run->id, t->spec->key);
     t->job.gates[2] = hold_gate(s->engine, &s->text, 0, &rate);
     if (!t->job.gates[2]) sy__run_unwritten(t->run, SY_ENOMEM);
 }
@@ -249,13 +249,35 @@ sy__flow_leave(sy__task *t)
 
 /* ---- reasons ---- */
 
-/* {"decision","waited_at","limit","rate","ahead","priority","weight","waited_ms"} */
+/* In words, for `why`. */
+static void
+put_words(const sy__task *t, double waited_ms, sy__buf *out)
+{
+    const sy__gate *g = t->job.waited_at;
+    sy__buf_addf(out, "it waited %.0f ms ", waited_ms);
+    if (g == &t->run->gate)
+        sy__buf_addf(out, "for a slot of its run (%lld tasks at a time)", (long long)g->limit);
+    else if (!g || strcmp(g->name, "host") == 0)
+        sy__buf_adds(out, "for its turn on this host");
+    else
+        sy__buf_addf(out, "at %s", g->name);
+    if (g && g != &t->run->gate && g->limit > 0) sy__buf_addf(out, " (%lld at a time)", (long long)g->limit);
+    if (g && g->rate.every_ns)
+        sy__buf_addf(out, " (one every %.3f ms, bursts of %lld)", (double)g->rate.every_ns / 1e6,
+                     (long long)g->rate.burst);
+    if (t->job.ahead) sy__buf_addf(out, " behind %zu others", t->job.ahead);
+}
+
+/* {"decision","reason","waited_at","limit","rate","ahead","priority","weight","waited_ms"} */
 static void
 put_reason(sy__stage *s, const sy__task *t, const char *decision, sy__buf *out)
 {
     const sy__gate *g = t->job.waited_at;
-    sy__buf_reset(out);
-    sy__buf_addf(out, "{\"decision\":\"%s\"", decision);
+    double waited_ms = (double)(sy__stage_ns(s) - t->job.queued_ns) / 1e6;
+    sy__buf_addf(out, "{\"decision\":\"%s\",\"reason\":", decision);
+    sy__buf_reset(&s->text);
+    put_words(t, waited_ms, &s->text);
+    sy__json_string(out, s->text.data, s->text.len);
     if (g) {
         sy__buf_adds(out, ",\"waited_at\":");
         sy__json_string(out, g->name, strlen(g->name));
@@ -266,7 +288,7 @@ put_reason(sy__stage *s, const sy__task *t, const char *decision, sy__buf *out)
         sy__buf_addf(out, ",\"ahead\":%zu", t->job.ahead);
     }
     sy__buf_addf(out, ",\"priority\":%d,\"weight\":%lld,\"waited_ms\":%.3f}", t->job.priority,
-                 (long long)(SY__STRIDE / t->run->share.stride), (double)(sy__stage_ns(s) - t->job.queued_ns) / 1e6);
+                 (long long)(SY__STRIDE / t->run->share.stride), waited_ms);
 }
 
 static void

@@ -80,14 +80,11 @@ sy__run_submit(sy__engine *e, sy__stage *s, sy__job *list)
 {
     if (!list) return;
     if (s) sy__flow_enter(s, list);
-    if (s && !s->next_task) {
-        sy__job *own = list;
-        list = list->next;
-        own->next = NULL;
-        if (sy__arbiter_admit(e->arbiter, own)) s->next_task = (sy__task *)own;
-    }
-    if (!list) return;
-    size_t ready = sy__arbiter_submit(e->arbiter, list);
+    sy__job *own = s && !s->next_task ? list : NULL;
+    if (own) list = list->next;
+    size_t ready = list ? sy__arbiter_submit(e->arbiter, list) : 0;
+    if (own) own->next = NULL;
+    if (own && sy__arbiter_admit(e->arbiter, own)) s->next_task = (sy__task *)own;
     if (ready) sy__stages_wake(e, ready);
 }
 

@@ -4,6 +4,7 @@
  */
 #include "pit/budget_task.h"
 #include "pit/cache.h"
+#include "pit/dedupe.h"
 #include "pit/flow.h"
 #include "pit/state.h"
 #include "pit/statements.h"
@@ -17,6 +18,7 @@ typedef struct new_row {
     const char *host;
     sy__buf dag, sequence, params, options;
     char stamp[SY__STAMP_BYTES];
+    sy__run_info found; /* existing: the run that its dedupe id stands for */
 } new_row;
 
 static int
@@ -110,7 +112,9 @@ static int
 write_new(sqlite3 *conn, void *ud, sy__error *err)
 {
     new_row *n = ud;
-    int status = next_number(conn, &n->run->number, err);
+    int status = sy__dedupe_find(conn, n->options.data, &n->found, err);
+    if (status || n->found.existing) return status;
+    status = next_number(conn, &n->run->number, err);
     if (!status) status = insert_run(conn, n, err);
     if (!status) status = insert_root(conn, n, err);
     if (!status) status = sy__state_running(conn, n->host, n->options.data, n->stamp, err);
@@ -209,7 +213,7 @@ put_options(const sy__run *r, sy__value options, sy__buf *out)
 }
 
 static int
-write_run(sy__run *r, sy__value options, sy__error *err)
+write_run(sy__run *r, sy__value options, sy__run_info *found, sy__error *err)
 {
     sy__engine *e = r->engine;
     new_row n = {.run = r, .st = e->statements, .host = sy__db_host_id(e->o.db)};
@@ -224,6 +228,7 @@ write_run(sy__run *r, sy__value options, sy__error *err)
     for (int i = 0; i < 4; i++)
         if (!sy__buf_cstr(texts[i])) status = sy__error_set(err, SY_ENOMEM, "no memory for the run's row");
     if (!status) status = sy__db_exclusive(e->o.db, write_new, &n, err);
+    *found = n.found;
     for (int i = 0; i < 4; i++) sy__buf_close(texts[i]);
     return status;
 }
@@ -243,7 +248,9 @@ int
 sy__engine_start(sy__engine *e, const sy__run_request *q, sy__run_info *out, sy__error *err)
 {
     sy__run *r;
-    int status = sy__run_new(&r, e, q->definition, q->params, err);
+    sy__run_info found = {0};
+    int status = sy__dedupe_check(q->options, err);
+    if (!status) status = sy__run_new(&r, e, q->definition, q->params, err);
     if (status) return status;
     r->level = q->durability;
     r->epoch = 1;
@@ -252,11 +259,14 @@ sy__engine_start(sy__engine *e, const sy__run_request *q, sy__run_info *out, sy_
     sy__flow_weigh(r, q->options);
     status = name_run(r, q, err);
     if (!status) status = sy__budget_run(r, q->options, err);
-    if (!status) status = write_run(r, q->options, err);
-    if (!status) status = sy__db_run_own(e->o.db, r->id, r->epoch);
-    if (!status) status = sy__run_launch(r);
+    if (!status) status = write_run(r, q->options, &found, err);
+    if (!status && !found.existing) status = sy__db_run_own(e->o.db, r->id, r->epoch);
+    if (!status && !found.existing) status = sy__run_launch(r);
     if (status && err && !err->code) (void)sy__error_set(err, status, "%s", sy_strerror(status));
-    if (!status) (void)sy__engine_info(e, r->id, out);
+    if (!status && found.existing)
+        *out = found;
+    else if (!status)
+        (void)sy__engine_info(e, r->id, out);
     sy__run_release(r);
     return status;
 }

@@ -130,6 +130,7 @@ local function next_step(doc)
     end
     return ("run #%d waits   symphony show %d"):format(n, n)
   end
+  if doc.alive then return ("run #%d goes on   symphony show %d"):format(n, n) end
   if doc.status == "paused" or doc.status == "running" then
     return ("run #%d is parked   symphony resume %d"):format(n, n)
   end

@@ -68,8 +68,8 @@ local function add_settings(lines)
   lines[#lines + 1] = "| key | default | unit | variable | meaning |"
   lines[#lines + 1] = "|---|---|---|---|---|"
   for _, setting in ipairs(settings) do
-    lines[#lines + 1] = ("| `%s` | %s | %s | `%s` | %s |"):format(setting.key, tostring(setting.default),
-      setting.unit or "", config.variable(setting.key), escape(setting.doc))
+    lines[#lines + 1] = ("| `%s` | %s | %s | %s | %s |"):format(setting.key, tostring(setting.default),
+      setting.unit or "", setting.named and "" or ("`%s`"):format(config.variable(setting.key)), escape(setting.doc))
   end
   lines[#lines + 1] = ""
 end

@@ -12,6 +12,13 @@ local M = {}
 local Config = {}
 Config.__index = Config
 
+--- What the keys of a named setting look like; the name is captured.
+---@param setting Setting
+---@return string
+function M.pattern(setting)
+  return "^" .. setting.key:gsub("%.", "%%."):gsub("NAME", "([%%w_-]+)") .. "$"
+end
+
 --- The declaration of a setting.
 ---@param key string
 ---@return Setting?, Problem?
@@ -19,6 +26,9 @@ function M.declared(key)
   local names = {}
   for i, setting in ipairs(settings) do
     if setting.key == key then return setting end
+    if setting.named and key:match(M.pattern(setting)) then
+      return setmetatable({ key = key, pattern = setting }, { __index = setting })
+    end
     names[i] = setting.key
   end
   return problem.fail("not_found", ("there is no setting `%s`"):format(key),
@@ -60,6 +70,9 @@ function M.check(setting, value, from)
     return refuse(setting, value, from, "true or false")
   end
   if type(value) ~= "string" then return refuse(setting, value, from, "a text") end
+  if setting.read then
+    if setting.read(value) == nil then return refuse(setting, value, from, setting.what) end
+  end
   for _, choice in ipairs(setting.choices or { value }) do
     if choice == value then return value end
   end
@@ -106,6 +119,7 @@ function M.read_file(file)
 end
 
 local function from_environment(setting)
+  if setting.named then return nil end
   local name = M.variable(setting.key)
   local text = os.getenv(name)
   if not text or text == "" then return nil end
@@ -172,11 +186,28 @@ function Config:get(key)
   return first.value, first
 end
 
+--- Every setting there is: a named one once for each name that a file gives it.
+---@return Setting[]
+function Config:list()
+  local list = {}
+  for _, setting in ipairs(settings) do
+    local seen, keys = {}, setting.named and {} or { setting.key }
+    for _, source in ipairs(setting.named and self.files or {}) do
+      for key in pairs(source.found) do
+        if not seen[key] and key:match(M.pattern(setting)) then keys[#keys + 1], seen[key] = key, true end
+      end
+    end
+    table.sort(keys)
+    for _, key in ipairs(keys) do list[#list + 1] = assert(M.declared(key)) end
+  end
+  return list
+end
+
 --- Every effective value by key.
 ---@return table<string, any>
 function Config:all()
   local all = {}
-  for _, setting in ipairs(settings) do all[setting.key] = (self:get(setting.key)) end
+  for _, setting in ipairs(self:list()) do all[setting.key] = (self:get(setting.key)) end
   return all
 end
 

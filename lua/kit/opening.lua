@@ -1,5 +1,6 @@
 --- Opens the host of a project, for every face of it: the command line, the C API.
 local kit_state = require "kit.state"
+local limits = require "kit.limits"
 local lifecycle = require "kit.lifecycle"
 local person = require "kit.person"
 local problem = require "kit.problem"
@@ -37,6 +38,7 @@ function M.open(place, settings, options)
     trusted = place.trusted,
     queue_events = settings:get "events.queue",
     budget = budgets(settings),
+    limits = limits.read(settings),
   }
   if not host then return nil, problem.from(failure, code) end
   place.exists = true

@@ -186,13 +186,16 @@ end
 local function kept_options(options)
   local kept = { budget = options.budget }
   if options.no_cache then kept.cache = false end
+  if options.weight ~= 1 then kept.weight = options.weight end
+  kept.dedupe = options.dedupe
   return kept
 end
 
 --- Starts a run of a prepared melody.
 ---@param host table
 ---@param prepared Prepared ok
----@param options { params: table, durability: string, parallel: integer, mode: string, budget: table? }
+---@param options { params: table, durability: string, parallel: integer, mode: string, budget: table?,
+---  weight: integer?, dedupe: string? }
 ---@return table? run {run, number, status}
 ---@return Problem?
 function M.start(host, prepared, options)

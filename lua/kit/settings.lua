@@ -9,6 +9,16 @@
 ---@field min number?
 ---@field max number?
 ---@field flag string? the option that sets it for one command
+---@field named boolean? NAME in the key stands for any name; such a setting is read from the files only
+---@field read? fun(value: string): any what a text means; nil where it means nothing
+---@field what? string what such a text is, for messages
+
+local readers = require "melody.readers"
+
+--- A rate, or none.
+local function rate(value)
+  return value == "" and value or readers.rate(value)
+end
 
 ---@type Setting[]
 return {
@@ -28,6 +38,67 @@ return {
     default = 0,
     min = 0,
     flag = "parallel",
+  },
+  {
+    key = "run.weight",
+    doc = "The part of a run where runs compete: one of weight 2 gets twice as many turns as one of weight 1.",
+    type = "integer",
+    default = 1,
+    min = 1,
+    max = 1000,
+    flag = "weight",
+  },
+  {
+    key = "limits.tasks",
+    doc = "Tasks of all runs that may run at the same time; 0 leaves it to the host.",
+    type = "integer",
+    unit = "tasks",
+    default = 0,
+    min = 0,
+  },
+  {
+    key = "limits.age_ms",
+    doc = "Waiting this long for a turn is worth one priority.",
+    type = "integer",
+    unit = "ms",
+    default = 10000,
+    min = 1,
+  },
+  {
+    key = "limits.extension.NAME.parallel",
+    doc = "Tasks of the extension NAME that may run at the same time; 0 is no limit.",
+    type = "integer",
+    unit = "tasks",
+    default = 0,
+    min = 0,
+    named = true,
+  },
+  {
+    key = "limits.extension.NAME.rate",
+    doc = "How many tasks of the extension NAME may start in which time, such as 10/s or 100/min.",
+    type = "string",
+    default = "",
+    named = true,
+    read = rate,
+    what = "a rate such as 10/s or 100/min",
+  },
+  {
+    key = "limits.key.NAME.parallel",
+    doc = "Tasks with the key NAME that may run at the same time; 0 leaves it to the tasks, else to one.",
+    type = "integer",
+    unit = "tasks",
+    default = 0,
+    min = 0,
+    named = true,
+  },
+  {
+    key = "limits.key.NAME.rate",
+    doc = "How many tasks with the key NAME may start in which time, such as 10/s or 100/min.",
+    type = "string",
+    default = "",
+    named = true,
+    read = rate,
+    what = "a rate such as 10/s or 100/min",
   },
   {
     key = "host.stage_threads",

@@ -32,7 +32,7 @@ end
 local function configuration(settings)
   local map = { max_isolates = 1000 }
   for key, value in pairs(settings:all()) do
-    if key:match("^host%.") or key:match("^run%.") or key:match("^artifact%.") then map[key] = value end
+    if key:match("^host%.") or key:match("^run%.") or key:match("^artifact%.") or key:match("^limits%.") then map[key] = value end
   end
   return json.encode(map)
 end

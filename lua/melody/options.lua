@@ -43,7 +43,7 @@ M.list = {
   { name = "cache", read = readers.cache, verbs = CALLS, doc = "whether, and how long, an output is used again" },
   { name = "priority", read = readers.integer(-10, 10),
     doc = "higher goes first where not everything can run at once" },
-  { name = "key", read = readers.text_template, verbs = CALLS, doc = "tasks of one key run one after the other" },
+  { name = "key", read = readers.key, verbs = CALLS, doc = "tasks of one key run one after the other" },
   { name = "rate", read = readers.rate, verbs = CALLS, doc = "how many may start in which time" },
   { name = "budget", read = budget.read, verbs = { "task", "each", "loop", "sub" },
     doc = "money, tokens and time it may use" },

@@ -136,6 +136,16 @@ function M.text_template(value)
   return nil, ("%s is no text and no reference to one"):format(quote(value))
 end
 
+--- The key of a task: a text or a template of one; {name, limit} lets `limit` tasks of it run at once.
+function M.key(value)
+  if type(value) ~= "table" or value.name == nil then return M.text_template(value) end
+  local out, message = M.fields({
+    { name = "name", read = M.text_template },
+    { name = "limit", read = M.integer(1, 100000) },
+  }, value)
+  return out, message
+end
+
 --- {"operation", "extension", "input"}: what undoes a task.
 function M.compensate(value, context)
   local list, message = M.fallback({ value }, context)

@@ -49,7 +49,10 @@ function M.values(task)
   for i, target in ipairs(options.fallback or {}) do
     if target.input ~= nil then list[#list + 1] = { name = ("fallback[%d]"):format(i), value = target.input } end
   end
-  if options.key ~= nil then list[#list + 1] = { name = "key", value = options.key } end
+  if options.key ~= nil then
+    local named = type(options.key) == "table" and options.key.name
+    list[#list + 1] = { name = "key", value = named or options.key }
+  end
   if options.compensate then
     list[#list + 1] = { name = "compensate", value = options.compensate.input, own = true }
   end

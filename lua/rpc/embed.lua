@@ -29,7 +29,7 @@ local function bad_request(message)
   return nil, problem.new("usage", message)
 end
 
---- Starts a run: {melody = NAME|PATH, params = {}, durability =, parallel =}.
+--- Starts a run: {melody = NAME|PATH, params = {}, durability =, parallel =, weight =, dedupe =}.
 ---@param session table
 ---@param request table
 ---@return table? run {run, number, status}
@@ -51,6 +51,8 @@ function M.run(session, request)
     params = bound,
     durability = durability,
     parallel = request.parallel or session.settings:get "run.parallel",
+    weight = request.weight or session.settings:get "run.weight",
+    dedupe = request.dedupe,
     mode = "manual",
   })
 end

@@ -6,7 +6,6 @@ local json = require "sy.json"
 local paths = require "kit.paths"
 local problem = require "kit.problem"
 local project = require "kit.project"
-local settings = require "kit.settings"
 local text = require "cli.output.text"
 
 local function source_of(origin)
@@ -50,7 +49,7 @@ local function ls(ctx, words)
   local ok, why = args.count(words, 0, 0, "config ls")
   if not ok then return nil, why end
   local list, rows = json.array {}, {}
-  for i, setting in ipairs(settings) do
+  for i, setting in ipairs(ctx:settings():list()) do
     local value, origin = ctx:settings():get(setting.key)
     list[i] = { key = setting.key, value = value, from = origin.from, default = setting.default, doc = setting.doc,
       unit = setting.unit or json.null }

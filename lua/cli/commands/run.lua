@@ -9,10 +9,12 @@ local plan = require "melody.plan"
 local problem = require "kit.problem"
 local project = require "kit.project"
 local runner = require "kit.runner"
+local select = require "cli.select"
 local text = require "cli.output.text"
 
 local USAGE = "run MELODY [-p key=value]... [--params FILE] [--budget AMOUNT]... "
-  .. "[--durability full|process|none] [--dry-run] [--detach] [--no-cache] [--parallel N] [--mode manual]"
+  .. "[--durability full|process|none] [--dry-run] [--detach] [--no-cache] [--parallel N] "
+  .. "[--weight N] [--dedupe ID] [--mode manual]"
 
 --- Shows what is wrong with a melody; the exit code when nothing may run.
 local function refused(ctx, problems)
@@ -91,6 +93,14 @@ local function start(ctx, prepared, options)
   return host, run, bad
 end
 
+--- The run that a dedupe id stands for, as it is now.
+local function existing(ctx, host, run, id)
+  ctx:note(("run #%d has the dedupe id %s; nothing was started"):format(run.number, text.clean(id)))
+  local row, why = select.run(host, run.run)
+  if not row then return nil, why end
+  return follow.conclude(ctx, host, row)
+end
+
 --- In the child: starts, reports, goes on until the run has ended.
 local function in_background(ctx, prepared, options, report)
   local host, run, why = start(ctx, prepared, options)
@@ -99,6 +109,7 @@ local function in_background(ctx, prepared, options, report)
     return exit.of(why.code)
   end
   report(json.encode { run = run.run, number = run.number, status = run.status })
+  if run.existing then return exit.DONE end
   ctx.json, ctx.quiet = false, true
   return follow.run(ctx, host, run, { name = prepared.definition.name })
 end
@@ -129,6 +140,8 @@ local function run(ctx, words)
     mode = words.options.mode,
     no_cache = words.options["no-cache"],
     budget = budget,
+    weight = ctx:setting "run.weight",
+    dedupe = words.options.dedupe,
   }
   if words.options["dry-run"] then return dry_run(ctx, prepared) end
   if words.options.detach then
@@ -139,6 +152,7 @@ local function run(ctx, words)
   end
   local host, started, failure = start(ctx, prepared, options)
   if not started then return nil, failure end
+  if started.existing then return existing(ctx, host, started, words.options.dedupe) end
   follow.mention_interrupted(ctx, host)
   return follow.run(ctx, host, started,
     { name = prepared.definition.name, params = bound, scoped = says_scope(prepared) })
@@ -160,6 +174,8 @@ return {
     { name = "detach", doc = "return once the run is committed; it goes on in the background" },
     { name = "no-cache", doc = "run everything anew; results are neither used again nor kept" },
     { name = "parallel", argument = "N", doc = "tasks at the same time" },
+    { name = "weight", argument = "N", doc = "its part where runs compete: 2 gets twice the turns of 1" },
+    { name = "dedupe", argument = "ID", doc = "start nothing when a run of this id is there and has not failed" },
     { name = "mode", argument = "MODE", choices = { "manual" }, default = "manual", doc = "who decides: manual" },
   },
   example = "symphony run review -p base=main",

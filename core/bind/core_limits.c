@@ -1,0 +1,57 @@
+/* core_limits.c: the limits a host is opened with: {tasks, age_ms, named = {{name, parallel, rate = {count, per_ms,
+ * burst}}…}}. */
+#include "bind/core.h"
+
+#include <string.h>
+
+static int64_t
+integer_of(lua_State *L, int index, const char *name)
+{
+    lua_getfield(L, index, name);
+    lua_Integer n = luaL_optinteger(L, -1, 0);
+    lua_pop(L, 1);
+    return n;
+}
+
+static void
+read_named(lua_State *L, int index, sy__named_limit *out)
+{
+    size_t len;
+    lua_getfield(L, index, "name");
+    const char *name = luaL_checklstring(L, -1, &len);
+    luaL_argcheck(L, len < sizeof out->name, 1, "the name of a limit is too long");
+    memcpy(out->name, name, len + 1);
+    lua_pop(L, 1);
+    out->parallel = integer_of(L, index, "parallel");
+    lua_getfield(L, index, "rate");
+    if (lua_istable(L, -1)) {
+        int rate = lua_gettop(L);
+        out->count = integer_of(L, rate, "count");
+        out->per_ms = integer_of(L, rate, "per_ms");
+        out->burst = integer_of(L, rate, "burst");
+        luaL_argcheck(L, out->count > 0 && out->per_ms > 0, 1, "a rate is {count, per_ms}, from 1");
+    }
+    lua_pop(L, 1);
+}
+
+void
+sy__core_limits(lua_State *L, int index, sy__limits *out)
+{
+    *out = (sy__limits){0};
+    if (!lua_istable(L, index)) return;
+    out->tasks = integer_of(L, index, "tasks");
+    out->age_ms = integer_of(L, index, "age_ms");
+    lua_getfield(L, index, "named");
+    if (!lua_istable(L, -1)) return;
+    int list = lua_gettop(L);
+    size_t count = (size_t)lua_rawlen(L, list);
+    sy__named_limit *named = lua_newuserdatauv(L, (count + 1) * sizeof *named, 0);
+    memset(named, 0, (count + 1) * sizeof *named);
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, list, (lua_Integer)i + 1);
+        read_named(L, lua_gettop(L), &named[i]);
+        lua_pop(L, 1);
+    }
+    out->named = named;
+    out->named_count = count;
+}
