@@ -161,7 +161,8 @@ l_exists(lua_State *L)
     sy__reads *reads = sy__fs_reads(L);
     if (fd < 0 && err.code != SY_ENOTFOUND) return refused(L, SY__READ_EXISTS, path, &err);
     if (fd >= 0) (void)close(fd);
-    if (reads) sy__reads_look(reads, SY__READ_EXISTS, path);
+    if (reads && fd >= 0) sy__reads_there(reads, path);
+    if (reads && fd < 0) sy__reads_refused(reads, SY__READ_EXISTS, path, err.code);
     lua_pushboolean(L, fd >= 0);
     return 1;
 }

@@ -146,6 +146,7 @@ see_file(const sy__hash_memo *memo, int fd, char digest[SY__DIGEST_BYTES])
         (void)snprintf(digest, SY__DIGEST_BYTES, "no file");
         return SY_OK;
     }
+    if (st.st_size > SY__MAX_HASHED_BYTES) return SY_EIO;
     bool large = memo && st.st_size >= SY__HASH_MEMO_BYTES;
     if (large && memo->get(memo->ud, &st, digest)) return SY_OK;
     int status = hash_file(fd, digest);

@@ -13,8 +13,8 @@ struct sy__reads {
     sy__observer observer;
     sy__read *list;
     size_t count, cap;
-    sy__map known; /* kind, path, detail → sy__read's index + 1 */
-    char *spoiled;
+    sy__map known;     /* kind, path, detail → sy__read's index + 1 */
+    char spoiled[512]; /* the reason; "": none */
 };
 
 sy__reads *
@@ -37,7 +37,6 @@ sy__reads_free(sy__reads *r)
         sy__free(a, r->list[i].detail);
     }
     sy__free(a, r->list);
-    sy__free(a, r->spoiled);
     sy__map_close(&r->known);
     sy__observer_close(&r->observer);
     sy__free(a, r);
@@ -58,19 +57,17 @@ sy__reads_at(const sy__reads *r, size_t index)
 const char *
 sy__reads_spoiled(const sy__reads *r)
 {
-    return r->spoiled;
+    return *r->spoiled ? r->spoiled : NULL;
 }
 
 void
 sy__reads_spoil(sy__reads *r, const char *format, ...)
 {
-    char text[512] = "";
     va_list args;
-    if (r->spoiled) return;
+    if (*r->spoiled) return;
     va_start(args, format);
-    (void)vsnprintf(text, sizeof text, format, args);
+    (void)vsnprintf(r->spoiled, sizeof r->spoiled, format, args);
     va_end(args);
-    r->spoiled = sy__strdup(r->observer.alloc, text);
 }
 
 /* ---- adding ---- */
@@ -115,7 +112,7 @@ static void
 add(sy__reads *r, sy__read_kind kind, const char *path, const char *detail, const char *digest, bool declared)
 {
     sy__buf key;
-    if (r->spoiled) return;
+    if (*r->spoiled) return;
     sy__buf_init(&key, r->observer.alloc);
     sy__buf_addf(&key, "%c%s\n%s", (char)kind, path, detail);
     size_t at = key.failed ? 0 : (size_t)sy__map_get(&r->known, key.data, key.len);
@@ -182,6 +179,12 @@ sy__reads_refused(sy__reads *r, sy__read_kind kind, const char *path, int code)
         sy__reads_spoil(r, "%s could not be read", path);
 }
 
+void
+sy__reads_there(sy__reads *r, const char *path)
+{
+    add_shown(r, SY__READ_EXISTS, path, "", "there");
+}
+
 /* Looks at a path in its recorded form. */
 static void
 look(sy__reads *r, sy__read_kind kind, const char *path, const char *detail, bool declared)
@@ -199,7 +202,10 @@ sy__reads_look(sy__reads *r, sy__read_kind kind, const char *path)
     sy__buf whole;
     sy__buf_init(&whole, r->observer.alloc);
     const char *shown = kind == SY__READ_PROGRAM ? path : shown_path(r, path, &whole);
-    if (shown) look(r, kind, shown, "", false);
+    if (shown)
+        look(r, kind, shown, "", kind == SY__READ_PROGRAM);
+    else
+        sy__reads_spoil(r, "it looked at a path that cannot be recorded");
     sy__buf_close(&whole);
 }
 
@@ -229,7 +235,7 @@ visit(void *ud, const char *record)
     tree *t = ud;
     char rel[4096], path[8192];
     int n = snprintf(rel, sizeof rel, "%s%s%s", t->rel, *t->rel ? "/" : "", record + 1);
-    if (n < 0 || (size_t)n >= sizeof rel || t->reads->spoiled) return;
+    if (n < 0 || (size_t)n >= sizeof rel || *t->reads->spoiled) return;
     if (strcmp(record + 1, ".git") == 0 || strcmp(record + 1, ".symphony") == 0) return;
     join(t->top, rel, path);
     bool wanted = sy__glob_match(t->pattern, rel);
@@ -262,7 +268,7 @@ declare_tree(sy__reads *r, const char *top, const char *pattern, const char *sta
     tree t = {.reads = r, .top = top, .pattern = pattern};
     sy__buf_init(&t.todo, r->observer.alloc);
     sy__buf_add(&t.todo, start, strlen(start) + 1);
-    while (t.todo.len > 0 && !t.todo.failed && !r->spoiled) {
+    while (t.todo.len > 0 && !t.todo.failed && !*r->spoiled) {
         size_t from = t.todo.len - 1;
         while (from > 0 && t.todo.data[from - 1] != '\0') from--;
         (void)snprintf(t.rel, sizeof t.rel, "%s", t.todo.data + from);
@@ -317,7 +323,7 @@ sy__reads_end(sy__reads *r)
     sy__observer now;
     char digest[SY__DIGEST_BYTES];
     sy__observer_init(&now, r->observer.alloc, r->observer.caps, r->observer.memo);
-    for (size_t i = 0; i < r->count && !r->spoiled; i++) {
+    for (size_t i = 0; i < r->count && !*r->spoiled; i++) {
         const sy__read *one = &r->list[i];
         if (!one->declared) continue;
         bool same =

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 
 enum {
+    SY__MAX_HASHED_BYTES = 1 << 30, /* of one file; a larger one cannot be looked at */
     SY__DIGEST_BYTES = 65,          /* 64 hex digits, or a word such as "absent"; NUL */
     SY__MAX_READS = 20000,          /* of one call; more spoil the record */
     SY__HASH_MEMO_BYTES = 64 << 10, /* smaller files are hashed each time: that costs less than remembering */
@@ -81,7 +82,9 @@ void sy__reads_content(sy__reads *r, const char *path, const void *bytes, size_t
 void sy__reads_records(sy__reads *r, sy__read_kind kind, const char *path, const char *detail, const sy__buf *records);
 void sy__reads_stat(sy__reads *r, const char *path, const struct stat *st);
 void sy__reads_refused(sy__reads *r, sy__read_kind kind, const char *path, int code);
-/* Looks now and records: existence, programs. */
+/* It is there, and that is all the call knows. */
+void sy__reads_there(sy__reads *r, const char *path);
+/* Looks now and records: programs, which count as declared. */
 void sy__reads_look(sy__reads *r, sy__read_kind kind, const char *path);
 /* What a child process may read: a path, a folder with all below it, or a glob below the project. */
 void sy__reads_declare(sy__reads *r, const char *glob);
