@@ -12,7 +12,9 @@ local function lint_of(dir, installed, ran)
       end
     end,
     run = function (options)
-      if ran then ran[#ran + 1] = options.argv end
+      if ran then
+        ran[#ran + 1], ran.reads = options.argv, options.reads
+      end
       return run(options)
     end,
   }
@@ -51,6 +53,32 @@ describe("lint.check", function ()
     assert.same({1, false, 2, true}, {out.findings[1].line, out.findings[1].new, out.findings[2].line,
       out.findings[2].new})
     assert.same({"x.lua", "luacheck", "W211"}, {out.findings[1].path, out.findings[1].tool, out.findings[1].rule})
+  end)
+
+  it("names what a tool reads besides the file, so that its findings can be kept", function ()
+    local dir, ran = project("src/x.c", '#include "x.h"\n#include <stdio.h>\nint x;\n'), {}
+    support.write_file(dir .. "/src/x.h", '# include "../in/y.h"\n')
+    support.write_file(dir .. "/in/y.h", '#include "gone.h"\n#include "../src/x.h"\n')
+    local function reads_of(name, trusted)
+      local ctx = extension.ctx()
+      ctx.trusted = trusted
+      assert(lint_of(dir, {"cppcheck", "luacheck", "shellcheck"}, ran).check({path = name}, ctx))
+      return ran.reads
+    end
+    assert.same({"src/x.h", "in/y.h", "in/gone.h"}, reads_of "src/x.c")
+    support.write_file(dir .. "/in/y.h", "#include NAME\n")
+    assert.is_false(reads_of "src/x.c")
+    support.write_file(dir .. "/in/y.h", "/* */ #include \"z.h\"\n")
+    assert.is_false(reads_of "src/x.c")
+    support.write_file(dir .. "/x.sh", "echo\n")
+    assert.same({}, reads_of "x.sh")
+    support.write_file(dir .. "/x.lua", "return 1\n")
+    assert.same({}, reads_of "x.lua")
+    assert.is_false(reads_of("x.lua", true))
+    support.write_file(dir .. "/.luacheckrc", "std = 'lua54'\n")
+    assert.same({".luacheckrc"}, reads_of("x.lua", true))
+    support.write_file(dir .. "/.luacheckrc", "std = os.getenv 'STD' or 'lua54'\n")
+    assert.is_false(reads_of("x.lua", true))
   end)
 
   it("runs no code of a project that is not trusted", function ()
