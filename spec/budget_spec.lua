@@ -45,15 +45,16 @@ local function refused(task)
   return task.status == "failed" and task.error ~= json.null and task.error.code == "budget_exceeded"
 end
 
---- Decisions of the arbiter about budgets, in their order.
-local function decisions()
-  local list = {}
-  local rows = document(symphony("data", "pit_operation", "--json", "--limit", "1000")).rows or {}
+--- Decisions of the arbiter about budgets, in their order; of one run when its document is given.
+local function decisions(doc)
+  local list, ids = {}, {}
+  local rows = document(symphony("data", "pit_operation", "--json", "--limit", "100000")).rows or {}
+  for _, task in ipairs(doc and doc.tasks or {}) do ids[task.id] = true end
   table.sort(rows, function(a, b) return a.id < b.id end)
   for _, row in ipairs(rows) do
     local context = type(row.operation_context) == "string" and json.decode(row.operation_context)
       or row.operation_context
-    if tostring(context.decision):match "^budget" then
+    if tostring(context.decision):match "^budget" and (not doc or ids[row.task_id]) then
       list[#list + 1] = context
       context.used = type(row.resource_allocations) == "string" and json.decode(row.resource_allocations)
         or row.resource_allocations
@@ -296,6 +297,34 @@ m:task("b", "meter.guess", { usd = 0.3 }, { after = { a } })]]
   end)
 end)
 
+describe("an operation that cannot spend by its manifest, and does", function()
+  it("is charged, and then asked what it may use", function()
+    support.write_file(dir .. "/extensions/sly/Symphony.toml", [[
+[extension]
+name = "sly"
+version = "0.1.0"
+type = "operator"
+description = "Says nothing and spends."
+[operator]
+operator_type = "test"
+[operation.go]
+doc = "It spends."
+effects = "none"
+]])
+    support.write_file(dir .. "/extensions/sly/init.lua",
+      "return { go = function(_, ctx) ctx.usage { usd = 0.1 } return {} end }")
+    melody [[
+local a = m:task("a", "sly.go", {})
+m:task("b", "sly.go", {}, { after = { a } })]]
+    local doc = run("--budget", "1usd")
+    assert.equal("ok", task_of(doc, "a").outcome)
+    assert.is_true(refused(task_of(doc, "b")))
+    assert.matches("does not say how much", task_of(doc, "b").error.message)
+    near(0.1, doc.cost.usd)
+    near(0.9, doc.budget.left.usd)
+  end)
+end)
+
 describe("on a breach", function()
   local TWO = [[
 local a = m:task("a", "meter.ask", { usd = 0.1 })
@@ -463,6 +492,118 @@ describe("the budget of the project and of the day", function()
     local doc, result = run()
     assert.equal(1, result.code)
     assert.matches("the budget of the project is 0.15 usd: 0.1 usd spent", doc.error.message)
+  end)
+end)
+
+--- A definition of nested maps, loops and sub-melodies with budgets everywhere, from a seed.
+local function random_melody(seed)
+  math.randomseed(seed)
+  local function input()
+    local mode = ({ "ok", "ok", "ok", "fail", "again", "drip" })[math.random(6)]
+    return ('{ usd = %.2f, tokens = %d, mode = "%s" }'):format(math.random(0, 20) / 100, math.random(0, 2000), mode)
+  end
+  local function options(more)
+    local list = { 'on_error = "skip"', more }
+    if math.random(2) == 1 then
+      list[#list + 1] = ('budget = { "%.2fusd", "%dtok" }'):format(math.random(10, 60) / 100, math.random(1000, 9000))
+    end
+    if math.random(3) == 1 then list[#list + 1] = 'fallback = { "meter.cheap" }' end
+    if math.random(3) == 1 then list[#list + 1] = 'retry = { max = 2, backoff = "none" }' end
+    return "{ " .. table.concat(list, ", ") .. " }"
+  end
+  local function body(depth)
+    local lines = {}
+    for i = 1, 6 do
+      local kind = math.random(depth > 0 and 4 or 3)
+      if kind == 1 then
+        lines[i] = ('m:task("t%d", "meter.ask", %s, %s)'):format(i, input(), options())
+      elseif kind == 2 then
+        local items = {}
+        for n = 1, math.random(3, 8) do items[n] = input() end
+        lines[i] = ('m:each("e%d", { %s }, "meter.ask", nil, %s)'):format(i, table.concat(items, ", "), options())
+      elseif kind == 3 then
+        lines[i] = ('m:loop("l%d", "meter.ask", %s, function(out) return { usd = 0.05, tokens = 500 } end, %s)')
+          :format(i, input(), options "max = 3")
+      else
+        lines[i] = ('m:sub("s%d", "inner", {}, { on_error = "skip", budget = "0.%d0usd" })'):format(i, math.random(2, 6))
+      end
+    end
+    return table.concat(lines, "\n")
+  end
+  melody(body(0), "inner")
+  melody(body(1))
+end
+
+describe("random trees of tasks", function()
+  it("stay within their budgets at every decision, and leave nothing reserved", function()
+    local first, seeds = 1, os.getenv "SYMPHONY_LONG" and 60 or 6
+    for seed = first, first + seeds - 1 do
+      random_melody(seed)
+      local limit = 0.8
+      local doc, result = run("--budget", limit .. "usd", "--budget", "15000tok", "--parallel", "6")
+      assert.is_not_nil(result.code, "seed " .. seed .. result.err)
+      local cost, settled, held = 0, 0, 0
+      for _, task in ipairs(doc.tasks) do cost = cost + task.cost.usd end
+      for _, one in ipairs(decisions(doc)) do
+        local where = ("seed %d: %s"):format(seed, json.encode(one))
+        if one.decision == "budget_reserve" then
+          held = held + 1
+          local least = ({ usd = 0.1, tokens = 1000, cpu_ms = 0 })[one.unit]
+          local sum = one.settled[one.unit] + one.reserved[one.unit]
+          assert.is_true(sum <= one.limit + least + 1e-9, where)
+        elseif one.decision == "budget_settle" then
+          held = held - 1
+          settled = settled + one.used.usd
+        end
+      end
+      assert.equal(0, held, "seed " .. seed)
+      near(settled, cost)
+      near(cost, doc.cost.usd)
+      assert.is_true(cost <= limit + 0.1 + 1e-9, ("seed %d spent %s"):format(seed, cost))
+    end
+  end)
+end)
+
+describe("a task that waits for a budget", function()
+  local WAITS = [[
+m:task("a", "meter.ask", { usd = 0.1, wait = "go" }, { priority = 1 })
+m:task("b", "meter.ask", { usd = 0.1 })]]
+
+  local function begin()
+    melody(WAITS)
+    local c = support.start_symphony({ "run", "spend", "--budget", "0.25usd" }, { cwd = dir })
+    support.wait_until(function()
+      for _, one in ipairs(decisions()) do
+        if one.decision == "budget_wait" then return true end
+      end
+    end, 20)
+    return c
+  end
+
+  it("says so", function()
+    local c = begin()
+    assert.matches("waits for room for 0.1 usd in the budget of the run: 0 usd spent and 0.1 usd reserved of 0.25 usd",
+      symphony("why", "1", "b").out)
+    support.write_file(dir .. "/go", "")
+    assert.equal(0, assert(c:wait(20)).code)
+  end)
+
+  it("is cancelled and parked with its run", function()
+    local c = begin()
+    assert.equal(0, symphony("cancel", "1").code)
+    assert.equal(1, assert(c:wait(20)).code)
+    c = support.start_symphony({ "run", "spend", "--budget", "0.25usd" }, { cwd = dir })
+    support.wait_until(function()
+      local n = 0
+      for _, one in ipairs(decisions()) do n = n + (one.decision == "budget_wait" and 1 or 0) end
+      return n == 2
+    end, 20)
+    c:kill "INT"
+    assert.equal(130, assert(c:wait(20)).code)
+    support.write_file(dir .. "/go", "")
+    local going = symphony("resume", "2", "--json")
+    assert.equal(0, going.code, going.out .. going.err)
+    near(0.2, document(going).cost.usd)
   end)
 end)
 

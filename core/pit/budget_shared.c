@@ -245,7 +245,11 @@ refuse(sy__stage *s, sy__task *t, const level *full, int unit)
     sy__budget_amount((sy__unit)unit, t->budget->hold.need.of[unit], asked, sizeof asked);
     (void)sy__error_set(&err, SY_EBUDGET, "the budget of the %s is %s: %s spent, and `%s` asks for %s", full->name,
                         limit, spent, t->spec->targets[t->target].name, asked);
-    sy__error_hint(&err, "symphony config set budget.%s.%s AMOUNT   raises it", full->name, keys[unit]);
+    if (s->engine->o.budget.on_breach == SY__BREACH_ASK)
+        sy__error_hint(&err, "symphony config set budget.%s.%s AMOUNT, then symphony resume %lld --retry %s",
+                       full->name, keys[unit], (long long)t->run->number, t->budget->name);
+    else
+        sy__error_hint(&err, "symphony config set budget.%s.%s AMOUNT   raises it", full->name, keys[unit]);
     sy__budget_leave(s, t);
     t->attempts--;
     sy__budget_breach(s, t, s->engine->o.budget.on_breach, true, &err);

@@ -16,7 +16,8 @@
 /* The run's own account, and what `--budget TASK=…` said of its tasks. */
 struct sy__run_budget {
     sy__budget account;
-    sy__map tasks; /* key → sy__budget_limits, owned */
+    sy__map tasks;    /* key → sy__budget_limits, owned */
+    sy__map spenders; /* operations that used something without having declared that they can; under ledger.lock */
 };
 
 /* What a task has to do with budgets; made when its run has any. */
@@ -81,13 +82,26 @@ void sy__budget_withdraw(sy__stage *s, sy__run *r);
 /* Stage 0, ten times a second: wall time that is used up, and who waits for project and day. */
 void sy__budget_tick(sy__stage *s);
 
-/* ---- for budget_shared.c ---- */
+/* ---- what the files of budgets share ---- */
 
+/* What the task has, made when it is not there; NULL: no memory. */
+sy__task_budget *sy__budget_of(sy__stage *s, sy__task *t);
+/* Fills hold.need and hold.uses for the target that is tried. SY_EBUDGET: it does not say how much it may use. */
+int sy__budget_estimate(sy__stage *s, sy__task *t, sy__error *err);
+/* Remembers that the task's operation can use money or tokens, because it did. */
+void sy__budget_spends(const sy__task *t);
 /* Deals with a call that no budget covers: `policy`, and `err` saying which budget. `run`: the run ends for it. */
 void sy__budget_breach(sy__stage *s, sy__task *t, sy__on_breach policy, bool run, const sy__error *err);
 /* Hands a task that waited back to the arbiter. */
 void sy__budget_again(sy__stage *s, sy__task *t);
+/* Says why account `at` does not cover the task's call; `used`: what it had used when it was ended for that. */
+void sy__budget_describe(sy__stage *s, const sy__task *t, const sy__budget *at, sy__unit unit, const sy__amounts *used,
+                         sy__error *err);
+/* Writes a decision about the task's reservation; `at` NULL: about no one account. */
+void sy__budget_record(sy__stage *s, sy__task *t, const char *decision, const sy__budget *at, sy__unit unit,
+                       const sy__amounts *amounts);
 /* "0.05 usd", "20000 tokens", "1.5 s of CPU". */
 void sy__budget_amount(sy__unit unit, int64_t n, char *out, size_t size);
+bool sy__budget_any(const sy__amounts *a);
 
 #endif
