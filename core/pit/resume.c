@@ -201,13 +201,12 @@ decide(sy__run *r, const sy__resume_request *q, sy__error *err)
     return status;
 }
 
-/* What ended tasks had cost before. */
+/* What its tasks had cost before. */
 static void
 add_costs(sy__run *r)
 {
     for (size_t i = 0; i < r->past->count; i++) {
         const sy__past *p = &r->past->at[i];
-        if (!p->outcome) continue;
         r->usd_micro += p->usd_micro;
         r->tokens += p->tokens;
     }

@@ -112,8 +112,13 @@ on_usage(void *ud, double usd, int64_t tokens)
     sy__attempt *a = ud;
     touch(a);
     int64_t micro = usd > 0 && usd < 9e9 ? (int64_t)(usd * 1e6 + 0.5) : 0;
+    sy__run *r = a->task->run;
     a->task->usd_micro += micro;
     a->task->tokens += tokens;
+    (void)pthread_mutex_lock(&r->lock);
+    r->usd_micro += micro; /* whatever becomes of the task */
+    r->tokens += tokens;
+    (void)pthread_mutex_unlock(&r->lock);
     if (a->task->budget) sy__budget_report(a, micro, tokens);
 }
 

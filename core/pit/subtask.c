@@ -63,8 +63,6 @@ sy__subtask_cost(sy__task *child)
     sy__run *r = child->run;
     r->cpu_ns += child->cpu_ns;
     if (child->peak_bytes > r->peak_bytes) r->peak_bytes = child->peak_bytes;
-    r->usd_micro += child->usd_micro;
-    r->tokens += child->tokens;
 }
 
 void

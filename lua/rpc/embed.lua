@@ -1,5 +1,6 @@
 --- What symphony.h offers beyond plain C: runs by name or path, in the trusted state of a host.
 --- Every function gives its result, or nil and a problem; core/bind/api.c turns them into JSON.
+local budget_of = require "melody.budget"
 local config = require "kit.config"
 local opening = require "kit.opening"
 local params_of = require "melody.params"
@@ -29,7 +30,8 @@ local function bad_request(message)
   return nil, problem.new("usage", message)
 end
 
---- Starts a run: {melody = NAME|PATH, params = {}, durability =, parallel =, weight =, dedupe =}.
+--- Starts a run: {melody = NAME|PATH, params = {}, durability =, parallel =, weight =, dedupe =, budget =}; the budget
+--- is a text such as "0.50usd", a list of them, or a table.
 ---@param session table
 ---@param request table
 ---@return table? run {run, number, status}
@@ -40,6 +42,11 @@ function M.run(session, request)
   end
   local durability = request.durability or session.settings:get "run.durability"
   if not LEVELS[durability] then return bad_request "durability is full, process or none" end
+  local budget, unread
+  if request.budget ~= nil then
+    budget, unread = budget_of.read(request.budget)
+    if not budget then return bad_request("budget: " .. unread) end
+  end
   local ok, why = project.check(session.place)
   if not ok then return nil, why end
   local prepared, missing = runner.prepare(session.place, request.melody)
@@ -54,6 +61,7 @@ function M.run(session, request)
     weight = request.weight or session.settings:get "run.weight",
     dedupe = request.dedupe,
     mode = "manual",
+    budget = budget,
   })
 end
 
