@@ -106,8 +106,12 @@ core_open(lua_State *L)
     read_budget(L, &o.budget);
     lua_getfield(L, 1, "limits");
     sy__core_limits(L, lua_gettop(L), &o.limits);
+    lua_getfield(L, 1, "skips");
+    bool skips = lua_toboolean(L, -1);
     sy__lua_host *h = lua_newuserdatauv(L, sizeof *h, 0);
-    *h = (sy__lua_host){0};
+    *h = (sy__lua_host){.skips = skips};
+    sy__clock clock = sy__skip_clock_make(&h->skip);
+    if (skips) o.clock = &clock;
     luaL_setmetatable(L, SY__HOST_MT);
     lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
     h->L = lua_tothread(L, -1);
@@ -390,6 +394,9 @@ static const luaL_Reg host_methods[] = {
     {"tell", sy__core_tell},
     {"run_state", sy__core_run_state},
     {"stream", sy__core_stream},
+    {"tape", sy__core_tape},
+    {"recorded", sy__core_recorded},
+    {"advance", sy__core_advance},
     {"running", sy__core_running},
     {"__gc", host_close},
     {"__close", host_close},

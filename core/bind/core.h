@@ -3,6 +3,7 @@
 #define SY_BIND_CORE_H
 
 #include "bind/support.h"
+#include "base/skip_clock.h"
 #include "host/project.h"
 
 #define SY__HOST_MT "symphony.host"
@@ -20,6 +21,8 @@ typedef struct sy__lua_host {
     lua_State *L;         /* the main state: handlers run in it */
     sy__lua_follow *follows;
     struct sy__chore *chore; /* begun and not ended; NULL: none */
+    sy__skip_clock skip;     /* the project's clock, where it was opened with one that skips */
+    bool skips;
 } sy__lua_host;
 
 /* The open host at `index`; raises when it is closed. */
@@ -51,6 +54,10 @@ int sy__core_running(lua_State *L);
 /* core_stream.c */
 int sy__core_stream(lua_State *L);
 
+/* core_tape.c */
+int sy__core_tape(lua_State *L);
+int sy__core_recorded(lua_State *L);
+int sy__core_advance(lua_State *L);
 /* core_chore.c */
 int sy__core_begin_task(lua_State *L);
 int sy__core_decide(lua_State *L);

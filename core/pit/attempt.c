@@ -8,6 +8,7 @@
 #include "pit/cache.h"
 #include "pit/state.h"
 #include "pit/stream_impl.h"
+#include "pit/tape.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -83,6 +84,7 @@ on_timer(evutil_socket_t fd, short what, void *ud)
     }
     sy__task *t = a->task;
     sy__stage *s = a->stage;
+    sy__tape_reach(s->engine, a->due_ns);
     sy__attempt_free(a);
     if (sy__task_stopped(t)) {
         sy__task_drop(s, t);
@@ -98,6 +100,8 @@ sy__attempt_arm(sy__attempt *a, int64_t ns)
 {
     if (!a->timer) a->timer = event_new(a->stage->base, -1, 0, on_timer, a);
     if (ns < 0) ns = 0;
+    a->due_ns = sy__stage_ns(a->stage) + ns;
+    if (a->waiting_retry) ns = sy__tape_wait(a->stage->engine, ns);
     struct timeval in = {ns / 1000000000, (ns % 1000000000 + 999) / 1000};
     if (in.tv_usec >= 1000000) in.tv_sec++, in.tv_usec -= 1000000;
     return a->timer && event_add(a->timer, &in) == 0;
@@ -134,11 +138,17 @@ attempt_interrupted(sy__stage *s, sy__task *t, int why)
     sy__task_fail(s, t, &err);
 }
 
-static int
-take_output(sy__stage *s, sy__task *t, sy__call *call, const sy__operation *op, sy__error *err)
+void
+sy__attempt_fail(sy__stage *s, sy__task *t, const sy__error *why, bool transient)
 {
-    sy__value v, checked;
-    if (sy__vbuf_done(&call->output, &v)) v = sy__value_null();
+    attempt_failed(s, t, why, transient);
+}
+
+int
+sy__attempt_output(sy__stage *s, sy__task *t, sy__value v, sy__error *err)
+{
+    const sy__operation *op = t->spec->targets[t->target].operation;
+    sy__value checked;
     if (op->output) {
         bool changes = sy__schema_changes(op->output, v);
         sy__vbuf_reset(&s->checked);
@@ -183,19 +193,24 @@ attempt_finished(sy__attempt *a, int status)
     if (a->idle)
         (void)sy__error_set(&err, SY_ETIMEOUT, "it gave no sign of life for %lld ms",
                             (long long)t->spec->idle_timeout_ms);
-    if (status == SY_OK) status = take_output(s, t, &a->call, target->operation, &err);
+    if (status == SY_OK) {
+        sy__value output;
+        if (sy__vbuf_done(&a->call.output, &output)) output = sy__value_null();
+        status = sy__attempt_output(s, t, output, &err);
+    }
     if (t->budget) sy__budget_settle(s, t, a->call.cpu_ns);
     if (a->artifact_count > 0 && target->operation->output && (status == SY_OK || status == SY_ETYPE))
         sy__record_judged(s, a, status == SY_OK);
     sy__pool_give(s->pool, target->extension, a->isolate, failed);
     sy__attempt_free(a);
+    if (status && !err.code) (void)sy__error_set(&err, status, "%s", sy_strerror(status));
+    if (s->engine->tape && !why) sy__tape_record(s, t, status ? &err : NULL, transient);
     if (status == SY_OK) {
         if (t->memo) sy__cache_store(s, t);
         sy__task_end(s, t, SY__TASK_COMPLETED, t->target ? SY__OUTCOME_FALLBACK : SY__OUTCOME_OK);
     } else if (why) {
         attempt_interrupted(s, t, why);
     } else if (!t->budget || !sy__budget_ended(s, t, status)) {
-        if (!err.code) (void)sy__error_set(&err, status, "%s", sy_strerror(status));
         attempt_failed(s, t, &err, transient);
     }
 }
@@ -377,6 +392,7 @@ sy__attempt_begin(sy__stage *s, sy__task *t)
             t->input = sy__blob_new(s->engine->alloc, checked);
         }
     }
+    if (s->engine->tape && sy__tape_play(s, t)) return;
     if (t->memo) sy__cache_forget(t);
     if (sy__cache_wanted(t) && sy__cache_hit(s, t)) return;
     if (!t->run->budget || sy__budget_admit(s, t)) sy__attempt_go(s, t);

@@ -6,6 +6,7 @@
 
 #include "pit/chore.h"
 #include "pit/state.h"
+#include "pit/tape.h"
 #include "pit/statements.h"
 
 #include <stdio.h>
@@ -77,6 +78,7 @@ sy__engine_free(sy__engine *e)
     sy__shared_close(e);
     sy__ledger_close(&e->ledger);
     sy__flow_close(e);
+    sy__tape_free(e->tape);
     sy__arbiter_free(e->arbiter);
     sy__free(e->alloc, e->statements);
     (void)pthread_mutex_destroy(&e->lock);

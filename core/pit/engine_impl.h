@@ -34,6 +34,7 @@ typedef struct sy__past sy__past;
 typedef struct sy__past_list sy__past_list;
 typedef struct sy__undo sy__undo;
 typedef struct sy__streams sy__streams; /* stream.c */
+typedef struct sy__tape sy__tape;
 
 typedef enum sy__task_status {
     SY__TASK_PENDING,
@@ -154,6 +155,7 @@ struct sy__attempt {
     struct sy__room *room;           /* its call waits for the writer */
     int64_t touched_ns;              /* when it last gave a sign of life */
     bool idle;                       /* it was ended because it gave none */
+    int64_t due_ns;                  /* monotonic: when the timer is due */
     int cancel_why;                  /* SY_OK, or why it was cancelled */
     char key[SY__ID_BYTES + 300];    /* idempotency key */
     char (*artifacts)[SY__ID_BYTES]; /* rows it made: judged when its output is */
@@ -287,6 +289,7 @@ struct sy__engine {
     atomic_int live_isolates;
     atomic_int hooks; /* callbacks of the writer that are still to come */
     struct sy__statements *statements;
+    sy__tape *tape;       /* tape.h; NULL: operations are called */
     int64_t data_version; /* of the database when stage 0 last looked at `control` */
     struct {
         atomic_llong runs, isolates, decisions[SY__MEMBERS];
@@ -352,6 +355,10 @@ void sy__task_note_error(sy__stage *s, sy__task *t, const sy__error *why);
 void sy__task_leave(sy__stage *s, sy__task *t);
 
 /* ---- attempt.c (stage thread) ---- */
+/* Takes a value as the output of the operation tried now, checked with its schema. SY_ETYPE, SY_ENOMEM. */
+int sy__attempt_output(sy__stage *s, sy__task *t, sy__value v, sy__error *err);
+/* What follows a failed attempt: another one, a fallback, or the end. */
+void sy__attempt_fail(sy__stage *s, sy__task *t, const sy__error *why, bool transient);
 /* Calls the task's operation; its input is there. */
 void sy__attempt_begin(sy__stage *s, sy__task *t);
 /* The same for one whose budgets have admitted it. */

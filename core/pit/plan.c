@@ -615,6 +615,17 @@ compile_melody(sy__plan **out, sy__dag **dag, const sy__alloc *a, sy__value defi
     return SY_OK;
 }
 
+/* Whether a field of a parameter says what its values are like; the type `any` says nothing. */
+static bool
+of_schema(const sy__value_iter *of)
+{
+    static const char *const names[] = {"type", "enum", "default"};
+    for (size_t i = 0; i < 3; i++)
+        if (of->key_len == strlen(names[i]) && memcmp(of->key, names[i], of->key_len) == 0)
+            return !is_text(of->value, "any") || i > 0;
+    return false;
+}
+
 /* The parameters a melody declares as the schema of one object. */
 static int
 params_schema(sy__schema **out, const sy__alloc *a, sy__value params, sy__error *err)
@@ -636,9 +647,7 @@ params_schema(sy__schema **out, const sy__alloc *a, sy__value params, sy__error 
         sy__vbuf_map(&b);
         sy__value_iter_init(&of, it.value);
         while (of.map && sy__value_iter_next(&of)) {
-            if ((of.key_len == 8 && memcmp(of.key, "required", 8) == 0) ||
-                (of.key_len == 3 && memcmp(of.key, "doc", 3) == 0))
-                continue;
+            if (!of_schema(&of)) continue;
             sy__vbuf_key(&b, of.key, of.key_len);
             sy__vbuf_value(&b, of.value);
         }

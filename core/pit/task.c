@@ -9,6 +9,7 @@
 #include "pit/cache.h"
 #include "pit/flow.h"
 #include "pit/stream_impl.h"
+#include "pit/tape.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -221,6 +222,7 @@ first_time(sy__stage *s, sy__task *t)
         return false;
     }
     if (t->spec->verb == SY__VERB_TASK || t->parent) return true;
+    if (s->engine->tape && sy__tape_play_whole(s, t)) return false;
     begin_verb(s, t);
     return false;
 }

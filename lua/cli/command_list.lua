@@ -5,6 +5,8 @@ return {
   "run",
   "call",
   "resume",
+  "answer",
+  "pause",
   "cancel",
   "runs",
   "show",

@@ -79,6 +79,7 @@ function Context:host(options)
   if self.opened then return self.opened end
   local host, why = opening.open(self:place(), self:settings(), options)
   self.opened = host
+  for _, said in ipairs(host and self:place().inbox or {}) do self:note(said) end
   return host, why
 end
 

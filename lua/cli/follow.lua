@@ -1,9 +1,11 @@
 --- Follows a run until it has ended, draws its progress, parks it on SIGINT and SIGTERM, shows what it gave.
 local Board = require "cli.output.board"
 local Progress = require "cli.output.progress"
+local asking = require "cli.asking"
 local document = require "cli.output.document"
 local exit = require "cli.exit"
 local json = require "sy.json"
+local next_steps = require "cli.next_steps"
 local problem = require "kit.problem"
 local results = require "cli.output.results"
 local select = require "cli.select"
@@ -91,14 +93,21 @@ end
 ---@param run { run: string }
 ---@param watch Progress?
 ---@param tell fun(text: string) words for people
+---@param asker? Asking who answers
 ---@return string? signal
 ---@return table? state of the run, as the engine last told it
-function M.wait(host, run, watch, tell)
-  local subscription = watch and host:on_event("run." .. run.run .. ".>", function(event) watch:event(event) end)
+function M.wait(host, run, watch, tell, asker)
+  local asked = false
+  local subscription = host:on_event("run." .. run.run .. ".>", function(event)
+    asked = asked or event.event_type == "task.asked"
+    if watch then watch:event(event) end
+  end)
   local signal, state
   while true do
     state = host:run_state(run.run)
-    if not state or ENDED[state.status] then break end
+    local goes_on = asker and asker:look(state, asked)
+    asked = false
+    if not goes_on and (not state or ENDED[state.status]) then break end
     signal = term.take_signal()
     if signal then
       park(host, run, watch, tell)
@@ -107,37 +116,13 @@ function M.wait(host, run, watch, tell)
     host:step(STEP_MS)
     if watch then watch:tick() end
   end
-  if subscription then host:off_event(subscription) end
+  host:off_event(subscription)
   if watch then watch:finish() end
   return signal, state
 end
 
 local function say_all(ctx, lines)
   for _, line in ipairs(lines) do ctx:say(line) end
-end
-
---- What to type when a run has not simply ended well.
-local function next_step(doc)
-  local n = doc.number
-  if doc.status == "completed" then return nil end
-  if doc.status == "waiting" then
-    for _, task in ipairs(doc.tasks) do
-      local code = type(task.error) == "table" and task.error.code
-      if code == "effect_uncertain" then
-        return ("`%s` may have taken effect: symphony resume %d --retry %s | --skip %s | --result %s=JSON")
-          :format(task.key, n, task.key, task.key, task.key)
-      end
-    end
-    return ("run #%d waits   symphony show %d"):format(n, n)
-  end
-  if doc.alive then return ("run #%d goes on   symphony show %d"):format(n, n) end
-  if doc.status == "paused" or doc.status == "running" then
-    return ("run #%d is parked   symphony resume %d"):format(n, n)
-  end
-  if doc.status == "failed" then
-    return ("symphony logs %d --failed   shows why"):format(n)
-  end
-  return nil
 end
 
 local function plain(value)
@@ -194,8 +179,7 @@ function M.conclude(ctx, host, row)
   local failure = doc.status == "failed" and M.failure(doc)
   if failure then ctx:complain(failure) end
   if doc.status == "cancelled" then ctx:note(("run #%d was cancelled"):format(doc.number)) end
-  local hint = next_step(doc)
-  if hint then ctx:note(hint) end
+  for _, hint in ipairs(next_steps.lines(host, doc)) do ctx:note(hint) end
   return code
 end
 
@@ -208,9 +192,11 @@ end
 ---@return Problem?
 function M.run(ctx, host, run, options)
   term.take_signal()
-  local signal, state = M.wait(host, run, watcher(ctx, host, run, options),
-    function(said) ctx:note(said) end)
   local row, why = select.run(host, run.run)
+  if not row then return nil, why end
+  local watch = watcher(ctx, host, run, options)
+  local signal, state = M.wait(host, run, watch, function(said) ctx:note(said) end, asking.new(ctx, host, row, watch))
+  row, why = select.run(host, run.run)
   if not row then return nil, why end
   local lost = M.unwritten(state, row)
   if lost then return nil, lost end

@@ -33,7 +33,9 @@ end
 
 local function folder_names(dir)
   local names = {}
-  for _, file in ipairs(paths.names(dir) or {}) do names[#names + 1] = file:match("^([%w_%-]+)%.lua$") end
+  for _, file in ipairs(paths.names(dir) or {}) do
+    if not file:match("_test%.lua$") then names[#names + 1] = file:match("^([%w_%-]+)%.lua$") end
+  end
   return names
 end
 

@@ -1,4 +1,5 @@
 --- Opens the host of a project, for every face of it: the command line, the C API.
+local inbox = require "kit.inbox"
 local kit_state = require "kit.state"
 local limits = require "kit.limits"
 local lifecycle = require "kit.lifecycle"
@@ -24,7 +25,7 @@ end
 ---@param place Place
 ---@param settings Config
 ---@param options? { create: boolean? } create false: `not_found` where there is no .symphony yet
----@return table? host
+---@return table? host; what the inbox had to say is in place.inbox
 ---@return Problem?
 function M.open(place, settings, options)
   local ok, why = project.prepare(place, not options or options.create ~= false)
@@ -49,6 +50,7 @@ function M.open(place, settings, options)
     host:close()
     return nil, bad
   end
+  place.inbox = inbox.settle(host, place)
   return host
 end
 

@@ -74,7 +74,7 @@ local function write_uses(tasks)
         if keys[name] then uses[#uses + 1] = name end
       end
       table.sort(uses)
-      item.fn.uses = #uses > 0 and uses or nil
+      item.fn.uses = uses -- also when it is empty: nobody has to guess then
     end
   end
 end

@@ -781,6 +781,22 @@ function sy_Host:tell(run, what, task, value) end
 ---@return table?
 function sy_Host:run_state(run) end
 
+--- Plays outputs instead of calling operations, and records calls; nil: neither.
+---@param options { entries: table[]?, strict: boolean?, record: boolean? }?
+---@return boolean?
+---@return sy.Error?
+---@return string?
+function sy_Host:tape(options) end
+
+--- What was called since the tape was set.
+---@return table[]
+function sy_Host:recorded() end
+
+--- The clock of a host opened with `skips` jumps ahead.
+---@param ms integer
+---@return boolean
+function sy_Host:advance(ms) end
+
 --- Runs that have not ended.
 ---@return integer
 function sy_Host:running() end

@@ -156,7 +156,7 @@ describe("options", function()
     assert.same({}, problems)
     assert.same({
       after = { "b" }, timeout_ms = 120000, attempt_timeout_ms = 500, queue_timeout_ms = 3600000, retry = { max = 2 },
-      when = { lua = "true", line = 3, captures = {} }, on_error = "halt", join = "any", priority = 5, edge = "soft",
+      when = { lua = "true", line = 3, captures = {}, uses = {} }, on_error = "halt", join = "any", priority = 5, edge = "soft",
       fallback = { { operation = "acme/textkit.split", extension = "acme/textkit" } },
     }, definition.tasks[1].options)
   end)
@@ -179,7 +179,7 @@ describe("a function", function()
         fn = "function(a) local b = 1 return { path = a.b + b } end" },
     } })
     assert.same({ "a", "b" }, definition.tasks[4].options.when.uses)
-    assert.is_nil(definition.tasks[5].fn.uses)
+    assert.same({}, definition.tasks[5].fn.uses)
   end)
 end)
 

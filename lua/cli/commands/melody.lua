@@ -136,8 +136,8 @@ end
 
 return {
   name = "melody",
-  summary = "list, check, show and draw melodies",
-  usage = "melody ls|check|show|graph",
+  summary = "list, check, show, draw and test melodies",
+  usage = "melody ls|check|show|graph|test",
   example = "symphony melody check melodies/hello.lua",
   subcommands = {
     { name = "ls", summary = "the melodies there are and where they come from", usage = "melody ls", options = {},
@@ -151,5 +151,6 @@ return {
       options = { { name = "format", argument = "FORMAT", choices = draw.formats, default = "ascii",
         doc = "ascii, dot or mermaid" } },
       example = "symphony melody graph review --format mermaid", run = graph },
+    (require "cli.testing.command"),
   },
 }

@@ -2,9 +2,12 @@
 local args = require "cli.args"
 local budgets = require "cli.budgets"
 local document = require "cli.output.document"
+local exit = require "cli.exit"
 local follow = require "cli.follow"
+local inbox = require "kit.inbox"
 local json = require "sy.json"
 local problem = require "kit.problem"
+local questions = require "kit.questions"
 local runner = require "kit.runner"
 local select = require "cli.select"
 
@@ -43,6 +46,30 @@ local function spent(row)
   return row.status == "failed" and type(why) == "table" and why.code == "budget_exceeded"
 end
 
+--- What was decided about a task of a run that lives in another process.
+local function tell(ctx, host, row, chosen)
+  local what = chosen.retry and "retry" or chosen.skip and "skip" or "answer"
+  local task = chosen.retry or chosen.skip or chosen.result.task
+  local told, why = questions.decide(host, row, what, task, chosen.result and chosen.result.value)
+  if not told then return nil, why or problem.new("usage", ("run #%d has parked meanwhile"):format(row.number)) end
+  if ctx.json then
+    ctx:document(document.run(host, (select.run(host, row.id))))
+  else
+    ctx:say(("run #%d goes on with `%s`"):format(row.number, task))
+  end
+  return exit.DONE
+end
+
+--- The first answer that the run's inbox has; the others are given while it runs.
+local function from_inbox(ctx, host, row)
+  local answers, said = inbox.answers(host, ctx:place(), row.id)
+  for _, line in ipairs(said) do ctx:note(line) end
+  local first = answers[1]
+  if not first then return nil end
+  ctx:note(("`%s` is answered by %s"):format(first.task, first.file.path))
+  return { task = first.task, value = first.value }, first.file
+end
+
 return {
   name = "resume",
   summary = "go on with an interrupted run",
@@ -74,13 +101,17 @@ return {
       ctx:note(("run #%d had ended before: %s"):format(row.number, status))
       return follow.conclude(ctx, host, row)
     end
+    if alive and row.owner_host ~= host:id() and changes then return tell(ctx, host, row, chosen) end
     if alive and row.owner_host ~= host:id() then
       return problem.fail("run_owned", ("run #%d is being run by another process"):format(row.number),
         { hint = ("symphony show %d   shows how far it is; symphony cancel %d   ends it"):format(row.number,
           row.number) })
     end
+    local file
+    if not changes then chosen.result, file = from_inbox(ctx, host, row) end
     local going, failure = runner.resume(host, ctx:place(), row, chosen)
     if not going then return nil, failure end
+    if file then inbox.consume(file) end
     local params = json.decode(row.params)
     return follow.run(ctx, host, { run = row.id, number = row.number },
       { name = document.name(row), params = params })

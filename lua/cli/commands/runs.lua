@@ -8,6 +8,7 @@ local problem = require "kit.problem"
 local text = require "cli.output.text"
 
 local DEFAULT_LIMIT = 50
+local ASKED_WIDTH = 30
 
 local function rows_of(host, limit)
   return host:query([[
@@ -18,6 +19,11 @@ end
 local STATES = { completed = "ok", failed = "fail", cancelled = "skip", waiting = "wait", paused = "wait",
   running = "run", pending = "pending" }
 
+local function asked(ctx, run)
+  if run.waits_for == json.null then return "" end
+  return text.cut(text.clean(run.waits_for), ASKED_WIDTH, ctx.style:letter "ellipsis")
+end
+
 local function table_of(ctx, list)
   local rows = {}
   for i, run in ipairs(list) do
@@ -27,6 +33,7 @@ local function table_of(ctx, list)
       run.interrupted and "interrupted" or run.status,
       run.started_at ~= json.null and run.started_at:gsub("T", " "):sub(1, 19) or "",
       text.duration(run.cost.ms),
+      asked(ctx, run),
     }
   end
   return text.table(rows, { right = { [5] = true } })

@@ -6,6 +6,7 @@ local document = require "cli.output.document"
 local exit = require "cli.exit"
 local follow = require "cli.follow"
 local json = require "sy.json"
+local questions = require "kit.questions"
 local results = require "cli.output.results"
 local select = require "cli.select"
 local text = require "cli.output.text"
@@ -38,6 +39,14 @@ local function artifacts(ctx, doc)
   for _, line in ipairs(text.table(rows, { indent = "  " })) do ctx:print(line) end
 end
 
+--- What it waits for, with the command that goes on.
+local function waiting(ctx, host, row)
+  for _, one in ipairs(questions.list(host, row.id)) do
+    ctx:print(("`%s` waits: %s"):format(one.task, text.clean(questions.text(one))))
+    ctx:print("  " .. questions.command(row.number, one))
+  end
+end
+
 return {
   name = "show",
   summary = "a run, its tasks and what it gave",
@@ -59,6 +68,7 @@ return {
     head(ctx, doc)
     tasks(ctx, host, row)
     artifacts(ctx, doc)
+    if #doc.waiting > 0 then waiting(ctx, host, row) end
     for _, line in ipairs(results.lines(doc.outputs, ctx.style)) do ctx:print(line) end
     if doc.error ~= json.null then ctx:print(("error[%s]: %s"):format(doc.error.code, doc.error.message)) end
     return exit.DONE

@@ -38,6 +38,8 @@ end
 local ROWS = [[
 SELECT t.id, t.key, t.task_status, t.outcome, t.attempts, t.error, t.output, t.output_hash, t.cost_ms, t.operation,
        t.created_at, t.started_at, t.completed_at, json_extract(t.execution_context, '$.decided') AS decided,
+       json_extract(t.execution_context, '$.waits') AS waits,
+       CASE t.operation WHEN 'host.ask' THEN json_quote(json_extract(t.task_payload, '$.question')) END AS asked,
        CASE t.operation WHEN 'host.each' THEN json_extract(t.task_payload, '$.items') END AS items
 FROM task t WHERE t.pipeline_orchestration_id = ?1 AND t.key <> '' AND instr(t.key, '/') = 0]]
 
@@ -108,9 +110,17 @@ function Board:finished_text(line, row)
   local output = output_of(self.host, row)
   local said = type(output) == "table" and type(output.summary) == "string" and output.summary or ""
   if not self.scope then self.scope = scope_of(output) end
+  if row.operation == "host.ask" then return text.cut(json.encode(output), TEXT_WIDTH, self.style:letter "ellipsis") end
   if said == "" and present(row.decided) then return "given with resume --result" end
   if row.outcome == "cached" then return said == "" and "cached" or said .. " (cached)" end
   return said
+end
+
+--- What a task waits for: its question, or a decision.
+local function waiting_text(row)
+  if row.waits ~= "answer" then return "waits: " .. error_text(row, "a decision") end
+  local asked = json.decode(row.asked or "null")
+  return type(asked) == "string" and asked:gsub("%s*\n.*$", "") or "asks"
 end
 
 function Board:update_line(line, row)
@@ -129,8 +139,9 @@ function Board:update_line(line, row)
   elseif row.task_status == "pending" then
     line.state, line.text = "pending", row.attempts > 0 and "trying again" or ""
   else
-    line.state = "run"
-    line.text = counts and children_text(counts, row.items) or line.progress or ""
+    line.state = present(row.waits) and "wait" or "run"
+    line.text = present(row.waits) and waiting_text(row) or counts and children_text(counts, row.items)
+                or line.progress or ""
   end
 end
 

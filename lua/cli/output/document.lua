@@ -1,6 +1,7 @@
 --- The JSON documents of contract.md section 2, out of the database's rows.
 local budget_of = require "cli.output.budget"
 local json = require "sy.json"
+local waiting = require "cli.output.waiting"
 
 local M = {}
 
@@ -206,6 +207,7 @@ function M.run(host, run)
     tasks = json.array(M.tasks(host, run)),
     outputs = outputs(host, run),
     artifacts = artifacts(host, run),
+    waiting = waiting.list(host, run),
     cost = cost(run),
     budget = null(budget_of.of(host, run)),
     error = M.error(run.error),
@@ -224,6 +226,7 @@ function M.run_line(host, run)
     melody = M.name(run),
     status = status,
     interrupted = interrupted,
+    waits_for = waiting.first(host, run),
     started_at = null(run.started_at),
     completed_at = null(run.completed_at),
     cost = cost(run),
