@@ -288,7 +288,8 @@ static int
 l_which_recorded(lua_State *L)
 {
     sy__reads *reads = sy__isolate_reads(sy__isolate_of(L));
-    if (reads) sy__reads_look(reads, SY__READ_PROGRAM, luaL_checkstring(L, 1));
+    const char *name = luaL_checkstring(L, 1);
+    if (reads && !strchr(name, '/')) sy__reads_look(reads, SY__READ_PROGRAM, name);
     return l_which(L);
 }
 

@@ -174,6 +174,7 @@ see_program(sy__observer *o, const char *name, char digest[SY__DIGEST_BYTES])
 {
     char path[SY__PATH_BYTES];
     sy__buf text;
+    if (strchr(name, '/') && *name != '/') return SY_EINVAL; /* depends on the folder it starts in */
     if (sy__which(name, NULL, path)) {
         (void)snprintf(digest, SY__DIGEST_BYTES, "absent");
         return SY_OK;

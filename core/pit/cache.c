@@ -197,7 +197,7 @@ try_one(sy__stage *s, sy__task *t, sy__observer *o, sy__candidate_result *c, boo
         sy__buf_addf(&m->detail, ",\"reads\":%zu,\"saved_ms\":%lld,\"from\":", sy__value_count(reads),
                      (long long)c->cost_ms);
         put_source(&m->detail, c);
-        sy__cache_touch(s, m->key, c->reads_hash);
+        sy__cache_touch(s, m->key, c);
     } else if (status == SY_EAGAIN && first) {
         sy__buf_addf(&m->detail, ",\"changed\":[%.*s],\"against\":", (int)changed.len, changed.data);
         put_source(&m->detail, c);
@@ -296,7 +296,7 @@ static void
 record_hit(sy__stage *s, sy__task *t)
 {
     sy__buf context;
-    sy__attempt_show(s, t);
+    if (!t->started && t->run->level != SY__LEVEL_NONE) sy__record_task(s, t);
     sy__buf_init(&context, t->memo->alloc);
     sy__buf_addf(&context, "{\"decision\":\"cache_hit\",\"key\":\"%s\"%.*s}", t->memo->key, (int)t->memo->detail.len,
                  t->memo->detail.data);
@@ -315,7 +315,6 @@ sy__cache_hit(sy__stage *s, sy__task *t)
         sy__cache_forget(t);
         return false;
     }
-    sy__cache_put_key(s, t, m);
     if (look_up(s, t) == SY_OK) {
         m->verdict = SY__CACHE_HIT;
         t->attempts--; /* nothing was called */
@@ -323,6 +322,7 @@ sy__cache_hit(sy__stage *s, sy__task *t)
         sy__task_end(s, t, SY__TASK_COMPLETED, t->target ? SY__OUTCOME_FALLBACK : SY__OUTCOME_CACHED);
         return true;
     }
+    sy__cache_put_key(s, t, m);
     m->reads = sy__reads_new(m->alloc, target->extension->caps, &m->hashes);
     if (m->reads)
         declare(m->reads, target->operation, sy__blob_value(t->input));

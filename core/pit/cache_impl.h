@@ -13,8 +13,9 @@
 #include "pit/cache.h"
 
 enum {
-    SY__CACHE_CANDIDATES = 8, /* states of what was read that are compared for one key */
-    SY__CACHE_SHOWN = 10,     /* changed reads that `why` names */
+    SY__CACHE_CANDIDATES = 8,        /* states of what was read that are compared for one key */
+    SY__CACHE_SHOWN = 10,            /* changed reads that `why` names */
+    SY__CACHE_FRESH_MS = 60 * 60000, /* used within this time: that it was used again is not written */
 };
 
 /* An artifact of the call that runs, as it is kept with the result. */
@@ -48,6 +49,7 @@ typedef struct sy__candidate_result {
     char *reads, *output, *artifacts, *run, *task_key;
     size_t reads_len, output_len, artifacts_len;
     int64_t run_number, cost_ms;
+    char last_used[SY__STAMP_BYTES];
 } sy__candidate_result;
 
 /* ---- cache_key.c ---- */
@@ -63,7 +65,8 @@ bool sy__cache_file_get(void *ud, const struct stat *st, char digest[SY__DIGEST_
 void sy__cache_file_put(void *ud, const struct stat *st, const char *digest);
 void sy__cache_put_key(sy__stage *s, const sy__task *t, const struct sy__memo *m);
 void sy__cache_put_entry(sy__stage *s, sy__task *t, const struct sy__memo *m);
-void sy__cache_touch(sy__stage *s, const char *key, const char *reads_hash);
+/* Writes that a result was used, unless it was of late. */
+void sy__cache_touch(sy__stage *s, const char *key, const sy__candidate_result *c);
 void sy__cache_drop(sy__stage *s, const char *key, const char *reads_hash);
 /* Text that may lie in the artifact store as {"$artifact":…}: replaces it. SY_EDAMAGED. */
 int sy__cache_inflate(sy__stage *s, char **text, size_t *len);

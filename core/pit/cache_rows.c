@@ -30,7 +30,7 @@ static const char SQL_DROP[] = "DELETE FROM cache_entry WHERE key=?1 AND reads_h
 static const char SQL_FILE[] = "INSERT OR REPLACE INTO file_hash (device, inode, size, mtime_ns, ctime_ns, hashed_ns,"
                                " hash) VALUES (?1,?2,?3,?4,?5,?6,?7)";
 static const char SQL_FIND[] = "SELECT reads_hash, output_hash, reads, output, artifacts, run, task_key, run_number,"
-                               " cost_ms FROM cache_entry WHERE key=?1 AND created_at>=?2"
+                               " cost_ms, last_used_at FROM cache_entry WHERE key=?1 AND created_at>=?2"
                                " ORDER BY last_used_at DESC LIMIT ?3";
 static const char SQL_HASH[] = "SELECT hash FROM file_hash WHERE device=?1 AND inode=?2 AND size=?3 AND mtime_ns=?4"
                                " AND ctime_ns=?5 AND max(mtime_ns, ctime_ns) + ?6 < hashed_ns";
@@ -107,6 +107,7 @@ read_candidate(const sy__alloc *a, sqlite3_stmt *q, sy__candidate_result *c)
     c->task_key = copy_column(a, q, 6, &len);
     c->run_number = sqlite3_column_int64(q, 7);
     c->cost_ms = sqlite3_column_int64(q, 8);
+    (void)snprintf(c->last_used, sizeof c->last_used, "%s", (const char *)sqlite3_column_text(q, 9));
     return c->reads && c->output && c->artifacts && c->run && c->task_key ? SY_OK : SY_ENOMEM;
 }
 
@@ -220,10 +221,12 @@ sy__cache_put_key(sy__stage *s, const sy__task *t, const struct sy__memo *m)
 }
 
 void
-sy__cache_touch(sy__stage *s, const char *key, const char *reads_hash)
+sy__cache_touch(sy__stage *s, const char *key, const sy__candidate_result *c)
 {
-    char now[SY__STAMP_BYTES];
-    sy__param p[] = {sy__p_text(key), sy__p_text(reads_hash), sy__p_stamp(sy__stage_ms(s), now)};
+    char now[SY__STAMP_BYTES], fresh[SY__STAMP_BYTES];
+    sy__stamp(sy__stage_ms(s) - SY__CACHE_FRESH_MS, fresh);
+    if (strcmp(c->last_used, fresh) > 0) return;
+    sy__param p[] = {sy__p_text(key), sy__p_text(c->reads_hash), sy__p_stamp(sy__stage_ms(s), now)};
     put(s, NULL, s->engine->statements->cache_used, p, 3);
 }
 

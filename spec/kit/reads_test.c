@@ -155,6 +155,7 @@ programs_count_by_their_bytes(void)
     char *kept = strdup(old ? old : "/usr/bin:/bin");
     (void)setenv("PATH", dir, 1);
     CHECK_STR(seen(caps, SY__READ_PROGRAM, "tool", ""), "absent");
+    CHECK_STR(seen(caps, SY__READ_PROGRAM, "./tool", ""), "failed"); /* of the folder it starts in */
     put_file("tool", "#!/bin/sh\n");
     (void)snprintf(path, sizeof path, "%s/tool", dir);
     (void)chmod(path, 0755);
