@@ -85,6 +85,10 @@ typedef struct sy__call_services {
     int (*log)(void *ud, sy__log_level level, const char *text);
     void (*no_wait)(void *ud); /* the call that was to wait has ended */
     void (*usage)(void *ud, double usd, int64_t tokens);
+    /* A call of a flow (`flow_run`): SY_OK, its answer is there; SY_EAGAIN: it comes, wait for it. */
+    int (*request)(void *ud, sy__value request, sy__error *err);
+    /* The answer to the last request, borrowed until the next; false: it failed. */
+    bool (*answer)(void *ud, sy__value *out, const sy__error **failure);
 } sy__call_services;
 
 /* One call. Zeroed and filled by the caller, who keeps it alive until it has ended. */
@@ -138,6 +142,8 @@ struct sy__reads *sy__isolate_reads(const sy__isolate *iso);
  * extension's own coroutines too.
  */
 int sy__isolate_park(lua_State *L, void (*abort)(void *ud), void *ud, lua_KFunction k, lua_KContext kctx);
+/* Whether the running call could be parked here. */
+bool sy__isolate_can_wait(lua_State *L);
 /* Goes on in `k` when a service's `status` is SY_OK; parks first when it is SY_EAGAIN. For the end of a C function. */
 int sy__isolate_settle(lua_State *L, int status, lua_KFunction k, lua_KContext kctx);
 /* Hands bytes to the stream of the running call: SY_OK, or SY_EAGAIN for sy__isolate_settle. */

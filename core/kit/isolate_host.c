@@ -65,6 +65,13 @@ can_wait(const sy__isolate *iso, lua_State *L)
     return true;
 }
 
+bool
+sy__isolate_can_wait(lua_State *L)
+{
+    const sy__isolate *iso = sy__isolate_of(L);
+    return !iso->limits.why && can_wait(iso, L);
+}
+
 int
 sy__isolate_park(lua_State *L, void (*abort_wait)(void *ud), void *ud, lua_KFunction k, lua_KContext kctx)
 {

@@ -255,8 +255,8 @@ deadline_of(sy__stage *s, sy__task *t)
     return start + (left < span ? left : span);
 }
 
-static void
-set_current(sy__stage *s, sy__attempt *a)
+void
+sy__attempt_current(sy__stage *s, sy__attempt *a)
 {
     (void)pthread_mutex_lock(&s->current_lock);
     s->current = a;
@@ -307,10 +307,10 @@ execute(sy__stage *s, sy__task *t)
     a->call.reads = sy__cache_reads(t);
     a->call.ud = a;
     a->call.done = on_done;
-    set_current(s, a);
+    sy__attempt_current(s, a);
     if (atomic_load(&t->run->stopping) && t->run->cancelled) sy__isolate_poison(a->isolate, SY_ECANCELLED);
     status = sy__isolate_call(a->isolate, &a->call);
-    set_current(s, NULL);
+    sy__attempt_current(s, NULL);
     if (status != SY_EAGAIN) {
         attempt_finished(a, status);
         return;

@@ -350,7 +350,8 @@ take_result(sy__stage *s, sy__task *child)
     if (sy__task_has_value(child)) e->outputs[child->number] = sy__blob_hold(child->output);
     feed(s, child->parent, child->number);
     sy__subtask_cost(child);
-    if (child->status != SY__TASK_FAILED || child->spec->on_error == SY__ON_ERROR_SKIP || r->parking || r->cancelled)
+    if (child->status != SY__TASK_FAILED || child->spec->on_error == SY__ON_ERROR_SKIP ||
+        child->spec->on_error == SY__ON_ERROR_FAIL || r->parking || r->cancelled)
         return;
     if (child->spec->on_error == SY__ON_ERROR_COMPENSATE) child->scope->undoing = true;
     sy__scope_fail(child->scope, child->error, child->error ? child->error->task : child->spec->key);

@@ -33,6 +33,7 @@ typedef struct sy__task_budget sy__task_budget;
 typedef struct sy__past sy__past;
 typedef struct sy__past_list sy__past_list;
 typedef struct sy__undo sy__undo;
+typedef struct sy__journal sy__journal;
 typedef struct sy__streams sy__streams; /* stream.c */
 typedef struct sy__tape sy__tape;
 
@@ -74,6 +75,7 @@ typedef enum sy__wait {
     SY__WAIT_ERROR,  /* it failed, on_error = "ask" */
     SY__WAIT_BUDGET, /* no budget covers it, on_breach = "ask" */
     SY__WAIT_ANSWER, /* it is a question */
+    SY__WAIT_TIME,   /* it sleeps for long */
 } sy__wait;
 
 /*
@@ -132,7 +134,9 @@ struct sy__task {
     sy__db_slot slot;
     sy__each *each;
     sy__loop *loop;
-    sy__scope *inner; /* of a sub-melody under way */
+    sy__scope *inner;        /* of a sub-melody under way */
+    sy__journal *journal;    /* of a flow that has begun */
+    sy__plan_task *own_spec; /* of a call of a flow: its `spec`, which it owns */
     sy__attempt *attempt;
     struct sy__memo *memo;  /* cache.h; NULL: it is not cached */
     sy__streams *streams;   /* what it streamed; NULL: nothing yet */
@@ -325,6 +329,19 @@ int sy__pool_warm(sy__pool *p, sy__extension *ext, int64_t *ns, size_t *bytes, s
 /* Frees what was idle for longer than the cooldown. */
 void sy__pool_cool(sy__pool *p, int64_t now_ns);
 
+/* A child of a map or loop: the parent's operation, for one item. */
+static inline bool
+sy__task_is_item(const sy__task *t)
+{
+    return t->parent && t->spec == t->parent->spec;
+}
+/* Whether it calls an operation: the host does the others itself. */
+static inline bool
+sy__task_calls(const sy__task *t)
+{
+    return t->spec->verb == SY__VERB_TASK || sy__task_is_item(t);
+}
+
 /* ---- task.c (stage thread) ---- */
 /* Runs a task whose gates are passed. */
 void sy__task_run(sy__stage *s, sy__task *t);
@@ -368,6 +385,8 @@ void sy__attempt_show(sy__stage *s, sy__task *t);
 /* An attempt in the stage's list; NULL: no memory. */
 sy__attempt *sy__attempt_new(sy__stage *s, sy__task *t);
 void sy__attempt_free(sy__attempt *a);
+/* What the stage runs now, for poison to find; NULL: nothing. */
+void sy__attempt_current(sy__stage *s, sy__attempt *a);
 /* Arms the attempt's one timer; false: no memory. */
 bool sy__attempt_arm(sy__attempt *a, int64_t ns);
 /* Cancels whatever this stage does for the run, or for one of its sub-melodies (`within`: the prefix of its keys). */

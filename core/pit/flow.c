@@ -158,7 +158,7 @@ sy__task_gates(sy__task *t)
     sy__flow_leave(t);
     t->job.share = &t->run->share;
     t->job.priority = t->spec->priority + t->scope->priority;
-    t->job.open = t->spec->verb != SY__VERB_TASK && !t->parent; /* what the host does takes no place */
+    t->job.open = !sy__task_calls(t); /* what the host does takes no place */
     t->job.find_gates = !t->job.open && has_gates(t);
 }
 

@@ -126,9 +126,9 @@ sy__input_make(sy__stage *s, sy__task *t, sy__error *err)
     const sy__plan_task *spec = t->spec;
     const sy__template *own = t->target > 0 || t->undoes ? spec->targets[t->target].input : NULL;
     sy__value v;
-    int status = own                       ? sy__input_fill(s, t, own, &v, err)
-                 : t->parent && !t->undoes ? child_input(s, t, &v, err)
-                                           : sy__input_fill(s, t, spec->targets[0].input, &v, err);
+    int status = own                   ? sy__input_fill(s, t, own, &v, err)
+                 : sy__task_is_item(t) ? child_input(s, t, &v, err)
+                                       : sy__input_fill(s, t, spec->targets[0].input, &v, err);
     if (status) return status;
     t->input = sy__blob_new(s->engine->alloc, v);
     return t->input ? SY_OK : sy__error_set(err, SY_ENOMEM, "no memory for the input");

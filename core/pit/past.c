@@ -16,7 +16,7 @@ outcome_by_name(const char *name)
 static sy__wait
 wait_by_name(const char *name)
 {
-    for (int i = SY__WAIT_EFFECT; name && i <= SY__WAIT_ANSWER; i++)
+    for (int i = SY__WAIT_EFFECT; name && i <= SY__WAIT_TIME; i++)
         if (strcmp(sy__wait_name((sy__wait)i), name) == 0) return (sy__wait)i;
     return SY__WAIT_NONE;
 }
@@ -79,7 +79,12 @@ enum {
     CPU,
     UNSETTLED_USD,
     UNSETTLED_TOKENS,
-    REOPENS
+    REOPENS,
+    POSITION,
+    PARENT,
+    PAYLOAD,
+    CODE,
+    MESSAGE,
 };
 
 static const char SQL[] =
@@ -89,8 +94,22 @@ static const char SQL[] =
     " cost_usd, cost_tokens, task_status = 'executing', execution_context ->> '$.cpu_ms',"
     " execution_context ->> '$.unsettled.usd_micro', execution_context ->> '$.unsettled.tokens',"
     " outcome = 'cancelled' OR (outcome = 'skipped' AND execution_context ->> '$.decided' IS NULL) OR"
-    " (outcome = 'error' AND (error ->> '$.code' = 'budget_exceeded' OR operation GLOB 'host.*'))"
+    " (outcome = 'error' AND (error ->> '$.code' = 'budget_exceeded' OR operation GLOB 'host.*')),"
+    " position, parent_task_id, CASE WHEN parent_task_id IN (SELECT p.id FROM task p WHERE"
+    " p.pipeline_orchestration_id = ?1 AND p.operation = 'host.flow') THEN task_payload END,"
+    " error ->> '$.code', error ->> '$.message'"
     " FROM task WHERE pipeline_orchestration_id = ?1 AND key <> '' ORDER BY key";
+
+/* What a flow compares its calls with. */
+static int
+read_call(const sy__past_list *l, sy__past *p, sqlite3_stmt *stmt)
+{
+    const char *message = text(stmt, MESSAGE);
+    p->payload = sy__strdup(l->alloc, text(stmt, PAYLOAD));
+    p->message = message ? sy__strdup(l->alloc, message) : NULL;
+    p->code = text(stmt, CODE) ? sy__error_code(text(stmt, CODE)) : SY_OK;
+    return p->payload && (p->message || !message) ? SY_OK : SY_ENOMEM;
+}
 
 static int
 read_one(sy__past_list *l, sy__engine *e, sqlite3_stmt *stmt, sy__error *err)
@@ -101,6 +120,9 @@ read_one(sy__past_list *l, sy__engine *e, sqlite3_stmt *stmt, sy__error *err)
     p->key = sy__strdup(l->alloc, text(stmt, KEY));
     p->operation = sy__strdup(l->alloc, text(stmt, OPERATION));
     if (!p->key || !p->operation) return SY_ENOMEM;
+    p->position = (uint32_t)sqlite3_column_int(stmt, POSITION);
+    (void)snprintf(p->parent, sizeof p->parent, "%s", text(stmt, PARENT) ? text(stmt, PARENT) : "");
+    if (text(stmt, PAYLOAD) && read_call(l, p, stmt)) return SY_ENOMEM;
     p->outcome = outcome_by_name(text(stmt, OUTCOME));
     p->status = p->outcome >= SY__OUTCOME_ERROR       ? SY__TASK_FAILED
                 : p->outcome                          ? SY__TASK_COMPLETED
@@ -144,6 +166,8 @@ sy__past_free(sy__past_list *l)
     for (size_t i = 0; i < l->count; i++) {
         sy__free(l->alloc, l->at[i].key);
         sy__free(l->alloc, l->at[i].operation);
+        sy__free(l->alloc, l->at[i].payload);
+        sy__free(l->alloc, l->at[i].message);
         sy__blob_release(l->at[i].output);
         sy__blob_release(l->at[i].result);
     }
@@ -161,6 +185,23 @@ sy__past *
 sy__past_find(const sy__past_list *l, const char *key)
 {
     return l && l->count ? bsearch(key, l->at, l->count, sizeof *l->at, by_key) : NULL;
+}
+
+const sy__past *
+sy__past_at(const sy__past_list *l, const char *parent, uint32_t position)
+{
+    for (size_t i = 0; l && i < l->count; i++)
+        if (l->at[i].position == position && strcmp(l->at[i].parent, parent) == 0) return &l->at[i];
+    return NULL;
+}
+
+uint32_t
+sy__past_positions(const sy__past_list *l, const char *parent)
+{
+    uint32_t last = 0;
+    for (size_t i = 0; i < l->count; i++)
+        if (l->at[i].position > last && strcmp(l->at[i].parent, parent) == 0) last = l->at[i].position;
+    return last;
 }
 
 sy__past *
@@ -189,7 +230,7 @@ bool
 sy__past_waits(const sy__past *p, const sy__plan_task *spec)
 {
     if (!p || p->outcome || p->decision || p->status != SY__TASK_EXECUTING) return false;
-    if (p->waits == SY__WAIT_ANSWER) return false; /* the question is put again */
+    if (p->waits == SY__WAIT_ANSWER || p->waits == SY__WAIT_TIME) return false; /* they begin again */
     const sy__operation *op = operation_of(p, spec);
     return p->waits || (op->effects >= SY__EFFECT_WRITE && !op->idempotent);
 }
@@ -209,7 +250,7 @@ sy__past_restore(const sy__past *p, sy__task *t)
 {
     memcpy(t->id, p->id, sizeof t->id);
     t->slot.group = SY__DB_STORED;
-    t->started = p->outcome || p->waits == SY__WAIT_ANSWER;
+    t->started = p->outcome || p->waits == SY__WAIT_ANSWER || p->waits == SY__WAIT_TIME;
     t->attempts = p->attempts;
     t->forgiven = p->decision == SY__DECIDE_RETRY ? p->attempts : 0;
     t->usd_micro = p->usd_micro;

@@ -9,13 +9,15 @@
 
 struct sy__past {
     char *key, *operation;
-    char id[SY__ID_BYTES];
+    char *payload, *message; /* its input as JSON, why it failed: kept for calls of flows; NULL */
+    int code;                /* of the failure; SY_OK */
+    uint32_t position;       /* 0: it has none */
+    char id[SY__ID_BYTES], parent[SY__ID_BYTES];
     sy__task_status status;
     sy__outcome outcome; /* SY__OUTCOME_NONE: it had not ended */
     uint32_t attempts;
     sy__wait waits;
     sy__blob *output;
-    sy__error *error; /* why it waits; NULL */
     int64_t started_ms, completed_ms;
     int64_t usd_micro, tokens, cpu_us;
     bool reopens;        /* a larger budget makes it undone again: refused for one, cancelled or skipped for that */
@@ -35,6 +37,10 @@ int sy__past_read(sy__past_list **out, sy__engine *e, sqlite3 *conn, const char 
 void sy__past_free(sy__past_list *l); /* NULL is legal */
 /* NULL: there is no row, or no list. */
 sy__past *sy__past_find(const sy__past_list *l, const char *key);
+/* What the row at a position below a task says; NULL. */
+const sy__past *sy__past_at(const sy__past_list *l, const char *parent, uint32_t position);
+/* The highest position below a task; 0: none. */
+uint32_t sy__past_positions(const sy__past_list *l, const char *parent);
 /* What the rows say of a living task. */
 sy__past *sy__past_of(const sy__task *t);
 /* It had begun and its effect must not be repeated unasked, or it waited for a person, and nobody has decided. */

@@ -403,6 +403,20 @@ compile_sub(compiler *c, sy__value task, sy__value options)
     return compile_own_input(c, field(task, "params"), options);
 }
 
+/* The operations that a flow may call are its further targets. */
+static int
+compile_flow(compiler *c, sy__value task, sy__value options)
+{
+    sy__value_iter it;
+    (void)options;
+    int status = compile_fn(c, field(task, "fn"), &c->task->map);
+    if (!status && !c->task->map.source) return invalid(c, "a flow is a function");
+    sy__value_iter_init(&it, field(task, "operations"));
+    while (!status && sy__value_iter_next(&it))
+        status = compile_target(c, it.value, &c->task->targets[c->task->target_count++]);
+    return status;
+}
+
 static const struct {
     const char *name, *operation;
     sy__verb verb;
@@ -413,7 +427,18 @@ static const struct {
     {"loop", NULL, SY__VERB_LOOP, compile_loop},
     {"ask", "host.ask", SY__VERB_ASK, compile_ask},
     {"sub", "host.sub", SY__VERB_SUB, compile_sub},
+    {"flow", "host.flow", SY__VERB_FLOW, compile_flow},
+    {"sleep", "host.sleep", SY__VERB_SLEEP, NULL}, /* these three only as calls of a flow */
+    {"now", "host.now", SY__VERB_NOW, NULL},
+    {"random", "host.random", SY__VERB_RANDOM, NULL},
 };
+
+const char *
+sy__verb_operation(sy__verb verb)
+{
+    static const char *const own[] = {[SY__VERB_EACH] = "host.each", [SY__VERB_LOOP] = "host.loop"};
+    return verb < sizeof own / sizeof *own && own[verb] ? own[verb] : verbs[verb].operation;
+}
 
 /* What the host does itself. */
 static int
@@ -429,7 +454,8 @@ compile_targets(compiler *c, sy__value task, sy__value options, const char *host
 {
     sy__value fallback = field(options, "fallback");
     sy__plan_task *t = c->task;
-    t->targets = sy__calloc(c->plan->alloc, sy__value_count(fallback) + 1, sizeof *t->targets);
+    size_t count = sy__value_count(fallback) + sy__value_count(field(task, "operations")) + 1;
+    t->targets = sy__calloc(c->plan->alloc, count, sizeof *t->targets);
     if (!t->targets) return SY_ENOMEM;
     t->target_count = 1;
     if (host_operation) return compile_host_target(c, host_operation);
@@ -485,6 +511,7 @@ compile_task(compiler *c, sy__value task)
         status = verbs[verb].compile ? verbs[verb].compile(c, task, options)
                                      : compile_own_input(c, field(task, "input"), options);
     if (!status) status = compile_options(c, options);
+    if (status || !c->dag) return status;
     if (!status) status = compile_compensate(c, field(options, "compensate"));
     if (!status) status = after_edges(c, field(options, "after"));
     if (!status) status = name_edges(c, &c->task->when, default_edge(options));
@@ -744,6 +771,33 @@ free_task(const sy__alloc *a, sy__plan_task *t)
     free_fn(a, &t->when);
     if (t->compensate) free_task(a, t->compensate);
     sy__free(a, t->compensate);
+    sy__blob_release(t->definition);
+}
+
+void
+sy__plan_task_free(const sy__alloc *a, sy__plan_task *t)
+{
+    if (t) free_task(a, t);
+    sy__free(a, t);
+}
+
+int
+sy__plan_task_new(sy__plan_task **out, const sy__alloc *a, sy__value task, sy__registry *registry, sy__error *err)
+{
+    sy__map none;
+    sy__map_init(&none, a);
+    sy__plan alone = {.alloc = a, .by_key = &none};
+    compiler c = {.plan = &alone, .registry = registry, .err = err};
+    sy__plan_task *t = c.task = *out = sy__calloc(a, 1, sizeof *t);
+    if (!t) return SY_ENOMEM;
+    t->definition = sy__blob_new(a, task);
+    int status = t->definition ? copy_text(a, field(task, "key"), &t->key) : SY_ENOMEM;
+    if (!status) status = compile_task(&c, sy__blob_value(t->definition));
+    sy__map_close(&none);
+    if (!status) return SY_OK;
+    sy__plan_task_free(a, t);
+    *out = NULL;
+    return status;
 }
 
 static void

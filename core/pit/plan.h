@@ -12,12 +12,23 @@
 #include "pit/dag.h"
 #include "pit/template.h"
 
-typedef enum sy__verb { SY__VERB_TASK, SY__VERB_EACH, SY__VERB_LOOP, SY__VERB_ASK, SY__VERB_SUB } sy__verb;
+typedef enum sy__verb {
+    SY__VERB_TASK,
+    SY__VERB_EACH,
+    SY__VERB_LOOP,
+    SY__VERB_ASK,
+    SY__VERB_SUB,
+    SY__VERB_FLOW, /* a melody in code style; the rest are only calls of one */
+    SY__VERB_SLEEP,
+    SY__VERB_NOW,
+    SY__VERB_RANDOM,
+} sy__verb;
 typedef enum sy__on_error {
     SY__ON_ERROR_HALT,
     SY__ON_ERROR_SKIP,
     SY__ON_ERROR_COMPENSATE,
     SY__ON_ERROR_ASK,
+    SY__ON_ERROR_FAIL, /* a call of a flow: the flow is told, nothing else */
 } sy__on_error;
 typedef enum sy__backoff { SY__BACKOFF_NONE, SY__BACKOFF_FIXED, SY__BACKOFF_EXPONENTIAL } sy__backoff;
 
@@ -61,6 +72,7 @@ struct sy__plan_task {
     sy__schema *schema; /* SY__VERB_ASK: of the answer; NULL: anything */
     sy__value question_schema, answer; /* SY__VERB_ASK: the schema as written, the default; may be no value */
     char *melody;                      /* SY__VERB_SUB: a name in the plan's subs */
+    sy__blob *definition;              /* of a call of a flow; else the plan's has it: NULL */
     sy__plan_task *compensate;         /* what undoes it; NULL: nothing does */
     sy__fn when;
     sy__on_error on_error;
@@ -114,6 +126,11 @@ const sy__plan_sub *sy__plan_sub_find(const sy__plan *p, const char *name);
 const sy__plan_task *sy__plan_at(const sy__plan *p, const char *path);
 /* Reads {"usd_micro","tokens","wall_ms","cpu_ms","on_breach"}. SY_EMELODY. */
 int sy__plan_budget(sy__value v, sy__budget_limits *out, sy__error *err);
+/* "host.each" of a verb that the host does itself; NULL: it calls an operation. */
+const char *sy__verb_operation(sy__verb verb);
+/* One task by itself, whose definition refers to no other: a call of a flow. Errors as sy__plan_new. */
+int sy__plan_task_new(sy__plan_task **out, const sy__alloc *a, sy__value task, sy__registry *registry, sy__error *err);
+void sy__plan_task_free(const sy__alloc *a, sy__plan_task *t); /* NULL is legal */
 /* The number of a task, or -1. */
 int64_t sy__plan_find(const sy__plan *p, const char *key, size_t len);
 

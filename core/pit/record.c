@@ -117,8 +117,7 @@ put_context(sy__stage *s, const sy__task *t, sy__buf *out)
 static const char *
 host_operation(const sy__task *t)
 {
-    static const char *const names[] = {NULL, "host.each", "host.loop", "host.ask", "host.sub"};
-    return t->parent ? NULL : names[t->spec->verb];
+    return sy__task_is_item(t) ? NULL : sy__verb_operation(t->spec->verb);
 }
 
 /* Offsets of the texts of one task's row in stage.text2. */

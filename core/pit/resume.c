@@ -139,11 +139,34 @@ check_owner(sy__engine *e, const run_row *row, sy__error *err)
 
 /* ---- decisions of a person ---- */
 
+/* The answer to a question of a flow is held to the schema in its row. */
+static int
+check_call(sy__run *r, const sy__past *p, sy__value result, sy__error *err)
+{
+    char message[SY__ERROR_MESSAGE_BYTES];
+    sy__vbuf b;
+    sy__value payload, written = {0};
+    sy__schema *schema = NULL;
+    sy__vbuf_init(&b, r->engine->alloc);
+    int status = p->payload ? sy__value_from_json(&b, p->payload, strlen(p->payload), err) : SY_OK;
+    if (!status && p->payload && sy__vbuf_done(&b, &payload) == SY_OK &&
+        sy__value_get(payload, "schema", 6, &written) && sy__value_kind(written) != SY__NULL)
+        status = sy__schema_new(&schema, r->engine->alloc, written, err);
+    if (!status) status = sy__schema_check(schema, result, NULL, err);
+    if (status) {
+        (void)snprintf(message, sizeof message, "%s", err->message);
+        (void)sy__error_set(err, SY_ETYPE, "the answer to `%s`: %s", p->key, message);
+    }
+    sy__schema_free(schema);
+    sy__vbuf_close(&b);
+    return status;
+}
+
 static int
 decide_row(sy__run *r, const sy__plan_task *spec, sy__past *p, sy__decision what, sy__value result, sy__error *err)
 {
     if (what == SY__DECIDE_RESULT) {
-        int status = sy__wait_check(spec, result, err);
+        int status = spec->verb == SY__VERB_FLOW ? check_call(r, p, result, err) : sy__wait_check(spec, result, err);
         if (status) return status;
         p->result = sy__blob_new(r->engine->alloc, result);
         if (!p->result) return sy__error_set(err, SY_ENOMEM, "no memory for the result");

@@ -215,6 +215,7 @@ sy__run_settle(sy__stage *s, sy__run *r)
         return;
     }
     r->status = final_status(r, open);
+    if (r->status == SY__RUN_WAITING) sy__engine_settle_soon(r); /* flows leave their isolates */
     if (r->status == SY__RUN_COMPLETED && !sy__scope_outputs(s, c)) r->status = SY__RUN_FAILED;
     write_end(s, r);
 }

@@ -234,7 +234,7 @@ set_aside(sy__stage *s, sy__scope *c, sy__nodes *ready)
     size_t kept = 0;
     for (size_t i = 0; i < ready->count; i++) {
         sy__task *t = &c->tasks[ready->at[i]];
-        bool leaf = t->spec->verb == SY__VERB_TASK;
+        bool leaf = sy__task_calls(t);
         if (leaf && sy__past_waits(sy__past_of(t), t->spec))
             sy__wait_on(s, t);
         else

@@ -62,14 +62,18 @@ read_text(sqlite3 *conn, const char *sql, char *to, size_t room)
 static int
 register_host(sy__engine *e, sy__error *err)
 {
-    char text[512];
+    char text[1024];
     sy__vbuf b;
     sy__value v;
     (void)snprintf(text, sizeof text,
                    "{\"id\":\"%s\",\"version_id\":\"%s\",\"name\":\"host\",\"type\":\"operator\",\"entry\":\"\","
                    "\"capabilities\":{},\"sources\":{},\"operations\":{"
                    "\"ask\":{\"effects\":\"none\",\"idempotent\":true},"
-                   "\"sub\":{\"effects\":\"none\",\"idempotent\":true}}}",
+                   "\"sub\":{\"effects\":\"none\",\"idempotent\":true},"
+                   "\"flow\":{\"effects\":\"none\",\"idempotent\":true},"
+                   "\"sleep\":{\"effects\":\"none\",\"idempotent\":true},"
+                   "\"now\":{\"effects\":\"none\",\"idempotent\":true},"
+                   "\"random\":{\"effects\":\"none\",\"idempotent\":true}}}",
                    e->statements->host, e->statements->host_version);
     sy__vbuf_init(&b, e->alloc);
     int status = sy__value_from_json(&b, text, strlen(text), err);

@@ -1,4 +1,5 @@
-/* subtask.c: tasks that are not nodes: the children of maps and loops, and what undoes a task. */
+/* subtask.c: tasks that are not nodes: the children of maps and loops, calls of flows, what undoes a task. */
+#include "pit/journal.h"
 #include "pit/past.h"
 
 static void
@@ -29,7 +30,7 @@ sy__subtask_new(sy__stage *s, sy__task *parent, const sy__plan_task *spec, uint3
     child->spec = spec;
     child->parent = parent;
     child->number = number;
-    child->undoes = spec != parent->spec;
+    child->undoes = spec == parent->spec->compensate;
     child->created_ms = sy__stage_ms(s);
     sy__past *p = sy__past_of(child);
     if (p)
@@ -54,6 +55,7 @@ sy__subtask_free(sy__task *child)
 {
     const sy__alloc *a = child->run->engine->alloc;
     sy__task_close(child);
+    sy__plan_task_free(a, child->own_spec);
     sy__free(a, child);
 }
 
@@ -74,6 +76,8 @@ sy__subtask_end(sy__stage *s, sy__task *child, bool dropped)
     }
     if (child->undoes)
         sy__undo_child_end(s, child, dropped);
+    else if (!sy__task_is_item(child))
+        sy__journal_child_end(s, child, dropped);
     else if (child->parent->spec->verb == SY__VERB_LOOP)
         sy__loop_child_end(s, child, dropped);
     else

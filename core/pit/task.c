@@ -8,6 +8,7 @@
 #include "pit/budget_task.h"
 #include "pit/cache.h"
 #include "pit/flow.h"
+#include "pit/journal.h"
 #include "pit/stream_impl.h"
 #include "pit/tape.h"
 
@@ -28,7 +29,7 @@ sy__task_key(const sy__task *t, sy__buf *out)
     if (t->undoes) {
         if (t->number) sy__buf_addf(out, "/%u", t->number);
         sy__buf_adds(out, "/compensate");
-    } else if (t->parent) {
+    } else if (sy__task_is_item(t)) {
         sy__buf_addc(out, '/');
         sy__buf_addi(out, (int64_t)t->number + 1);
     }
@@ -44,6 +45,7 @@ sy__task_close(sy__task *t)
     sy__each_free(a, t->each);
     sy__cache_forget(t);
     sy__loop_free(a, t->loop);
+    sy__journal_free(a, t->journal);
     sy__scope_free(t->inner);
     sy__flow_leave(t);
     sy__streams_free(t);
@@ -52,6 +54,7 @@ sy__task_close(sy__task *t)
     t->error = NULL;
     t->each = NULL;
     t->loop = NULL;
+    t->journal = NULL;
     t->inner = NULL;
 }
 
@@ -93,8 +96,8 @@ outcome_of(int code)
 void
 sy__task_fail(sy__stage *s, sy__task *t, const sy__error *why)
 {
-    bool calls = t->spec->verb == SY__VERB_TASK || t->parent;
-    if (t->spec->on_error == SY__ON_ERROR_ASK && calls && why->code != SY_ECANCELLED && !sy__task_stopped(t)) {
+    if (t->spec->on_error == SY__ON_ERROR_ASK && sy__task_calls(t) && why->code != SY_ECANCELLED &&
+        !sy__task_stopped(t)) {
         sy__wait_begin(s, t, SY__WAIT_ERROR, why);
         return;
     }
@@ -198,7 +201,11 @@ begin_verb(sy__stage *s, sy__task *t)
         else
             sy__each_begin(s, t, list);
         break;
-    case SY__VERB_TASK: break;
+    case SY__VERB_FLOW: sy__journal_begin(s, t); break;
+    case SY__VERB_SLEEP: sy__journal_sleep(s, t); break;
+    case SY__VERB_TASK:
+    case SY__VERB_NOW:
+    case SY__VERB_RANDOM: break; /* calls, and what never has a turn */
     }
 }
 
@@ -221,7 +228,7 @@ first_time(sy__stage *s, sy__task *t)
         sy__task_fail(s, t, &err);
         return false;
     }
-    if (t->spec->verb == SY__VERB_TASK || t->parent) return true;
+    if (sy__task_calls(t)) return true;
     if (s->engine->tape && sy__tape_play_whole(s, t)) return false;
     begin_verb(s, t);
     return false;

@@ -4,6 +4,7 @@
  * Such a task is `executing`, holds no gate, no isolate and no thread, and counts as waiting instead of active. When
  * nothing else is left, the run parks as `waiting`, and what is decided then is decided by a resume.
  */
+#include "pit/journal.h"
 #include "pit/past.h"
 
 #include <stdio.h>
@@ -12,7 +13,7 @@
 const char *
 sy__wait_name(sy__wait why)
 {
-    static const char *const names[] = {NULL, "effect", "error", "budget", "answer"};
+    static const char *const names[] = {NULL, "effect", "error", "budget", "answer", "time"};
     return names[why];
 }
 
@@ -57,7 +58,7 @@ sy__wait_on(sy__stage *s, sy__task *t)
 static sy__task *
 replacement(sy__stage *s, sy__task *t)
 {
-    bool child = t->parent && !t->undoes && t->parent->spec->verb == SY__VERB_EACH;
+    bool child = sy__task_is_item(t) && t->parent->spec->verb == SY__VERB_EACH;
     return child && !sy__task_stopped(t->parent) ? sy__each_next(s, t->parent) : NULL;
 }
 
@@ -73,7 +74,7 @@ sy__wait_begin(sy__stage *s, sy__task *t, sy__wait why, const sy__error *err)
     (void)pthread_mutex_lock(&r->lock);
     t->waits = why;
     t->status = SY__TASK_EXECUTING;
-    if (why == SY__WAIT_ANSWER && t->spec->timeout_ms) r->timed = true;
+    if (why == SY__WAIT_TIME || (why == SY__WAIT_ANSWER && t->spec->timeout_ms)) r->timed = true;
     if (r->level != SY__LEVEL_NONE) sy__record_task(s, t);
     sy__record_event(s, t, why == SY__WAIT_ANSWER ? "task.asked" : "task.waiting", NULL);
     sy__task *next = replacement(s, t);
@@ -116,6 +117,8 @@ find(sy__run *r, sy__decision what, const char *key, sy__value result, sy__task 
     if (!t->waits) return sy__error_set(err, SY_EUSAGE, "task `%s` does not wait for a decision", key);
     if (t->waits == SY__WAIT_ANSWER && what == SY__DECIDE_RETRY)
         return sy__error_set(err, SY_EUSAGE, "task `%s` is a question: answer it", key);
+    if (t->waits == SY__WAIT_TIME)
+        return sy__error_set(err, SY_EUSAGE, "task `%s` sleeps: it waits for no decision", key);
     return what == SY__DECIDE_RESULT ? sy__wait_check(t->spec, result, err) : SY_OK;
 }
 
@@ -158,6 +161,7 @@ static bool
 is_late(sy__stage *s, const sy__task *t)
 {
     int64_t ms = t->spec->timeout_ms;
+    if (t->waits == SY__WAIT_TIME) return t->started_ms + t->spec->max <= sy__stage_ms(s);
     if (!ms) return false;
     if (t->waits == SY__WAIT_ANSWER) return t->started_ms + ms <= sy__stage_ms(s);
     return t->inner && !t->inner->halting && !t->inner->ended && sy__stage_ns(s) - t->first_ns >= ms * 1000000;
@@ -165,16 +169,28 @@ is_late(sy__stage *s, const sy__task *t)
 
 /* The first task of a scope whose time is up. *timed: there are others that have one. run.lock held. */
 static sy__task *
-late(sy__stage *s, sy__scope *c, bool *timed)
+late_node(sy__stage *s, sy__scope *c, bool *timed)
 {
     for (uint32_t i = 0; i < c->plan->count; i++) {
         sy__task *t = &c->tasks[i];
         if (is_late(s, t)) return t;
         *timed = *timed || (t->spec->timeout_ms && (t->waits == SY__WAIT_ANSWER || t->inner));
-        sy__task *below = t->inner ? late(s, t->inner, timed) : NULL;
+        sy__task *below = t->inner ? late_node(s, t->inner, timed) : NULL;
         if (below) return below;
     }
     return NULL;
+}
+
+/* The same among nodes and the calls of flows. run.lock held. */
+static sy__task *
+late(sy__stage *s, sy__run *r, bool *timed)
+{
+    for (sy__task *t = r->children; t; t = t->siblings) {
+        bool clock = t->waits == SY__WAIT_TIME || (t->waits == SY__WAIT_ANSWER && t->spec->timeout_ms);
+        if (clock && is_late(s, t)) return t;
+        *timed = *timed || clock;
+    }
+    return late_node(s, r->root, timed);
 }
 
 /* What a sub-melody still does is cancelled; it fails when that has ended. run.lock held. */
@@ -195,14 +211,17 @@ sy__wait_tick(sy__stage *s, sy__run *r)
     for (;;) {
         bool timed = false;
         (void)pthread_mutex_lock(&r->lock);
-        sy__task *t = r->ended || atomic_load(&r->stopping) ? NULL : late(s, r->root, &timed);
-        bool question = t && t->waits == SY__WAIT_ANSWER;
-        if (question) go_on(t);
-        if (t && !question) cut(s, t);
+        sy__task *t = r->ended || atomic_load(&r->stopping) ? NULL : late(s, r, &timed);
+        bool question = t && t->waits == SY__WAIT_ANSWER, sleeper = t && t->waits == SY__WAIT_TIME;
+        if (question || sleeper)
+            go_on(t);
+        else if (t)
+            cut(s, t);
         if (!t) r->timed = timed;
         (void)pthread_mutex_unlock(&r->lock);
         if (!t) return;
         if (question) sy__ask_late(s, t);
+        if (sleeper) sy__journal_sleep(s, t);
     }
 }
 
