@@ -169,6 +169,22 @@ m:task("a", "meter.ask", { usd = 0.01, mode = "hang" })]]
     near(0.01, doc.cost.usd)
   end)
 
+  it("of time ends what waits to be tried again, too", function()
+    melody [[m:task("a", "meter.ask", { usd = 0.01, mode = "again" }, { retry = { max = 3, delay = "1h" } })]]
+    local doc, result = run("--budget", "300ms")
+    assert.equal(1, result.code)
+    assert.equal("budget_exceeded", doc.error.code)
+    near(0.01, doc.cost.usd)
+  end)
+
+  it("holds for a run of which nothing is kept", function()
+    melody(CHAIN)
+    local doc, result = run("--budget", "0.30usd", "--durability", "none")
+    assert.equal(1, result.code)
+    assert.equal("budget_exceeded", doc.error.code)
+    near(0.3, doc.cost.usd)
+  end)
+
   it("of CPU time ends what runs, and what comes after it", function()
     melody [[
 m:task("a", "meter.burn", { rounds = 1000000000 }, { on_error = "skip" })]]
