@@ -215,12 +215,11 @@ report(const figure *f, long long tasks, double seconds, const double cpu[GROUPS
     struct rusage usage;
     (void)getrusage(RUSAGE_SELF, &usage);
     (void)snprintf(what, sizeof what, "%s %d, %s", f->shape, f->n, f->level);
-    if (f->seconds > 0)
-        bench_print("engine", what, seconds, "s", -f->seconds);
-    else if (f->us_per_task > 0)
-        bench_print("engine", what, seconds / (double)tasks * 1e6, "us/task", -f->us_per_task);
-    else
-        bench_print("engine", what, (double)tasks / seconds, "tasks/s", f->tasks_per_s);
+    bench_print("engine", what, (double)tasks / seconds, "tasks/s", f->tasks_per_s);
+    (void)snprintf(what, sizeof what, "%s %d, %s: all of it", f->shape, f->n, f->level);
+    if (f->seconds > 0) bench_print("engine", what, seconds, "s", -f->seconds);
+    (void)snprintf(what, sizeof what, "%s %d, %s: a task", f->shape, f->n, f->level);
+    if (f->us_per_task > 0) bench_print("engine", what, seconds / (double)tasks * 1e6, "us/task", -f->us_per_task);
     for (int i = 0; i < GROUPS; i++) {
         (void)snprintf(what, sizeof what, "%s %d, %s: processor time, %s", f->shape, f->n, f->level, group_names[i]);
         bench_print("engine", what, cpu[i] / (double)tasks, "us/task", 0);
