@@ -25,7 +25,7 @@
 #define RUN_MT "sy.process.run"
 
 enum {
-    GRACE_MS = 2000,
+    GRACE_MS = 100, /* between TERM and KILL when the call is over: cancelling is done within 250 ms */
     OPTIONS_AT = 1, /* on the stack of process.run: the table, the run, then the anchors of the request */
     RUN_AT = 2,
     PENDING_BYTES = 256 << 10, /* of records; then the child is held until they are taken */

@@ -324,8 +324,8 @@ sy__expr_free(sy__expr *e)
     sy__free(e->options.alloc, e);
 }
 
-static int
-ready(sy__expr *e, sy__error *err)
+int
+sy__expr_ready(sy__expr *e, sy__error *err)
 {
     if (e->iso && sy__isolate_reusable(e->iso)) return SY_OK;
     sy__isolate_free(e->iso);
@@ -350,12 +350,18 @@ run(sy__expr *e, lua_CFunction body, evaluation *ev, sy__error *err)
     sy__buf_init(&ev->chunk, e->options.alloc);
     ev->e = e;
     ev->is_function = is_function_source(ev->call->source, ev->call->source_len);
-    int rc = ready(e, err);
+    int rc = sy__expr_ready(e, err);
     if (rc == SY_OK) rc = write_chunk(&ev->chunk, ev->call->source, ev->call->source_len, ev->call->captures, err);
     if (rc == SY_OK) rc = sy__isolate_run(e->iso, body, ev, CPU_MS, err);
     sy__buf_close(&ev->chunk);
     if (rc) place_in_melody(err, ev->call->file, ev->call->line);
     return rc;
+}
+
+void
+sy__expr_poison(sy__expr *e)
+{
+    sy__isolate_poison(e->iso, SY_ECANCELLED);
 }
 
 int

@@ -35,6 +35,10 @@ typedef struct sy__expr_call {
 
 /* Evaluates; appends one value (nil becomes null). SY_EEXPR with file and line, SY_ETIMEOUT (2 s), SY_EMEMORY. */
 int sy__expr_eval(sy__expr *e, const sy__expr_call *call, sy__vbuf *out, sy__error *err);
+/* Makes what an evaluation needs; the next one finds it there. */
+int sy__expr_ready(sy__expr *e, sy__error *err);
+/* Ends the evaluation under way as SY_ECANCELLED. Any thread, between sy__expr_ready and the end of the evaluation. */
+void sy__expr_poison(sy__expr *e);
 /* Whether the source compiles; SY_EEXPR with line. */
 int sy__expr_check(sy__expr *e, const char *source, size_t len, sy__error *err);
 

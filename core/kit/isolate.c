@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_CPU_MS = 2000, DEFAULT_MEMORY_BYTES = 64 << 20 };
+enum { SHARE_NS = 20000000, DEFAULT_CPU_MS = 2000, DEFAULT_MEMORY_BYTES = 64 << 20 };
 
 /* ---- the end of a call ---- */
 
@@ -35,6 +35,16 @@ end_call(sy__isolate *iso)
     call->peak_bytes = iso->limits.peak_bytes;
 }
 
+/* A call that had stepped aside goes on or ends. */
+static void
+back(sy__isolate *iso)
+{
+    if (!iso->aside) return;
+    iso->aside = false;
+    (*iso->options.busy)--;
+    (void)event_del(iso->again);
+}
+
 /* Ends a parked call from outside; its coroutine is left as it is and the isolate is dead. */
 static void
 drop_parked(sy__isolate *iso, int why)
@@ -42,6 +52,7 @@ drop_parked(sy__isolate *iso, int why)
     void (*abort_wait)(void *) = iso->abort;
     iso->abort = NULL;
     iso->waiting = false;
+    back(iso);
     iso->state = SY__DEAD;
     sy__limits_poison(&iso->limits, why);
     if (abort_wait) abort_wait(iso->abort_ud);
@@ -130,6 +141,7 @@ sy__isolate_free(sy__isolate *iso)
     if (iso->main) lua_close(iso->main);
     sy__isolate_drop_buffers(iso);
     if (iso->timer) event_free(iso->timer);
+    if (iso->again) event_free(iso->again);
     sy__caps_release(iso->own_caps);
     sy__free(iso->options.alloc, (void *)(uintptr_t)iso->options.name);
     sy__free(iso->options.alloc, iso);
@@ -144,10 +156,13 @@ run_slice(sy__isolate *iso, int args)
     iso->state = SY__RUNNING;
     iso->chain = NULL;
     iso->stack_base = __builtin_frame_address(0);
+    sy__call *call = iso->call;
+    if (call && call->running) call->running(call, true);
     sy__limits_enter(&iso->limits, iso->co);
     int status = lua_resume(iso->co, NULL, args, &results);
     if (status == LUA_ERRMEM) sy__limits_poison(&iso->limits, SY_EMEMORY);
     sy__limits_leave(&iso->limits);
+    if (call && call->running) call->running(call, false);
     return status;
 }
 
@@ -379,6 +394,24 @@ arm_deadline(sy__isolate *iso)
     return iso->timer && event_add(iso->timer, &tv) == 0 ? SY_OK : SY_ENOMEM;
 }
 
+static void
+on_again(evutil_socket_t fd, short what, void *ud)
+{
+    (void)fd, (void)what;
+    sy__isolate_wake(ud); /* may free it */
+}
+
+/* A call that stepped aside goes on at the loop's next turn: an event made active would still be served in this one,
+ * before any descriptor is looked at. */
+static void
+arm_again(sy__isolate *iso)
+{
+    static const struct timeval now = {0, 0};
+    if (!iso->aside) return;
+    (*iso->options.busy)++;
+    (void)event_add(iso->again, &now);
+}
+
 /* After a slice of a call: SY_EAGAIN when it waits, else its end. */
 static int
 settle(sy__isolate *iso, int status)
@@ -386,6 +419,7 @@ settle(sy__isolate *iso, int status)
     sy__call *call = iso->call;
     if (status == LUA_YIELD && iso->waiting && !iso->limits.why) {
         iso->state = SY__PARKED;
+        arm_again(iso);
         if (arm_deadline(iso) == SY_OK) return SY_EAGAIN;
         drop_parked(iso, SY_ENOMEM);
         return call->error.code;
@@ -411,6 +445,9 @@ sy__isolate_call(sy__isolate *iso, sy__call *call)
     iso->call = call;
     iso->transient = false;
     iso->limits.peak_bytes = iso->limits.used_bytes;
+    if (iso->options.busy && iso->options.loop && !iso->again)
+        iso->again = event_new(iso->options.loop, -1, 0, on_again, iso);
+    iso->limits.share_ns = iso->again ? SHARE_NS : 0;
     sy__limits_begin(&iso->limits, cpu_ns_of(iso, call->cpu_ms), call->deadline_ns);
     lua_pushcfunction(iso->co, call_body);
     return settle(iso, run_slice(iso, 0));
@@ -429,6 +466,7 @@ sy__isolate_wake(sy__isolate *iso)
     sy__call *call = iso->call;
     if (iso->timer) (void)event_del(iso->timer);
     iso->waiting = false;
+    back(iso);
     iso->abort = NULL;
     int rc = settle(iso, run_slice(iso, 0));
     if (rc != SY_EAGAIN && call->done) call->done(call, rc);
@@ -451,6 +489,12 @@ void
 sy__isolate_poison(sy__isolate *iso, int why)
 {
     sy__limits_request(&iso->limits, why);
+}
+
+bool
+sy__isolate_parked(const sy__isolate *iso)
+{
+    return iso->state == SY__PARKED;
 }
 
 bool

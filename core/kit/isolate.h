@@ -55,7 +55,9 @@ typedef struct sy__isolate_options {
     struct sy__spawner *spawner;       /* for processes; NULL: refused */
     struct sy__http *http;             /* for HTTP; NULL: refused */
     const sy__isolate_module *modules; /* C modules for require; borrowed; NULL: none */
-    bool trusted;                      /* ctx.trusted: the person lets this project's own code run */
+    int *busy;    /* counts calls that stepped aside because they computed for 20 ms, and go on at the loop's next turn;
+                   * NULL: a call keeps the thread until it waits or ends */
+    bool trusted; /* ctx.trusted: the person lets this project's own code run */
 } sy__isolate_options;
 
 int sy__isolate_new(sy__isolate **out, const sy__isolate_options *o, sy__error *err);
@@ -101,6 +103,7 @@ typedef struct sy__call {
     const sy__call_services *services;               /* NULL: none */
     void *ud;                                        /* for services and done */
     void (*done)(struct sy__call *call, int status); /* for a call that waited; never inside sy__isolate_call */
+    void (*running)(struct sy__call *call, bool on); /* it enters Lua, it leaves; NULL */
     struct sy__reads *reads;                         /* where what it looks at is recorded (reads.h); NULL: nowhere */
 
     /* results, valid when ended; close with sy__call_close */
@@ -120,6 +123,8 @@ void sy__call_close(sy__call *call);
 void sy__isolate_cancel(sy__isolate *iso, int why);
 /* Makes a call that is running Lua die at its next instruction. Any thread. */
 void sy__isolate_poison(sy__isolate *iso, int why);
+/* Whether its call waits. Thread of the isolate. */
+bool sy__isolate_parked(const sy__isolate *iso);
 bool sy__isolate_reusable(const sy__isolate *iso);
 size_t sy__isolate_bytes(const sy__isolate *iso);
 

@@ -89,6 +89,16 @@ sy__isolate_park(lua_State *L, void (*abort_wait)(void *ud), void *ud, lua_KFunc
     return lua_yieldk(L, 0, kctx, k);
 }
 
+bool
+sy__isolate_step_aside(lua_State *L)
+{
+    sy__isolate *iso = sy__isolate_of(L);
+    if (iso->limits.why || !can_wait(iso, L)) return false;
+    iso->abort = NULL;
+    iso->waiting = iso->aside = true;
+    return true;
+}
+
 int
 sy__isolate_settle(lua_State *L, int status, lua_KFunction k, lua_KContext kctx)
 {

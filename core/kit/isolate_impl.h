@@ -48,6 +48,8 @@ struct sy__isolate {
     void (*abort)(void *ud); /* of the parked call */
     void *abort_ud;
     struct event *timer; /* the deadline of a parked call */
+    struct event *again; /* a call that stepped aside goes on */
+    bool aside;          /* it did, in this slice */
     int fail_code;       /* code of an error our own C code raises on purpose; 0: none */
     int64_t log_ms;      /* when log_tokens was last filled */
     int log_tokens, log_dropped;
@@ -59,6 +61,8 @@ struct sy__isolate {
 
 /* Runs `body` with `ud` (light userdata) in the isolate's coroutine, limited; nothing may wait. isolate.c */
 int sy__isolate_run(sy__isolate *iso, lua_CFunction body, void *ud, int64_t cpu_ms, sy__error *err);
+/* In a hook, when a call has had its share of the thread: whether it can wait now, to go on at the loop's next turn. */
+bool sy__isolate_step_aside(lua_State *L);
 /* Fills err from the error object on top of the coroutine, and pops it. isolate_error.c */
 int sy__isolate_explain(sy__isolate *iso, int status, sy__error *err);
 /* Pushes the ctx table, made at the first call. isolate_ctx.c */

@@ -235,9 +235,11 @@ static void
 on_count(lua_State *L, lua_Debug *at)
 {
     (void)at;
-    sy__limits *l = &sy__isolate_of(L)->limits;
+    sy__isolate *iso = sy__isolate_of(L);
+    sy__limits *l = &iso->limits;
     l->running = L;
     if (sy__limits_look(l)) (void)sy__limits_raise(l, L);
+    if (l->share_ns && system_mono_ns() - l->slice_ns > l->share_ns && sy__isolate_step_aside(L)) (void)lua_yield(L, 0);
 }
 
 void

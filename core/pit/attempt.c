@@ -277,6 +277,14 @@ name_attempt(sy__stage *s, sy__attempt *a)
     a->key[len] = '\0';
 }
 
+/* Also when a call that waited goes on: so that another thread can end it. */
+static void
+on_running(sy__call *call, bool on)
+{
+    sy__attempt *a = call->ud;
+    sy__attempt_current(a->stage, on ? a : NULL);
+}
+
 static void
 execute(sy__stage *s, sy__task *t)
 {
@@ -307,6 +315,7 @@ execute(sy__stage *s, sy__task *t)
     a->call.reads = sy__cache_reads(t);
     a->call.ud = a;
     a->call.done = on_done;
+    a->call.running = on_running;
     sy__attempt_current(s, a);
     if (atomic_load(&t->run->stopping) && t->run->cancelled) sy__isolate_poison(a->isolate, SY_ECANCELLED);
     status = sy__isolate_call(a->isolate, &a->call);
@@ -409,6 +418,13 @@ sy__attempt_go(sy__stage *s, sy__task *t)
 
 /* ---- stopping ---- */
 
+/* One that was to die in Lua may have come to wait before it noticed. */
+static bool
+is_parked(const sy__attempt *a)
+{
+    return a->isolate && sy__isolate_parked(a->isolate);
+}
+
 void
 sy__task_sweep(sy__stage *s, sy__run *r, const char *within, int why)
 {
@@ -416,7 +432,7 @@ sy__task_sweep(sy__stage *s, sy__run *r, const char *within, int why)
         again = false;
         for (sy__attempt *a = s->attempts; a; a = a->next) {
             sy__task *t = a->task;
-            if (!sy__task_within(t, r, within) || a->cancel_why) continue;
+            if (!sy__task_within(t, r, within) || (a->cancel_why && !is_parked(a))) continue;
             const sy__operation *op = t->spec->targets[t->target].operation;
             bool effect = !a->waiting_retry && op->effects >= SY__EFFECT_WRITE && !op->idempotent;
             if (why == SY_EINTERRUPTED && effect && !r->forced) continue;

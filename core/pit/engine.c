@@ -8,6 +8,7 @@
 #include "pit/state.h"
 #include "pit/tape.h"
 #include "pit/statements.h"
+#include "pit/watch.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -31,6 +32,7 @@ sy__engine_new(sy__engine **out, const sy__engine_options *o, sy__error *err)
     if (!status) status = sy__statements_new(e, err);
     if (!status) status = sy__shared_open(e, err);
     if (!status) status = sy__stages_start(e, err);
+    if (!status) status = sy__watch_start(&e->watch, e, err);
     if (status) {
         if (err && !err->code) (void)sy__error_set(err, status, "%s", sy_strerror(status));
         sy__engine_free(e);
@@ -67,6 +69,7 @@ sy__engine_free(sy__engine *e)
     if (!e) return;
     if (e->stages) park_all(e);
     if (e->o.artifacts) sy__artifacts_set_record(e->o.artifacts, NULL, NULL);
+    sy__watch_stop(e->watch);
     sy__stages_stop(e);
     sy__state_close(e);
     sy__chore_close(e);

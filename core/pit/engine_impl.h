@@ -259,10 +259,12 @@ struct sy__stage {
     sy__id_source ids;
     sy__expr *expr;
     struct sy__http *http;
+    int busy; /* calls that stepped aside to let the loop turn: no other task begins before they end or wait */
     sy__pool *pool;
     struct sy__cache_reader *cache; /* cache_rows.c; NULL until the first look-up */
     pthread_mutex_t current_lock;
     sy__attempt *current; /* the call that is inside Lua now; under current_lock */
+    sy__run *evaluating;  /* whose function the expression isolate runs now; under current_lock */
     sy__task *next_task;  /* the ready successor this thread takes itself */
     sy__attempt *attempts, *free_attempts;
     sy__streams *streaming; /* those with something to queue */
@@ -294,6 +296,7 @@ struct sy__engine {
     atomic_int hooks; /* callbacks of the writer that are still to come */
     struct sy__statements *statements;
     sy__tape *tape;       /* tape.h; NULL: operations are called */
+    struct sy__watch *watch;
     int64_t data_version; /* of the database when stage 0 last looked at `control` */
     struct {
         atomic_llong runs, isolates, decisions[SY__MEMBERS];

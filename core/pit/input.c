@@ -36,6 +36,16 @@ sy__input_fill(sy__stage *s, sy__task *t, const sy__template *template, sy__valu
     return status ? sy__error_set(err, status, "the input is larger than a value may be (16 MiB)") : SY_OK;
 }
 
+/* From here on, until NULL is set, a cancellation of the run ends what the expression isolate does. */
+static void
+set_evaluating(sy__stage *s, sy__run *r)
+{
+    (void)pthread_mutex_lock(&s->current_lock);
+    s->evaluating = r;
+    if (r && r->cancelled && atomic_load(&r->stopping)) sy__expr_poison(s->expr);
+    (void)pthread_mutex_unlock(&s->current_lock);
+}
+
 enum { MAX_GLOBALS = 64 };
 
 /* Calls a function of the melody; the result is appended to stage.scratch. */
@@ -72,7 +82,12 @@ call_fn(sy__stage *s, sy__task *t, const sy__fn *fn, const sy__value *args, int 
         .line = fn->line,
     };
     sy__vbuf_reset(&s->scratch);
-    int status = sy__expr_eval(s->expr, &call, &s->scratch, err);
+    int status = sy__expr_ready(s->expr, err);
+    if (!status) {
+        set_evaluating(s, r);
+        status = sy__expr_eval(s->expr, &call, &s->scratch, err);
+        set_evaluating(s, NULL);
+    }
     return status ? status : sy__vbuf_done(&s->scratch, out);
 }
 

@@ -102,6 +102,7 @@ make_isolate(sy__pool *p, warm_set *set, sy__isolate **out, sy__error *err)
         .loop = p->stage->base,
         .spawner = e->o.spawner,
         .http = p->stage->http,
+        .busy = &p->stage->busy,
         .modules = e->o.modules,
         .trusted = e->o.trusted,
     };

@@ -8,6 +8,7 @@
 #include "pit/budget_task.h"
 #include "pit/past.h"
 #include "pit/stream_impl.h"
+#include "pit/watch.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -107,6 +108,7 @@ sy__run_launch(sy__run *r)
     r->next = e->runs;
     e->runs = sy__run_hold(r);
     (void)pthread_mutex_unlock(&e->lock);
+    sy__watch_wake(e->watch);
     sy__stage *s = &e->stages[(size_t)r->number % (size_t)e->stage_count];
     return sy__stage_post(s, launch, sy__run_hold(r)) ? SY_OK : SY_ENOMEM;
 }

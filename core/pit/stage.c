@@ -130,7 +130,7 @@ stage_main(void *arg)
 {
     sy__stage *s = arg;
     while (!atomic_load(&s->stop)) {
-        if (run_slice(s)) {
+        if (s->busy > 0 || run_slice(s)) {
             (void)event_base_loop(s->base, EVLOOP_NONBLOCK);
             continue;
         }

@@ -79,6 +79,7 @@ poison_current(sy__stage *s, const sweep_note *n)
         a->cancel_why = n->why;
         sy__isolate_poison(a->isolate, SY_ECANCELLED);
     }
+    if (s->evaluating == r && why == SY_ECANCELLED) sy__expr_poison(s->expr);
     (void)pthread_mutex_unlock(&s->current_lock);
 }
 
@@ -166,7 +167,7 @@ sy__engine_settle_soon(sy__run *r)
         (void)sy__stage_post(&r->engine->stages[i], settle, sy__run_hold(r));
 }
 
-/* ---- what other processes ask ---- */
+/* ---- what other processes ask, but for cancel and pause: watch.c ---- */
 
 static sy__decision
 decision_by_name(const char *command)
@@ -197,8 +198,6 @@ static int
 carry_out(sy__stage *s, sy__run *r, sqlite3_stmt *stmt, sy__error *err)
 {
     const char *command = (const char *)sqlite3_column_text(stmt, 2);
-    if (strcmp(command, "pause") == 0) return sy__engine_stop_run(r, SY_EINTERRUPTED);
-    if (strcmp(command, "cancel") == 0) return sy__engine_stop_run(r, SY_ECANCELLED);
     sy__decision what = decision_by_name(command);
     return what ? decide(s, r, what, stmt, err)
                 : sy__error_set(err, SY_EUSAGE, "this version does not know the command `%s`", command);
@@ -230,7 +229,7 @@ static void
 read_control(sy__stage *s)
 {
     static const char sql[] = "SELECT id, pipeline_orchestration_id, command, task_key, payload FROM control WHERE "
-                              "handled_at IS NULL ORDER BY id";
+                              "handled_at IS NULL AND command NOT IN ('cancel', 'pause') ORDER BY id";
     sqlite3_stmt *stmt = NULL;
     sqlite3 *conn = sy__db_reader(s->engine->o.db, NULL);
     if (!conn) return;

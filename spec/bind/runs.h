@@ -1,6 +1,7 @@
 /*
  * runs.h: whole runs for the tests of the engine: a project in a folder of its own, one extension `t` written here, a
- * definition, a run, and what its rows say afterwards. For one test program; everything is static.
+ * definition, a run, and what its rows say afterwards. For one test program; everything is static. A program with
+ * an extension of its own defines OWN_EXTENSION, EXTENSION and DESCRIPTION before it includes this.
  */
 #ifndef SY_SPEC_RUNS_H
 #define SY_SPEC_RUNS_H
@@ -13,6 +14,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifndef RUNS_STAGES
+#define RUNS_STAGES 2
+#endif
+
+#ifndef OWN_EXTENSION
 static const char EXTENSION[] =
     "local count = {}\n"
     "local fs, time = require 'fs', require 'time'\n"
@@ -49,6 +55,7 @@ static const char DESCRIPTION[] =
     "\"strict\":{\"effects\":\"none\",\"idempotent\":true,\"input\":{\"type\":\"object\",\"required\":[\"n\"],"
     "\"properties\":{\"n\":{\"type\":\"integer\"}},\"additionalProperties\":false}}},"
     "\"sources\":{\"init.lua\":\"\"}}";
+#endif
 
 static char dir[64];
 static sy__project *project;
@@ -114,7 +121,8 @@ static void
 open_project(void)
 {
     sy__error err = {0};
-    sy__project_options o = {.alloc = &sy__alloc_default, .dir = dir, .modules = sy__stdlib_modules, .stages = 2};
+    sy__project_options o = {
+        .alloc = &sy__alloc_default, .dir = dir, .modules = sy__stdlib_modules, .stages = RUNS_STAGES};
     if (sy__project_open(&project, &o, &err)) die("open", &err);
     if (sy__db_identity(sy__project_db(project), "0192d3b0-0000-7000-8000-000000000001", "test", "", "{}", "test", "{}",
                         &err))
