@@ -79,7 +79,7 @@ poison_current(sy__stage *s, const sweep_note *n)
         a->cancel_why = n->why;
         sy__isolate_poison(a->isolate, SY_ECANCELLED);
     }
-    if (s->evaluating == r && why == SY_ECANCELLED) sy__expr_poison(s->expr);
+    if (!n->within && s->evaluating == n->run && n->why == SY_ECANCELLED) sy__expr_poison(s->expr);
     (void)pthread_mutex_unlock(&s->current_lock);
 }
 
