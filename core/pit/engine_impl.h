@@ -295,7 +295,7 @@ struct sy__engine {
     atomic_int live_isolates;
     atomic_int hooks; /* callbacks of the writer that are still to come */
     struct sy__statements *statements;
-    sy__tape *tape;       /* tape.h; NULL: operations are called */
+    sy__tape *tape; /* tape.h; NULL: operations are called */
     struct sy__watch *watch;
     int64_t data_version; /* of the database when stage 0 last looked at `control` */
     struct {
