@@ -12,11 +12,11 @@
 
 struct sy__reads;
 
-/* Whether the operation tried now may be cached in this run. */
+/* Whether the operation tried now may be cached in this run. What a tape records or plays is asked of nobody else. */
 static inline bool
 sy__cache_wanted(const sy__task *t)
 {
-    return t->spec->targets[t->target].cached && !t->run->no_cache;
+    return t->spec->targets[t->target].cached && !t->run->no_cache && !t->run->engine->tape;
 }
 
 /* Looks for a result; true: the task has ended with it. Else it is about to run, and what it reads is recorded. */

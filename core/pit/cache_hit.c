@@ -146,7 +146,7 @@ put_renamed(sy__vbuf *b, sy__value v, const renaming *names)
     sy__value_iter_init(&it, v);
     while (sy__value_iter_next(&it)) {
         if (it.key) sy__vbuf_key(b, it.key, it.key_len);
-        if (reference && it.key_len == 2 && memcmp(it.key, "id", 2) == 0)
+        if (it.key && reference && it.key_len == 2 && memcmp(it.key, "id", 2) == 0)
             put_id(b, v, it.value, names);
         else
             put_renamed(b, it.value, names);

@@ -132,7 +132,7 @@ int
 sy__cache_inflate(sy__stage *s, char **text, size_t *len)
 {
     sy__vbuf b;
-    sy__value v, hash;
+    sy__value v = {0}, hash;
     sy__buf content;
     size_t n = 0;
     sy__error err = {0};
