@@ -8,6 +8,7 @@ return {
   "answer",
   "pause",
   "cancel",
+  "fork",
   "runs",
   "show",
   "logs",

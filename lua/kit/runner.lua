@@ -221,6 +221,18 @@ function M.start(host, prepared, options)
   return run
 end
 
+--- Installs what a stored run needs.
+---@param host table
+---@param place Place
+---@param row table of pipeline_orchestration
+---@param definition table the one it pinned
+---@return boolean?, Problem?
+function M.install(host, place, row, definition)
+  local source = host:query("SELECT source FROM melody WHERE id = ?1", { row.melody_id })[1]
+  local bundled = source and not is_null(source.source) and source.source:match("^lua/melodies/") ~= nil
+  return install.all(host, registry.new(place, { bundled_only = bundled }), M.extensions(definition))
+end
+
 --- Installs what a stored run needs and goes on with it.
 ---@param host table
 ---@param place Place
@@ -231,10 +243,7 @@ end
 function M.resume(host, place, row, options)
   local definition, why = pinned.definition(host, row)
   if not definition then return nil, why end
-  local source = host:query("SELECT source FROM melody WHERE id = ?1", { row.melody_id })[1]
-  local bundled = source and not is_null(source.source) and source.source:match("^lua/melodies/") ~= nil
-  local found = registry.new(place, { bundled_only = bundled })
-  local ok, bad = install.all(host, found, M.extensions(definition))
+  local ok, bad = M.install(host, place, row, definition)
   if not ok then return nil, bad end
   local run, failure, code = host:resume {
     run = row.id,

@@ -197,6 +197,7 @@ function M.run(host, run)
     number = run.number,
     melody = M.name(run),
     melody_hash = null(run.melody_hash),
+    forked_from = null(run.forked_from),
     status = status,
     alive = alive,
     interrupted = interrupted,
