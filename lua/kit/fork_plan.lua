@@ -202,7 +202,7 @@ function M.new(definition, options)
   local self = setmetatable({ whole = {}, open = {}, loops = {}, keep_failed = {}, left_out = {}, again = {},
     only = options.only, rows = options.rows, melodies = definition.melodies or {} }, Plan)
   local path = parts_of(options.from)
-  if #path == 0 then return no_task(options.from, {}) end
+  if #path == 0 or table.concat(path, "/") ~= options.from then return no_task(options.from, {}) end
   local ok, why = self:scope(definition, "", path, options.changed)
   if not ok then return nil, why end
   self:tidy()

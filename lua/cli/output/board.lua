@@ -41,6 +41,7 @@ SELECT t.id, t.key, t.task_status, t.outcome, t.attempts, t.error, t.output, t.o
        json_extract(t.execution_context, '$.waits') AS waits,
        CASE t.operation WHEN 'host.ask' THEN json_quote(json_extract(t.task_payload, '$.question')) END AS asked,
        json_extract(t.execution_context, '$.left_out') AS left_out,
+       json_extract(t.execution_context, '$.forked_from.number') AS kept_from,
        CASE t.operation WHEN 'host.each' THEN json_extract(t.task_payload, '$.items') END AS items
 FROM task t WHERE t.pipeline_orchestration_id = ?1 AND t.key <> '' AND instr(t.key, '/') = 0]]
 
@@ -97,6 +98,7 @@ end
 --- Why a task was skipped: someone said so, what it needs has no value, else its condition does not hold.
 function Board:skip_reason(line, row)
   if present(row.left_out) then return "left out by fork --only" end
+  if present(row.kept_from) then return ("as in run #%d"):format(row.kept_from) end
   if present(row.decided) then return "by resume --skip" end
   for _, key in ipairs(line.needs) do
     local state = self.by_key[key] and self.by_key[key].state
