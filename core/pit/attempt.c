@@ -113,6 +113,7 @@ static void
 attempt_failed(sy__stage *s, sy__task *t, const sy__error *why, bool transient)
 {
     sy__task_note_error(s, t, why);
+    if (t->error && sy__retry_stopped(s, t, transient)) return;
     if (!t->error || sy__task_stopped(t)) {
         sy__task_fail(s, t, why);
         return;

@@ -204,7 +204,7 @@ finish(sy__stage *s, sy__task *parent)
         sy__task_end(s, parent, SY__TASK_COMPLETED, SY__OUTCOME_OK);
     else if (whole)
         fail(s, parent, SY_EINVAL, "the results together are larger than a value may be (16 MiB)");
-    else if (e->failed && !r->cancelled)
+    else if (e->failed && !r->cancelled && parent->spec->on_error != SY__ON_ERROR_SKIP)
         fail(s, parent, SY_EEXTENSION, failed);
     else if (r->cancelled || parent->scope->halting || r->root->halting)
         fail(s, parent, SY_ECANCELLED, "the run was stopped");
@@ -343,15 +343,15 @@ sy__each_begin_early(sy__stage *s, sy__task *t)
 static void
 take_result(sy__stage *s, sy__task *child)
 {
-    sy__run *r = child->run;
     sy__each *e = child->parent->each;
-    e->ended++;
-    e->failed += child->status == SY__TASK_FAILED;
+    bool cut = sy__task_cut(child); /* no result: the map is not whole */
+    if (!cut) e->ended++;
+    e->failed += !cut && child->status == SY__TASK_FAILED;
     if (sy__task_has_value(child)) e->outputs[child->number] = sy__blob_hold(child->output);
     feed(s, child->parent, child->number);
     sy__subtask_cost(child);
-    if (child->status != SY__TASK_FAILED || child->spec->on_error == SY__ON_ERROR_SKIP ||
-        child->spec->on_error == SY__ON_ERROR_FAIL || r->parking || r->cancelled)
+    if (cut || child->status != SY__TASK_FAILED || child->spec->on_error == SY__ON_ERROR_SKIP ||
+        child->spec->on_error == SY__ON_ERROR_FAIL)
         return;
     if (child->spec->on_error == SY__ON_ERROR_COMPENSATE) child->scope->undoing = true;
     sy__scope_fail(child->scope, child->error, child->error ? child->error->task : child->spec->key);

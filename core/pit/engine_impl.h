@@ -402,6 +402,9 @@ bool sy__task_within(const sy__task *t, const sy__run *r, const char *prefix);
 bool sy__retry_later(sy__stage *s, sy__task *t, bool transient);
 /* Goes on with the next fallback; false: there is none. */
 bool sy__retry_fallback(sy__stage *s, sy__task *t);
+/* In a run that stops, when another attempt would follow: a parking run leaves it for the resume, any other cancels the
+ * task. False: nothing would follow. */
+bool sy__retry_stopped(sy__stage *s, sy__task *t, bool transient);
 /* What is left of the time for all attempts; INT64_MAX without a limit. */
 int64_t sy__retry_left_ns(const sy__stage *s, const sy__task *t);
 
@@ -490,6 +493,8 @@ void sy__scope_leave(sy__scope *c);
 void sy__scope_wait(sy__scope *c, int change);
 /* Whether the task must not begin (any more). Any thread. */
 bool sy__task_stopped(const sy__task *t);
+/* Whether it ended as cancelled because of that. */
+bool sy__task_cut(const sy__task *t);
 /* Takes what rows say of its tasks and tells the dag. SY_ENOMEM. */
 int sy__scope_restore(sy__scope *c);
 /* Starts everything that can start, and writes what was skipped. Stage thread. */

@@ -85,6 +85,7 @@ enum {
     PAYLOAD,
     CODE,
     MESSAGE,
+    FALLBACK,
 };
 
 static const char SQL[] =
@@ -97,7 +98,7 @@ static const char SQL[] =
     " (outcome = 'error' AND (error ->> '$.code' = 'budget_exceeded' OR operation GLOB 'host.*')),"
     " position, parent_task_id, CASE WHEN parent_task_id IN (SELECT p.id FROM task p WHERE"
     " p.pipeline_orchestration_id = ?1 AND p.operation = 'host.flow') THEN task_payload END,"
-    " error ->> '$.code', error ->> '$.message'"
+    " error ->> '$.code', error ->> '$.message', execution_context ->> '$.fallback'"
     " FROM task WHERE pipeline_orchestration_id = ?1 AND key <> '' ORDER BY key";
 
 /* What a flow compares its calls with. */
@@ -135,6 +136,7 @@ read_one(sy__past_list *l, sy__engine *e, sqlite3_stmt *stmt, sy__error *err)
     p->usd_micro = (int64_t)(sqlite3_column_double(stmt, USD) * 1e6 + 0.5);
     p->tokens = sqlite3_column_int64(stmt, TOKENS);
     p->reopens = sqlite3_column_int(stmt, REOPENS) != 0;
+    p->target = (uint32_t)sqlite3_column_int(stmt, FALLBACK);
     p->cpu_us = (int64_t)(sqlite3_column_double(stmt, CPU) * 1000);
     p->assumed =
         (sy__amounts){{sqlite3_column_int64(stmt, UNSETTLED_USD), sqlite3_column_int64(stmt, UNSETTLED_TOKENS)}};
@@ -252,6 +254,8 @@ sy__past_restore(const sy__past *p, sy__task *t)
     t->slot.group = SY__DB_STORED;
     t->started = p->outcome || p->waits == SY__WAIT_ANSWER || p->waits == SY__WAIT_TIME;
     t->attempts = p->attempts;
+    if (p->target < t->spec->target_count) t->target = p->target;
+    if (t->target) sy__task_gates(t);
     t->forgiven = p->decision == SY__DECIDE_RETRY ? p->attempts : 0;
     t->usd_micro = p->usd_micro;
     t->tokens = p->tokens;

@@ -16,6 +16,7 @@ struct sy__past {
     sy__task_status status;
     sy__outcome outcome; /* SY__OUTCOME_NONE: it had not ended */
     uint32_t attempts;
+    uint32_t target; /* which of its operations it was at; 0: its own, then its fallbacks */
     sy__wait waits;
     sy__blob *output;
     int64_t started_ms, completed_ms;

@@ -89,6 +89,39 @@ sy__retry_later(sy__stage *s, sy__task *t, bool transient)
     return true;
 }
 
+/* Whether it stops only because the run parks. */
+static bool
+parks(const sy__task *t)
+{
+    sy__run *r = t->run;
+    (void)pthread_mutex_lock(&r->lock);
+    bool halting = r->cancelled || !r->parking;
+    for (const sy__scope *c = t->scope; c && !halting; c = c->owner ? c->owner->scope : NULL) halting = c->halting;
+    (void)pthread_mutex_unlock(&r->lock);
+    return !halting;
+}
+
+bool
+sy__retry_stopped(sy__stage *s, sy__task *t, bool transient)
+{
+    if (!sy__task_stopped(t) || t->undoes || t->error->code == SY_ECANCELLED) return false;
+    bool again = retryable(t, t->error->code, transient);
+    if (!again && t->target + 1 >= t->spec->target_count) return false;
+    if (!parks(t)) {
+        sy__error err = {0};
+        (void)sy__error_set(&err, SY_ECANCELLED, "the run was stopped before its next attempt; the last one: %.400s",
+                            t->error->message);
+        sy__task_fail(s, t, &err);
+        return true;
+    }
+    t->status = SY__TASK_PENDING;
+    t->approved = false;
+    if (!again) t->target++;
+    record_try(s, t, again ? "task.retry" : "task.fallback");
+    sy__task_drop(s, t);
+    return true;
+}
+
 bool
 sy__retry_fallback(sy__stage *s, sy__task *t)
 {

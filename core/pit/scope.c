@@ -122,6 +122,13 @@ sy__task_stopped(const sy__task *t)
     return false;
 }
 
+/* It ended because it was stopped, not by a failure of its own. */
+bool
+sy__task_cut(const sy__task *t)
+{
+    return t->outcome == SY__OUTCOME_CANCELLED && sy__task_stopped(t);
+}
+
 /* ---- following the dag ---- */
 
 static void
@@ -374,13 +381,22 @@ sy__scope_cut(const sy__scope *c)
     return false;
 }
 
+/* Whether a stop from above reached into it: then it is closed with what is above, it does not complete. */
+static bool
+is_cut(const sy__scope *c)
+{
+    bool stopped = atomic_load(&c->run->stopping);
+    for (const sy__scope *up = above(c); up; up = above(up)) stopped |= atomic_load(&up->stopping);
+    return stopped && sy__scope_cut(c);
+}
+
 /* Whether nothing of a sub-melody is left to do. */
 static bool
 is_over(const sy__scope *c)
 {
     size_t open = sy__dag_open(c->dag);
     if (c->ended || c->active > 0) return false;
-    if (open == 0 && !c->halting) return !c->run->cancelled || !sy__scope_cut(c);
+    if (open == 0 && !c->halting) return !is_cut(c);
     return c->halting && !atomic_load(&c->run->stopping);
 }
 

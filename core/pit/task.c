@@ -163,7 +163,7 @@ sy__task_end(sy__stage *s, sy__task *t, sy__task_status status, sy__outcome outc
     sy__scope_leave(c);
     r->cpu_ns += t->cpu_ns;
     if (t->peak_bytes > r->peak_bytes) r->peak_bytes = t->peak_bytes;
-    if (status == SY__TASK_FAILED && t->spec->on_error != SY__ON_ERROR_SKIP && !r->parking && !r->cancelled) {
+    if (status == SY__TASK_FAILED && t->spec->on_error != SY__ON_ERROR_SKIP && !sy__task_cut(t)) {
         if (t->spec->on_error == SY__ON_ERROR_COMPENSATE) c->undoing = true;
         sy__scope_fail(c, t->error, t->spec->key);
     }

@@ -99,8 +99,10 @@ local function add_edges(task, tasks)
     task.options.after = {}
     for _, ref in ipairs(refs) do table.insert(task.options.after, ref["$ref"][1]) end
   end
-  if chance(15) then task.options.when = { lua = ("function() return %s end"):format(one_of { "true", "false", "nil + 1" }),
-                                           uses = {} } end
+  if chance(15) then
+    local value = one_of { "true", "false", "nil + 1" }
+    task.options.when = { lua = ("function() return %s end"):format(value), uses = {} }
+  end
 end
 
 local function add_task(tasks, id, deep)

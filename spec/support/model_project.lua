@@ -135,8 +135,8 @@ local function show(value)
 end
 
 local function says(row, wanted)
-  return ("%s: %s after %s attempts, %s; expected %s after %s, %s"):format(row.key, row.outcome, row.attempts, row.output,
-    wanted.outcome, wanted.attempts, show(wanted.output))
+  return ("%s: %s after %s attempts, %s; expected %s after %s, %s"):format(row.key, row.outcome, row.attempts,
+    row.output, wanted.outcome, wanted.attempts, show(wanted.output))
 end
 
 local DONE = { ok = true, fallback = true }
@@ -194,7 +194,7 @@ local function compare_log(self, id, definition, rows, state)
   local undoes = false
   for _, task in ipairs(definition.tasks) do
     local row = rows[task.key]
-    undoes = undoes or task.options.on_error == "compensate" and row and row.task_status == "failed"
+    undoes = undoes or task.options.on_error == "compensate" and row and row.outcome == "error"
     for _, ref in ipairs(task.options.join == nil and task.input and task.input.refs or {}) do
       local from = ref["$ref"][1]
       if ref.edge ~= "optional" and starts[task.key] and ends[from] and ends[from] > starts[task.key] then
@@ -213,7 +213,16 @@ local function compare_log(self, id, definition, rows, state)
   end
 end
 
-local ROWS = "SELECT key, task_status, outcome, attempts, output FROM task WHERE pipeline_orchestration_id = ?1 AND key <> ''"
+local ROWS = [[SELECT key, task_status, outcome, attempts, output FROM task
+WHERE pipeline_orchestration_id = ?1 AND key <> '']]
+
+local function listing(self, id)
+  local lines = {}
+  for _, row in ipairs(self.host:query(ROWS, { id })) do
+    lines[#lines + 1] = ("  %s %s %s %s"):format(row.key, row.task_status, row.outcome, row.attempts)
+  end
+  return table.concat(lines, "\n")
+end
 
 ---@param definition table
 ---@param disturb { cancel: integer?, pause: integer? }
@@ -226,14 +235,12 @@ function Project:try(definition, disturb)
   local expected, whole = reference.run(definition)
   local ends = whole and "completed" or "failed"
   if state.status ~= ends and not (disturb.cancel and state.status == "cancelled") then
-    local lines = { ("it is %s, expected %s: %s"):format(state.status, ends, state.error and state.error.message) }
-    for _, row in ipairs(self.host:query(ROWS, { id })) do
-      lines[#lines + 1] = ("  %s %s %s %s"):format(row.key, row.task_status, row.outcome, row.attempts)
-    end
-    return table.concat(lines, "\n")
+    return ("it is %s, expected %s: %s\n%s"):format(state.status, ends, state.error and state.error.message,
+      listing(self, id))
   end
   local problem, rows = compare(self.host:query(ROWS, { id }), expected, state.status == "completed")
-  return problem or compare_log(self, id, definition, rows, state.status)
+  problem = problem or compare_log(self, id, definition, rows, state.status)
+  return problem and problem .. "\n" .. listing(self, id)
 end
 
 return M
