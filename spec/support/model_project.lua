@@ -213,6 +213,15 @@ local function compare_log(self, id, definition, rows, state)
   end
 end
 
+--- Whether pausing cut a call between its note and its end: its next attempt is another than its row says.
+local function cut_short(self, id, rows)
+  for _, row in ipairs(rows) do
+    local noted = support.read_file(("%s/log/%s.%s"):format(self.dir, id, (row.key:gsub("/", ".")))) or ""
+    if #noted > row.attempts then return true end
+  end
+  return false
+end
+
 local ROWS = [[SELECT key, task_status, outcome, attempts, output FROM task
 WHERE pipeline_orchestration_id = ?1 AND key <> '']]
 
@@ -232,13 +241,15 @@ function Project:try(definition, disturb)
   support.write_file(file, json.encode(definition))
   local id, state = play(self, file, disturb)
   if not id then return state end
+  local found = self.host:query(ROWS, { id })
+  if disturb.pause and cut_short(self, id, found) then return nil end
   local expected, whole = reference.run(definition)
   local ends = whole and "completed" or "failed"
   if state.status ~= ends and not (disturb.cancel and state.status == "cancelled") then
     return ("it is %s, expected %s: %s\n%s"):format(state.status, ends, state.error and state.error.message,
       listing(self, id))
   end
-  local problem, rows = compare(self.host:query(ROWS, { id }), expected, state.status == "completed")
+  local problem, rows = compare(found, expected, state.status == "completed")
   problem = problem or compare_log(self, id, definition, rows, state.status)
   return problem and problem .. "\n" .. listing(self, id)
 end
