@@ -44,11 +44,12 @@ static const char SQL_METRICS[] =
 
 static const char SQL_KIT[] = "UPDATE orchestra_kit SET performance_state = json_set(?1, '$.seq', " LAST_SEQ ")";
 
-/* Tasks that have begun and not ended, and nodes of open runs that have no row yet; depth of each extension. */
+/* Tasks that have begun and not ended, and nodes of open runs that have no row yet; depth of each extension. CROSS
+ * JOIN goes from the open runs to their tasks: without it SQLite looks at every task there ever was. */
 static const char SQL_QUEUE[] =
     "UPDATE orchestra_kit SET task_queue = (WITH waiting AS (SELECT o.number AS number, o.id AS run, t.key AS key,"
     " t.id AS id, x.name AS extension, t.created_at AS at FROM pipeline_orchestration o"
-    " JOIN task t ON t.pipeline_orchestration_id = o.id JOIN extension x ON x.id = t.extension_id"
+    " CROSS JOIN task t ON t.pipeline_orchestration_id = o.id CROSS JOIN extension x ON x.id = t.extension_id"
     " WHERE o." OPEN_RUN " AND t.key <> '' AND t.task_status IN ('pending', 'dispatched', 'executing')"
     " UNION ALL SELECT o.number, o.id, json_extract(n.value, '$.key'), NULL,"
     " substr(json_extract(n.value, '$.operation'), 1, instr(json_extract(n.value, '$.operation'), '.') - 1), "
