@@ -4,7 +4,7 @@ local keys = require "kit.manifest_keys"
 local problem = require "kit.problem"
 local semver = require "kit.semver"
 local suggest = require "kit.suggest"
-local units = require "kit.units"
+local values = require "kit.manifest_values"
 
 local M = {}
 
@@ -17,10 +17,6 @@ local function sorted_keys(map)
   for name in pairs(map) do names[#names + 1] = tostring(name) end
   table.sort(names)
   return names
-end
-
-local function is_list(value)
-  return type(value) == "table" and (next(value) == nil or #value > 0)
 end
 
 --- The line of a dotted path, or of the nearest part above it.
@@ -43,38 +39,6 @@ local function quoted(value)
   return type(value) == "string" and ('"%s"'):format(value) or tostring(value)
 end
 
-local function estimate(value)
-  local wanted = "a table of usd and tokens, each a number, 0 or more"
-  if type(value) ~= "table" then return nil, wanted end
-  for name, item in pairs(value) do
-    if (name ~= "usd" and name ~= "tokens") or not math.type(item) or not (item >= 0 and item < 9e9) then
-      return nil, wanted
-    end
-  end
-  return value, wanted
-end
-
-local READERS = {
-  estimate = estimate,
-  string = function(value) return type(value) == "string" and value, "a text" end,
-  integer = function(value) return math.type(value) == "integer" and value >= 0 and value,
-    "a whole number, 0 or more" end,
-  number = function(value) return math.type(value) and value >= 0 and value, "a number, 0 or more" end,
-  boolean = function(value) return type(value) == "boolean" and { value }, "true or false" end,
-  table = function(value) return type(value) == "table" and value, "a table" end,
-  schema = function(value) return type(value) == "table" and not (is_list(value) and next(value)) and value,
-    "a table that is a JSON Schema" end,
-  size = function(value) return units.bytes(value) and value, 'a size such as "64MiB"' end,
-  duration = function(value) return units.milliseconds(value) and value, 'a duration such as "30s"' end,
-  strings = function(value)
-    if not is_list(value) then return nil, "a list of texts" end
-    for _, item in ipairs(value) do
-      if type(item) ~= "string" then return nil, "a list of texts" end
-    end
-    return value, ""
-  end,
-}
-
 local function narrow(check, path, rule, text)
   if rule.choices then
     for _, choice in ipairs(rule.choices) do
@@ -92,7 +56,7 @@ local function narrow(check, path, rule, text)
 end
 
 local function read_value(check, path, rule, value)
-  local read, wanted = READERS[rule.type](value)
+  local read, wanted = values[rule.type](value)
   if not read then
     add(check, path, ("%s is %s, not %s"):format(path, wanted, quoted(value)))
     return nil
@@ -153,10 +117,8 @@ local function cacheable(check, name, declared, capabilities)
   local message, hint, warns = cache.problem(name, declared, capabilities)
   if not message then return end
   if not warns then return add(check, "operation." .. name .. ".cache", message) end
-  local warning = problem.new("manifest_invalid", message,
-    { file = check.file, line = line_of(check, "operation." .. name .. ".cache"), hint = hint })
-  warning.severity = "warning"
-  check.warnings[#check.warnings + 1] = warning
+  check.warnings[#check.warnings + 1] = problem.new("manifest_invalid", message,
+    { file = check.file, line = line_of(check, "operation." .. name .. ".cache"), hint = hint, severity = "warning" })
 end
 
 local function operations(check, value)

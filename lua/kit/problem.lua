@@ -7,11 +7,12 @@ local M = {}
 ---@field message string
 ---@field where { file: string?, line: integer?, task: string? }
 ---@field hint string?
+---@field severity string? "warning": nothing is refused for it
 
 --- Makes a problem.
 ---@param code string
 ---@param message string
----@param more? { file: string?, line: integer?, task: string?, hint: string? }
+---@param more? { file: string?, line: integer?, task: string?, hint: string?, severity: string? }
 ---@return Problem
 function M.new(code, message, more)
   more = more or {}
@@ -20,6 +21,7 @@ function M.new(code, message, more)
     message = message,
     where = { file = more.file, line = more.line, task = more.task },
     hint = more.hint,
+    severity = more.severity,
   }
 end
 

@@ -67,6 +67,11 @@ describe("an extension with a mistake", function()
     refused(2, "helper.lua:3", "ext", "check", "extensions/count")
     support.write_file(dir .. "/extensions/count/helper.lua", "error 'ran'\n")
     assert.equal(0, symphony("ext", "check", "extensions/count").code)
+    support.write_file(dir .. "/extensions/count/Symphony.toml",
+      MANIFEST .. 'cache = true\n[capabilities]\nprocess = ["wc"]\n')
+    local warned = symphony("ext", "check", "extensions/count")
+    assert.equal(0, warned.code)
+    assert.matches("words is not cached: it may start programs", warned.err)
   end)
 end)
 
