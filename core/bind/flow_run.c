@@ -72,7 +72,7 @@ duration_ms(lua_State *L, int index, const char *what)
 static void
 read_options(lua_State *L, int index, int request)
 {
-    static const char *const copied[] = {"retry", "max_parallel", "priority", "cache", "budget", NULL};
+    static const char *const copied[] = {"retry", "max_parallel", "priority", "cache", NULL};
     static const char *const durations[] = {"timeout", "attempt_timeout", "idle_timeout", NULL};
     static const char *const stored[] = {"timeout_ms", "attempt_timeout_ms", "idle_timeout_ms"};
     lua_newtable(L);
@@ -138,7 +138,7 @@ request(lua_State *L)
     int status = sy__lua_to_value(L, at, b, &err);
     if (!status) status = sy__vbuf_done(b, &v);
     if (!status) status = s->request(sy__isolate_call_now(sy__isolate_of(L))->ud, v, &err);
-    if (status && status != SY_EAGAIN) return luaL_error(L, "%s%s%s", err.message, err.hint[0] ? "\n" : "", err.hint);
+    if (status && status != SY_EAGAIN) return luaL_error(L, "%s", err.message);
     return sy__isolate_settle(L, status, push_answer, 0);
 }
 

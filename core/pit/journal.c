@@ -143,9 +143,9 @@ find_target(const sy__task *t, sy__value request, const sy__target **out, sy__er
         if (strlen(t->spec->targets[i].name) == len && memcmp(t->spec->targets[i].name, name, len) == 0)
             *out = &t->spec->targets[i];
     if (*out) return SY_OK;
-    (void)sy__error_set(err, SY_EOPERATION, "the flow calls `%.*s`, which its text does not name", (int)len, name);
-    sy__error_hint(err, "write the operation as a literal: run:call(\"%.*s\", …)", (int)len, name);
-    return SY_EOPERATION;
+    return sy__error_set(err, SY_EOPERATION,
+                         "the flow calls `%.*s`, which its text does not name: write the operation as a literal",
+                         (int)len, name);
 }
 
 static int
@@ -200,10 +200,23 @@ shown(sy__value v, sy__buf *out)
     sy__buf_addf(out, "{\"$artifact\":\"%s\",\"size\":%zu}", hash, len);
 }
 
+/* The input as its row has it: with what the schema fills in. Borrowed from stage.checked. */
+static sy__value
+completed_input(sy__stage *s, const sy__plan_task *spec, sy__value input)
+{
+    const sy__schema *schema = spec->targets[0].operation->input;
+    sy__value v;
+    sy__vbuf_reset(&s->checked);
+    bool changed = schema && sy__schema_changes(schema, input) &&
+                   sy__schema_check(schema, input, &s->checked, NULL) == SY_OK &&
+                   sy__vbuf_done(&s->checked, &v) == SY_OK;
+    return changed ? v : input;
+}
+
 /* Compares a request with the row at its place. */
 static int
-compare(sy__task *t, uint32_t number, const sy__past *p, const char *key, const sy__plan_task *spec, sy__value input,
-        sy__error *err)
+compare(sy__stage *s, sy__task *t, uint32_t number, const sy__past *p, const char *key, const sy__plan_task *spec,
+        sy__value input, sy__error *err)
 {
     sy__buf now;
     int status = SY_OK;
@@ -217,9 +230,9 @@ compare(sy__task *t, uint32_t number, const sy__past *p, const char *key, const 
         return diverged(t, number, "the operation", p->operation, operation_name(spec), err);
     if (spec->verb != SY__VERB_TASK || !p->payload || strcmp(p->payload, "{}") == 0) return SY_OK;
     sy__buf_init(&now, t->run->engine->alloc);
-    shown(input, &now);
-    const char *s = sy__buf_cstr(&now);
-    if (s && strcmp(s, p->payload) != 0) status = diverged(t, number, "the input", p->payload, s, err);
+    shown(completed_input(s, spec, input), &now);
+    const char *text = sy__buf_cstr(&now);
+    if (text && strcmp(text, p->payload) != 0) status = diverged(t, number, "the input", p->payload, text, err);
     sy__buf_close(&now);
     return status;
 }
@@ -330,7 +343,7 @@ serve(sy__stage *s, sy__task *t, sy__value request, const char *key, sy__error *
     sy__task *child = make_child(s, t, spec, number - 1);
     if (!child) return sy__error_set(err, SY_ENOMEM, "no memory for a call");
     const sy__past *p = t->run->past ? sy__past_of(child) : NULL;
-    status = t->run->past ? compare(t, number, p, spec->key, spec, field(request, "input"), err) : SY_OK;
+    status = t->run->past ? compare(s, t, number, p, spec->key, spec, field(request, "input"), err) : SY_OK;
     if (!status && p && p->outcome) {
         status = answer_from_row(j, s->engine->alloc, child, p);
     } else if (!status && (spec->verb == SY__VERB_NOW || spec->verb == SY__VERB_RANDOM)) {

@@ -187,6 +187,17 @@ local function new(_, name)
   return m
 end
 
+--- melody.flow(name, function(run, params) … end, options): a melody with one task, the function.
+local function flow(name, fn, options)
+  local m = new(nil, name)
+  need(fn, "function", "the function of a flow", 'melody.flow("triage", function(run, params) … end)')
+  add(m, "flow", {
+    verb = "flow", fn = values.callable(fn, "the function of `" .. name .. "`"),
+    options = encode.options(options, "flow"),
+  })
+  return m
+end
+
 local function edge(kind)
   return function(ref, absent)
     local d = handle.details(ref)
@@ -197,13 +208,13 @@ local function edge(kind)
   end
 end
 
-local library = { soft = edge "soft", optional = edge "optional", own = handle.new("own", { "own" }) }
+local library = { flow = flow, soft = edge "soft", optional = edge "optional", own = handle.new("own", { "own" }) }
 
 return setmetatable(library, {
   __call = new,
   __metatable = "melody",
   __index = function(_, name)
     fail(("the module melody has no `%s`"):format(tostring(name)),
-         "there are: melody \"name\", melody.soft, melody.optional, melody.own")
+         "there are: melody \"name\", melody.soft, melody.optional, melody.own, melody.flow")
   end,
 })

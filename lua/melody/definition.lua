@@ -14,6 +14,7 @@ local function targets(definition, fn)
   for _, task in ipairs(definition.tasks) do
     local options = task.options or {}
     if task.operation then fn(task) end
+    for _, target in ipairs(task.operations or {}) do fn(target) end
     for _, target in ipairs(options.fallback or {}) do fn(target) end
     if options.compensate then fn(options.compensate) end
   end

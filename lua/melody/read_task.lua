@@ -1,4 +1,5 @@
 --- Reads one task of a definition, of any verb, into its normal form.
+local flow_calls = require "melody.flow_calls"
 local json = require "sy.json"
 local options = require "melody.options"
 local shape = require "melody.shape"
@@ -11,7 +12,7 @@ local KEY = "^[a-z_][a-z0-9_]*$"
 local RESOLVED = "^%a*:?[%a_][%w_-]*$" -- of a sub-melody: its name, or origin:name
 local RESERVED = { params = true, tasks = true, it = true }
 
-local contains, is_map = shape.contains, shape.is_map
+local contains, is_list, is_map = shape.contains, shape.is_list, shape.is_map
 local report, unknown_fields = shape.report, shape.unknown_fields
 
 --- "acme/textkit.split" → "acme/textkit", "split"; nil when it is no operation's name.
@@ -108,6 +109,25 @@ function readers.sub(state, raw, task)
   end
   if raw.params ~= nil and not is_map(raw.params) then
     report(state, ("the parameters of sub `%s` are no table with names"):format(tostring(raw.key)))
+  end
+end
+
+--- The operations that a flow calls: what the definition lists, else the literals of run:call and run:map in its text.
+function readers.flow(state, raw, task)
+  if not task.fn then return raw.fn == nil and report(state, "a flow has no function") or nil end
+  local names = flow_calls.of(task.fn.lua)
+  if is_list(raw.operations) then
+    names = {}
+    for i, target in ipairs(raw.operations) do names[i] = is_map(target) and target.operation or target end
+  end
+  task.operations = json.array({})
+  for i, name in ipairs(names) do
+    if not M.split(name) then
+      report(state, ("`%s` is no operation: they are named extension.operation"):format(tostring(name)),
+             { target = { text = name } })
+    end
+    local given = is_list(raw.operations) and is_map(raw.operations[i]) and raw.operations[i].extension or nil
+    task.operations[i] = { operation = name, extension = given or extension_of(name) }
   end
 end
 

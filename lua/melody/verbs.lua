@@ -25,10 +25,11 @@ local verbs = {
   loop = verb(true, { "input" }, { "fn", "until" }, { "max" }),
   ask = verb(false, { "question" }, {}, { "schema" }),
   sub = verb(false, { "params" }, {}, { "melody" }),
+  flow = verb(false, {}, { "fn" }, { "operations" }),
 }
 
 --- In the order in which the guide lists them.
-M.names = { "task", "each", "loop", "ask", "sub" }
+M.names = { "task", "each", "loop", "ask", "sub", "flow" }
 
 M.DEFAULT_MAX = 100 -- iterations of a loop
 M.MOST = 1000000

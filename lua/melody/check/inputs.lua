@@ -58,7 +58,7 @@ end
 
 local function check_target(context, task, target)
   local operation = context.operations[target.operation]
-  if not operation or operation.input == nil then return end
+  if not operation or operation.input == nil or target.later then return end
   local input, prefix = target.input, target.undoes and { "compensate" } or {}
   if input == nil then input = {} end
   types.check(input, operation.input, {}, listener(context, task, target.operation, prefix))

@@ -3,11 +3,13 @@ local suggest = require "melody.suggest"
 
 local M = {}
 
---- The operations that a task may call: its own first, then its fallbacks, last what undoes it.
+--- The operations that a task may call: its own first, then its fallbacks, last what undoes it; those of a flow are
+--- called `later`, with inputs that are not known yet.
 ---@param task table
----@return { operation: string, input: any, fallback: integer?, own: boolean?, undoes: boolean? }[]
+---@return { operation: string, input: any, fallback: integer?, own: boolean?, undoes: boolean?, later: boolean? }[]
 function M.targets(task)
   local list, options = {}, task.options or {}
+  for i, target in ipairs(task.operations or {}) do list[i] = { operation = target.operation, later = true } end
   if task.operation then list[1] = { operation = task.operation, input = task.input } end
   for i, target in ipairs(options.fallback or {}) do
     local input = target.input
