@@ -25,7 +25,7 @@ static const sy__budget_limits *
 limits_of(const sy__task *t, const char *key)
 {
     const sy__budget_limits *typed = sy__map_get(&t->run->budget->tasks, key, strlen(key));
-    return typed ? typed : t->parent ? NULL : t->spec->budget;
+    return typed ? typed : sy__task_is_item(t) ? NULL : t->spec->budget; /* that of a map is the map's */
 }
 
 /* What rows say it has used before this process, itself and all below it. */
@@ -57,7 +57,7 @@ sy__budget_of(sy__stage *s, sy__task *t)
     if (limits && sy__budget_limited(limits)) {
         sy__amounts used = used_before(t->run, b->name);
         b->account.limits = *limits;
-        b->account.own = t->spec->verb == SY__VERB_TASK || t->parent;
+        b->account.own = sy__task_calls(t);
         b->hold.budget = &b->account;
         sy__ledger_open(&s->engine->ledger, &b->account, &used);
     }
@@ -84,6 +84,16 @@ sy__budget_task_free(sy__task *t)
 
 /* ---- of a run ---- */
 
+/* A flow says the options of its calls only when it makes them. */
+static bool
+is_flow(sy__value task)
+{
+    sy__value verb;
+    size_t len;
+    const char *s = sy__value_get(task, "verb", 4, &verb) ? sy__value_str(verb, &len) : NULL;
+    return s && len == 4 && memcmp(s, "flow", 4) == 0;
+}
+
 static bool
 has_budget(sy__value definition)
 {
@@ -92,7 +102,8 @@ has_budget(sy__value definition)
     if (sy__value_get(definition, "tasks", 5, &tasks)) {
         sy__value_iter_init(&it, tasks);
         while (sy__value_iter_next(&it))
-            if (sy__value_get(it.value, "options", 7, &options) && sy__value_get(options, "budget", 6, &budget))
+            if (is_flow(it.value) ||
+                (sy__value_get(it.value, "options", 7, &options) && sy__value_get(options, "budget", 6, &budget)))
                 return true;
     }
     if (!sy__value_get(definition, "melodies", 8, &melodies)) return false;
