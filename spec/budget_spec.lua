@@ -582,8 +582,8 @@ end)
 
 describe("a task that waits for a budget", function()
   local WAITS = [[
-m:task("a", "meter.ask", { usd = 0.1, wait = "go" }, { priority = 1 })
-m:task("b", "meter.ask", { usd = 0.1 })]]
+m:task("a", "meter.ask", { usd = 0.1, wait = "go" })
+m:task("b", "meter.ask", { usd = 0.1, wait = "go" })]]
 
   local function begin()
     melody(WAITS)
@@ -599,7 +599,7 @@ m:task("b", "meter.ask", { usd = 0.1 })]]
   it("says so", function()
     local c = begin()
     assert.matches("waits for room for 0.1 usd in the budget of the run: 0 usd spent and 0.1 usd reserved of 0.25 usd",
-      symphony("why", "1", "b").out)
+      symphony("why", "1", "a").out .. symphony("why", "1", "b").out)
     support.write_file(dir .. "/go", "")
     assert.equal(0, assert(c:wait(20)).code)
   end)
