@@ -29,7 +29,7 @@ endforeach()
 
 # A server with TLS of its own, and names that resolve as the tests want: what is loaded later finds their getaddrinfo.
 sy_package(SSL libssl libcrypto)
-foreach(test io_http_test bind_cancel_test)
+foreach(test io_http_test bind_cancel_test bind_http_test)
   target_link_libraries(${test} PRIVATE PkgConfig::SSL)
   set_target_properties(${test} PROPERTIES ENABLE_EXPORTS ON)
 endforeach()

@@ -103,6 +103,7 @@ on_progress(void *ud, double done, double total, const char *text)
 static int
 on_stream(void *ud, const char *bytes, size_t len)
 {
+    touch(ud);
     return sy__stream_add(ud, SY__STREAM_TOKENS, bytes, len);
 }
 
