@@ -1,8 +1,6 @@
 /* heap.c: the pairing heap: two trees are linked by making the one with the larger key the first child of the other. */
 #include "base/heap.h"
 
-#include <stddef.h>
-
 static sy__heap_node *
 meld(sy__heap_node *a, sy__heap_node *b)
 {
@@ -46,14 +44,13 @@ join(sy__heap_node *list)
 }
 
 void
-sy__heap_push(sy__heap_node **root, sy__heap_node *node)
+sy__heap_meld(sy__heap_node **root, sy__heap_node *node)
 {
-    node->child = node->next = node->prev = NULL;
     *root = meld(*root, node);
 }
 
 void
-sy__heap_remove(sy__heap_node **root, sy__heap_node *node)
+sy__heap_take_out(sy__heap_node **root, sy__heap_node *node)
 {
     if (*root == node) {
         *root = node->child ? join(node->child) : NULL;

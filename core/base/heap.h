@@ -8,6 +8,7 @@
 #ifndef SY_BASE_HEAP_H
 #define SY_BASE_HEAP_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Lies inside what is queued. The key may be changed only while the node is outside of a heap. */
@@ -17,8 +18,27 @@ typedef struct sy__heap_node {
     struct sy__heap_node *prev; /* the left sibling, of a first child its parent, of the root NULL */
 } sy__heap_node;
 
-void sy__heap_push(sy__heap_node **root, sy__heap_node *node);
+void sy__heap_meld(sy__heap_node **root, sy__heap_node *node);
+void sy__heap_take_out(sy__heap_node **root, sy__heap_node *node);
+
+static inline void
+sy__heap_push(sy__heap_node **root, sy__heap_node *node)
+{
+    node->child = node->next = node->prev = NULL;
+    if (*root)
+        sy__heap_meld(root, node);
+    else
+        *root = node;
+}
+
 /* The node must be in the heap of this root. */
-void sy__heap_remove(sy__heap_node **root, sy__heap_node *node);
+static inline void
+sy__heap_remove(sy__heap_node **root, sy__heap_node *node)
+{
+    if (*root == node && !node->child)
+        *root = NULL;
+    else
+        sy__heap_take_out(root, node);
+}
 
 #endif

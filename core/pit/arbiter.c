@@ -112,6 +112,8 @@ static sy__lane *
 choose(sy__arbiter *a, sy__queue **q, int64_t *level)
 {
     bool slots = a->ready.count > 0 && !sy__gate_full(&a->slots);
+    *q = &a->ready;
+    if (slots && !a->open.count && !sy__queue_contended(&a->ready)) return sy__queue_first(&a->ready, level);
     if (a->ready.count > 0 && !slots && !a->is_full) {
         a->is_full = true;
         a->filled++;
@@ -119,7 +121,6 @@ choose(sy__arbiter *a, sy__queue **q, int64_t *level)
     int64_t now = sy__queue_contended(&a->ready) || sy__queue_contended(&a->open) ? sy__arbiter_time(a) : a->now,
             other = 0;
     sy__lane *best = slots ? sy__queue_next(&a->ready, now, a->age_ns, level) : NULL;
-    *q = &a->ready;
     if (!a->open.count) return best;
     sy__lane *l = sy__queue_next(&a->open, now, a->age_ns, &other);
     if (best && (other < *level || (other == *level && a->open_last))) {
@@ -143,6 +144,24 @@ note_slots(sy__arbiter *a, sy__job *job)
         job->waited_at = &a->slots;
 }
 
+/* The first job of a lane tries its gates. NULL: it waits at one now. */
+static sy__job *
+try_first(sy__arbiter *a, sy__queue *q, sy__lane *l)
+{
+    sy__job *job = l->head;
+    sy__queue_remove(q, l, job, NULL);
+    sy__gate *promise = job->promised_by ? sy__gate_unpromise(job) : NULL, *closed = sy__gate_enter(a, job, promise);
+    if (closed) {
+        sy__gate_wait(a, closed, job);
+        if (promise && promise != closed) (void)sy__gate_wake(a, promise);
+        return NULL;
+    }
+    sy__queue_served(q, l, a->now);
+    note_slots(a, job);
+    if (promise && promise->rate.every_ns) sy__gate_timer(a, promise);
+    return job;
+}
+
 sy__job *
 sy__arbiter_take(sy__arbiter *a)
 {
@@ -154,22 +173,10 @@ sy__arbiter_take(sy__arbiter *a)
     if (a->timers) sy__gate_wake_due(a);
     a->direct = 0;
     while (!job && (l = choose(a, &q, &level))) {
-        if (q == &a->ready && sy__gate_full(l->share->gate)) {
+        if (q == &a->ready && sy__gate_full(l->share->gate))
             sy__share_hold(a, l->share);
-            continue;
-        }
-        job = l->head;
-        sy__queue_remove(q, l, job, NULL);
-        sy__gate *promise = sy__gate_unpromise(job), *closed = sy__gate_enter(a, job, promise);
-        if (!closed) {
-            sy__queue_served(q, l, a->now);
-            note_slots(a, job);
-            if (promise && promise->rate.every_ns) sy__gate_timer(a, promise);
-            break;
-        }
-        sy__gate_wait(a, closed, job);
-        if (promise && promise != closed) (void)sy__gate_wake(a, promise);
-        job = NULL;
+        else
+            job = try_first(a, q, l);
     }
     (void)pthread_mutex_unlock(&a->lock);
     return job;

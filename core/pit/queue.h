@@ -88,4 +88,13 @@ sy__queue_contended(const sy__queue *q)
     return (q->levels & (q->levels - 1)) != 0;
 }
 
+/* sy__queue_next where nothing competes at another level. */
+static inline sy__lane *
+sy__queue_first(const sy__queue *q, int64_t *effective)
+{
+    if (!q->levels) return NULL;
+    *effective = 31 - __builtin_clz(q->levels);
+    return (sy__lane *)q->level[*effective].root;
+}
+
 #endif

@@ -28,11 +28,13 @@ local function whole(host, text, count)
     seq = host:query("SELECT coalesce(max(seq), 0) AS seq FROM event", {})[1].seq }
 end
 
+local CONCERNS = { host = true, run = true, artifact = true, limits = true }
+
 --- The settings that concern the kit and the engine.
 local function configuration(settings)
   local map = { max_isolates = 1000 }
   for key, value in pairs(settings:all()) do
-    if key:match("^host%.") or key:match("^run%.") or key:match("^artifact%.") or key:match("^limits%.") then map[key] = value end
+    if CONCERNS[key:match "^%l+"] then map[key] = value end
   end
   return json.encode(map)
 end
