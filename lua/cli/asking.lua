@@ -1,4 +1,5 @@
 --- Questions asked in place, on a terminal: by their schema, until the answer fits. Ctrl-D leaves the run parked.
+local decisions = require "kit.decisions"
 local inbox = require "kit.inbox"
 local json = require "sy.json"
 local params = require "cli.params"
@@ -121,7 +122,7 @@ function Asking:ask()
         self.closed = true
         return went_on and not interrupted
       end
-      local told, why = questions.answer(self.host, self.ctx:place(), self.row, question.task, value)
+      local told, why = decisions.answer(self.host, self.ctx:place(), self.row, question.task, value)
       if told then went_on = true else self:say(why.message) end
     end
   end

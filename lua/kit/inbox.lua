@@ -3,6 +3,7 @@
 --- committed. What is no answer is moved to `.symphony/inbox/refused/`, with an event. A run that has parked takes its
 --- answers when it is resumed; one that lives, while it lives.
 local chore = require "kit.chore"
+local decisions = require "kit.decisions"
 local fs = require "sy.fs"
 local json = require "sy.json"
 local paths = require "kit.paths"
@@ -157,7 +158,7 @@ function M.wake(host, place, row)
   if not fs.exists(folder(place)) then return false, {} end
   local list, said = M.answers(host, place, row.id)
   if not list[1] then return false, said end
-  local told, why = questions.answer(host, place, row, list[1].task, list[1].value)
+  local told, why = decisions.answer(host, place, row, list[1].task, list[1].value)
   if told then
     M.consume(list[1].file)
   else

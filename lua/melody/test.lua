@@ -101,7 +101,7 @@ function Test.case(self, name, spec)
   local own = state[self]
   if not own then fail "case is called with a colon: t:case(…)" end
   if type(name) ~= "string" or name == "" then fail "a case has a name" end
-  if own.by_name[name] then fail(("two cases are named %q"):format(name)) end
+  if own.by_name[name] ~= nil then fail(("two cases are named %q"):format(name)) end
   spec = spec or {}
   known(spec, "a case", CASE)
   local expect = spec.expect or {}

@@ -98,6 +98,15 @@ describe("with --json", function()
     assert.equal(3, piece.next)
   end)
 
+  it("tests of melodies", function()
+    support.write_file(dir .. "/melodies/hello_test.lua", [[
+local t = require "melody.test" "hello"
+t:case("empty", { stubs = { found = { files = {}, summary = "", truncated = false } } })
+return t]])
+    assert.equal(1, document("melody-test", { "melody", "test", "hello" }).passed)
+    os.remove(dir .. "/melodies/hello_test.lua")
+  end)
+
   it("a run in a file", function()
     local path = dir .. "/run.tar.zst"
     assert.equal(1, document("export", { "export", "1", "--output", path }).number)

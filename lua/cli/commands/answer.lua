@@ -1,5 +1,6 @@
 --- answer: what a run asks, answered from anywhere; a run that has parked goes on with it.
 local args = require "cli.args"
+local decisions = require "kit.decisions"
 local document = require "cli.output.document"
 local exit = require "cli.exit"
 local follow = require "cli.follow"
@@ -77,7 +78,7 @@ return {
     if not host then return nil, closed end
     local row, answer, bad = find(host, words)
     if not row then return nil, bad end
-    local how, failure = questions.answer(host, ctx:place(), row, answer.task, answer.value)
+    local how, failure = decisions.answer(host, ctx:place(), row, answer.task, answer.value)
     if not how then return nil, failure end
     if how == "resumed" then
       return follow.run(ctx, host, { run = row.id, number = row.number },

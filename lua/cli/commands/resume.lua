@@ -1,13 +1,13 @@
 --- resume: goes on with a run that was interrupted, parked, or waits after a crash.
 local args = require "cli.args"
 local budgets = require "cli.budgets"
+local decisions = require "kit.decisions"
 local document = require "cli.output.document"
 local exit = require "cli.exit"
 local follow = require "cli.follow"
 local inbox = require "kit.inbox"
 local json = require "sy.json"
 local problem = require "kit.problem"
-local questions = require "kit.questions"
 local runner = require "kit.runner"
 local select = require "cli.select"
 
@@ -50,7 +50,7 @@ end
 local function tell(ctx, host, row, chosen)
   local what = chosen.retry and "retry" or chosen.skip and "skip" or "answer"
   local task = chosen.retry or chosen.skip or chosen.result.task
-  local told, why = questions.decide(host, row, what, task, chosen.result and chosen.result.value)
+  local told, why = decisions.decide(host, row, what, task, chosen.result and chosen.result.value)
   if not told then return nil, why or problem.new("usage", ("run #%d has parked meanwhile"):format(row.number)) end
   if ctx.json then
     ctx:document(document.run(host, (select.run(host, row.id))))

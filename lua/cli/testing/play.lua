@@ -1,4 +1,5 @@
 --- Runs one case: the melody with a tape instead of its operations, on a clock that skips what would be waited for.
+local decisions = require "kit.decisions"
 local document = require "cli.output.document"
 local json = require "sy.json"
 local lifecycle = require "kit.lifecycle"
@@ -51,7 +52,7 @@ local function answer(play, row)
       play.answered[question.task] = true
       local checked, why = questions.check(question, value)
       if checked == nil then return nil, why end
-      local told, bad = questions.answer(play.host, play.place, row, question.task, checked)
+      local told, bad = decisions.answer(play.host, play.place, row, question.task, checked)
       if not told then return nil, bad end
       return true
     end

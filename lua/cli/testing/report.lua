@@ -44,9 +44,10 @@ local function case_xml(one)
   local head = ('    <testcase classname="%s" name="%s" time="%.3f"'):format(xml(one.test), xml(one.case),
     one.ms / 1000)
   if one.ok then return head .. "/>" end
-  local why = table.concat(one.problems, "\n")
+  local lines = {}
+  for i, why in ipairs(one.problems) do lines[i] = xml(why) end
   return ('%s>\n      <failure message="%s">%s</failure>\n    </testcase>'):format(head,
-    xml(one.problems[1] or "it failed"), xml(why))
+    lines[1] or "it failed", table.concat(lines, "\n"))
 end
 
 --- The document of --junit.
