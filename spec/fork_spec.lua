@@ -310,6 +310,36 @@ describe("a fork of a run that did not end", function()
   end)
 end)
 
+local UNDONE = [[
+local m = require "melody" "undone"
+local function sh(key, script, opts)
+  opts.compensate = { "process.run", { argv = { "sh", "-c", "echo undo" .. key .. " >>log" } } }
+  return m:task(key, "process.run", { argv = { "sh", "-c", "echo " .. key .. " >>log; " .. script }, check = true }, opts)
+end
+sh("a", "true", {})
+m:each("items", { "x", "y" }, "process.run",
+  function(item) return { argv = { "sh", "-c", "echo item" .. item .. " >>log" } } end,
+  { after = { "a" }, compensate = { "process.run", { argv = { "sh", "-c", "echo undoitem >>log" } } } })
+sh("b", "true", { after = { "items" } })
+sh("c", "test -e good", { after = { "b" }, on_error = "compensate" })
+return m
+]]
+
+describe("a fork that fails and is undone", function()
+  it("undoes what it executed, not what another run had", function()
+    scene { undone = UNDONE }
+    support.write_file(dir .. "/good", "")
+    local r = run("run", "undone")
+    assert.equal(0, r.code, r.out .. r.err)
+    os.remove(dir .. "/good")
+    executed()
+    fork(1, "1", "--from", "b")
+    assert.equal("b c undob", executed())
+    fork(1, "1", "--from", "items/2")
+    assert.equal("b c itemy undob undoitem", executed())
+  end)
+end)
+
 local REPORT = [[
 local m = require "melody" "written"
 local found = m:task("found", "file.glob", { pattern = "*.txt" })

@@ -44,7 +44,7 @@ is_done(const sy__task *t)
 static bool
 can_be_undone(const sy__task *t)
 {
-    return t->spec->compensate && (is_done(t) || (t->spec->verb == SY__VERB_EACH && t->each));
+    return t->spec->compensate && !t->kept && (is_done(t) || (t->spec->verb == SY__VERB_EACH && t->each));
 }
 
 /* Newest first; what ended in the same millisecond, by its place in the melody. */
@@ -72,13 +72,24 @@ make_list(sy__scope *c)
 
 /* ---- one after the other ---- */
 
+/* Whether a child of a map, by its number from 1, gave nothing that this run could undo. */
+static bool
+gave_nothing(const sy__task *t, size_t number)
+{
+    if (!t->each->outputs[number - 1]) return true;
+    const sy__task child = {
+        .run = t->run, .scope = t->scope, .spec = t->spec, .parent = (sy__task *)t, .number = (uint32_t)number - 1};
+    const sy__past *p = t->run->past ? sy__past_of(&child) : NULL;
+    return p && p->kept;
+}
+
 /* The number of the next child of a map to undo, from 1; 0: none is left. */
 static uint32_t
-next_child(sy__undo *u, const sy__each *e)
+next_child(sy__undo *u, const sy__task *t)
 {
-    if (!u->inside) u->child = e->count;
+    if (!u->inside) u->child = t->each->count;
     u->inside = true;
-    while (u->child > 0 && !e->outputs[u->child - 1]) u->child--;
+    while (u->child > 0 && gave_nothing(t, u->child)) u->child--;
     return (uint32_t)u->child;
 }
 
@@ -89,7 +100,7 @@ current(sy__scope *c, sy__task **t, uint32_t *number)
     sy__undo *u = c->undo;
     for (; u->at < u->count; u->at++, u->inside = false) {
         *t = u->list[u->at];
-        *number = (*t)->spec->verb == SY__VERB_EACH ? next_child(u, (*t)->each) : 0;
+        *number = (*t)->spec->verb == SY__VERB_EACH ? next_child(u, *t) : 0;
         if (*number || ((*t)->spec->verb != SY__VERB_EACH && is_done(*t))) return true;
     }
     return false;

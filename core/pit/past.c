@@ -86,6 +86,7 @@ enum {
     CODE,
     MESSAGE,
     FALLBACK,
+    KEPT,
 };
 
 static const char SQL[] =
@@ -98,7 +99,8 @@ static const char SQL[] =
     " (outcome = 'error' AND (error ->> '$.code' = 'budget_exceeded' OR operation GLOB 'host.*')),"
     " position, parent_task_id, CASE WHEN parent_task_id IN (SELECT p.id FROM task p WHERE"
     " p.pipeline_orchestration_id = ?1 AND p.operation = 'host.flow') THEN task_payload END,"
-    " error ->> '$.code', error ->> '$.message', execution_context ->> '$.fallback'"
+    " error ->> '$.code', error ->> '$.message', execution_context ->> '$.fallback',"
+    " outcome = 'cached' AND execution_context -> '$.forked_from' IS NOT NULL"
     " FROM task WHERE pipeline_orchestration_id = ?1 AND key <> '' ORDER BY key";
 
 /* What a flow compares its calls with. */
@@ -135,6 +137,7 @@ read_one(sy__past_list *l, sy__engine *e, sqlite3_stmt *stmt, sy__error *err)
     p->completed_ms = sqlite3_column_int64(stmt, COMPLETED);
     p->usd_micro = (int64_t)(sqlite3_column_double(stmt, USD) * 1e6 + 0.5);
     p->tokens = sqlite3_column_int64(stmt, TOKENS);
+    p->kept = sqlite3_column_int(stmt, KEPT) != 0;
     p->reopens = sqlite3_column_int(stmt, REOPENS) != 0;
     p->target = (uint32_t)sqlite3_column_int(stmt, FALLBACK);
     p->cpu_us = (int64_t)(sqlite3_column_double(stmt, CPU) * 1000);
@@ -262,6 +265,7 @@ sy__past_restore(const sy__past *p, sy__task *t)
     t->started_ms = p->started_ms;
     decided(p, t);
     if (!p->outcome) return SY_OK;
+    t->kept = p->kept;
     t->outcome = p->outcome;
     t->status = p->status;
     t->completed_ms = p->completed_ms;

@@ -18,6 +18,7 @@ struct sy__past {
     uint32_t attempts;
     uint32_t target; /* which of its operations it was at; 0: its own, then its fallbacks */
     sy__wait waits;
+    bool kept; /* a fork took it over from another run */
     sy__blob *output;
     int64_t started_ms, completed_ms;
     int64_t usd_micro, tokens, cpu_us;

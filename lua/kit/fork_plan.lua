@@ -56,7 +56,7 @@ local function is_lost(row, task)
 end
 
 local function is_parent(task)
-  return task.verb == "each" or task.verb == "loop" or task.verb == "sub"
+  return task.verb == "each" or task.verb == "loop" or task.verb == "sub" or task.verb == "flow"
 end
 
 --- The tasks that a task stands for: itself, or all of its sub-melody.
@@ -109,6 +109,10 @@ function Plan:below(full, task, path)
     return self:scope(self.melodies[task.melody], full .. "/", table.move(path, 2, #path, 1, {}), {})
   elseif (task.verb == "each" or task.verb == "loop") and #path == 2 then
     return self:child(full, task, rest)
+  end
+  if task.verb == "flow" and self.rows(full .. "/" .. rest) then
+    return problem.fail("usage", ("`%s` is a call of code, which goes on from its result"):format(full .. "/" .. rest),
+      { hint = ("--from %s   runs the code again from its beginning"):format(full) })
   end
   return no_task(full .. "/" .. rest, { full })
 end
