@@ -1,7 +1,8 @@
 /*
  * http.h: an HTTP client on one event loop: any number of transfers at once, connections used again.
  *
- * Everything belongs to the loop's thread. Only http and https; certificates are always verified; no proxy, cookie
+ * Everything belongs to the loop's thread, which blocks SIGPIPE as all library threads do: OpenSSL writes to sockets
+ * whose other end is gone. Only http and https; certificates are always verified; no proxy, cookie
  * or password is taken from the environment or from files. Who may be asked is the caller's decision, twice: by
  * name before connecting (again for each redirect), and by the address that the name turned out to have.
  */

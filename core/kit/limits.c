@@ -125,6 +125,7 @@ sy__limits_enter(sy__limits *l, lua_State *co)
     l->slice_ns = system_mono_ns();
     l->slice_cpu_ns = -1;
     l->look_ns = 0;
+    l->share_over = false;
     sy__limits_sync(l, co);
 }
 
@@ -147,6 +148,7 @@ static void
 look_at_cpu(sy__limits *l)
 {
     int64_t now = system_mono_ns();
+    l->share_over = l->share_ns && now - l->slice_ns > l->share_ns;
     if (now < l->look_ns) return;
     int64_t used = slice_used_ns(l, now);
     if (l->slice_cpu_ns < 0) l->slice_cpu_ns = sy__thread_cpu_ns() - used;
@@ -239,7 +241,7 @@ on_count(lua_State *L, lua_Debug *at)
     sy__limits *l = &iso->limits;
     l->running = L;
     if (sy__limits_look(l)) (void)sy__limits_raise(l, L);
-    if (l->share_ns && system_mono_ns() - l->slice_ns > l->share_ns && sy__isolate_step_aside(L)) (void)lua_yield(L, 0);
+    if (l->share_over && sy__isolate_step_aside(L)) (void)lua_yield(L, 0);
 }
 
 void

@@ -39,6 +39,7 @@ typedef struct sy__limits {
     int64_t slice_cpu_ns; /* thread's CPU clock at the first look of the slice; -1: no look yet */
     int64_t look_ns;      /* monotonic: before this the CPU limit cannot have been reached */
     int64_t share_ns;     /* of a slice; then the call steps aside, see sy__isolate_step_aside. 0: never */
+    bool share_over;      /* it was used up at the last look */
 } sy__limits;
 
 void sy__limits_init(sy__limits *l, const sy__alloc *a, const sy__clock *clock, size_t cap_bytes);

@@ -113,7 +113,7 @@ server_chunked(connection *c)
 static bool
 server_redirect(connection *c, const char *rest)
 {
-    char head[1024];
+    char head[4096];
     (void)snprintf(head, sizeof head, "HTTP/1.1 %.3s Go\r\nLocation: %s\r\nContent-Length: 4\r\n\r\naway", rest,
                    rest + 4);
     return server_say(c, head);

@@ -13,6 +13,7 @@
 #include <netdb.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <signal.h>
 #include <time.h>
 
 /* ---- names ---- */
@@ -562,6 +563,10 @@ main(void)
 {
     server s;
     sy__error err = {0};
+    sigset_t pipes; /* as in the library's threads */
+    (void)sigemptyset(&pipes);
+    (void)sigaddset(&pipes, SIGPIPE);
+    (void)pthread_sigmask(SIG_BLOCK, &pipes, NULL);
     loop = event_base_new();
     CHECK_INT(sy__http_new(&http, &sy__alloc_default, loop, &err), SY_OK);
     server_start(&s, NULL);
