@@ -137,7 +137,7 @@ function Asking:look(state, asked)
   local now = time.monotonic()
   if now >= self.next_look and state and state.status == "running" then
     self.next_look = now + LOOK_MS
-    for _, said in ipairs(inbox.deliver(self.host, self.ctx:place(), self.row.id)) do self:say(said) end
+    for _, said in ipairs(inbox.deliver(self.host, self.ctx:place(), self.row)) do self:say(said) end
   end
   local parked = state ~= nil and state.status == "waiting"
   if parked then

@@ -1,6 +1,7 @@
 --- Deciding about a task that waits, wherever its run lives: here, in another process, or parked.
 local json = require "sy.json"
 local problem = require "kit.problem"
+local questions = require "kit.questions"
 local runner = require "kit.runner"
 local time = require "sy.time"
 
@@ -58,6 +59,14 @@ local function tell(host, row, what, task, value)
     WAIT_MS // 1000), { hint = ("symphony show %d"):format(row.number) })
 end
 
+--- Whether a task's row says that it waits: in a run that has just been resumed it will, soon.
+local function waits(host, row, task)
+  for _, one in ipairs(questions.list(host, row.id)) do
+    if one.task == task then return true end
+  end
+  return false
+end
+
 --- Whether a run of this host that takes no decision any more has parked: its end may still be on its way.
 local function parks(host, row)
   local deadline = time.monotonic() + WAIT_MS
@@ -78,10 +87,15 @@ function M.decide(host, row, what, task, value)
   local where = M.lives(host, row)
   if where == "elsewhere" then return tell(host, row, what, task, value) end
   if where ~= "here" then return nil end
-  local ok, failure, code = host:tell(row.id, what, task, value)
-  if ok then return true end
-  if code == "not_found" and parks(host, row) then return nil end
-  return nil, problem.from(failure, code)
+  local deadline = time.monotonic() + WAIT_MS
+  while true do
+    local ok, failure, code = host:tell(row.id, what, task, value)
+    if ok then return true end
+    if code == "not_found" and parks(host, row) then return nil end
+    local early = code == "usage" and waits(host, row, task) and time.monotonic() < deadline
+    if not early then return nil, problem.from(failure, code) end
+    host:step(STEP_MS)
+  end
 end
 
 --- Gives an answer: to the process in which the run lives, or by going on with a run that has parked.

@@ -131,18 +131,18 @@ end
 --- Gives a living run the answers that there are for it.
 ---@param host table
 ---@param place Place
----@param run string id of a run that lives in this host
+---@param row table of pipeline_orchestration, of a run that lives in this host
 ---@return string[] said words for the person
-function M.deliver(host, place, run)
+function M.deliver(host, place, row)
   if not fs.exists(folder(place)) then return {} end
-  local list, said = M.answers(host, place, run)
+  local list, said = M.answers(host, place, row.id)
   for _, answer in ipairs(list) do
-    local ok, failure, code = host:tell(run, "answer", answer.task, answer.value)
+    local ok, why = decisions.decide(host, row, "answer", answer.task, answer.value)
     if ok then
       M.consume(answer.file)
       said[#said + 1] = ("`%s` was answered by %s"):format(answer.task, paths.relative(answer.file.path, place.dir))
-    elseif code ~= "not_found" then -- it has parked meanwhile
-      said[#said + 1] = refuse(host, place, answer.file, problem.from(failure, code))
+    elseif why then -- else it has parked meanwhile
+      said[#said + 1] = refuse(host, place, answer.file, why)
     end
   end
   return said
