@@ -315,6 +315,41 @@ sy_cancel(sy_host *h, const char *run)
     return status ? sy__api_keep(h, &err) : SY_OK;
 }
 
+/* {"run", "task", "value"} */
+static int
+put_answer(sy__vbuf *b, const char *run, const char *task, const char *json, sy__value *out, sy__error *err)
+{
+    sy__vbuf_map(b);
+    sy__vbuf_key(b, "run", 3);
+    sy__vbuf_cstr(b, run);
+    if (task) sy__vbuf_key(b, "task", 4), sy__vbuf_cstr(b, task);
+    sy__vbuf_key(b, "value", 5);
+    int status = sy__value_from_json(b, json, strlen(json), err);
+    sy__vbuf_end(b);
+    return status ? status : sy__vbuf_done(b, out);
+}
+
+int
+sy_answer(sy_host *h, const char *run, const char *task, const char *answer_json)
+{
+    sy__error err = {0};
+    embed_call c = {.function = "answer"};
+    int status = sy__api_ready(h);
+    if (status) return status;
+    if (!run || !answer_json) {
+        (void)sy__error_set(&err, SY_EUSAGE, "a run and an answer are needed");
+        return sy__api_keep(h, &err);
+    }
+    c.session = h->session;
+    sy__vbuf b;
+    sy__vbuf_init(&b, &h->alloc);
+    status = put_answer(&b, run, task, answer_json, &c.argument, &err);
+    if (status && !err.code) (void)sy__error_set(&err, status, "the answer is no value");
+    if (!status) status = embed(h, &c, &err);
+    sy__vbuf_close(&b);
+    return status ? sy__api_keep(h, &err) : SY_OK;
+}
+
 /* The chunk's results as an array; protected. */
 static int
 eval(lua_State *L)

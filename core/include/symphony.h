@@ -123,6 +123,10 @@ SY_API int sy_next_event(sy_host *host, int subscription, char **event_json);
 SY_API int sy_run(sy_host *host, const char *request_json, char **run_json);
 /* Cancels a run (full id or number as text). Cancelling an ended run changes nothing. */
 SY_API int sy_cancel(sy_host *host, const char *run);
+/* Answers what a task of a run asks (`ask`): JSON that fits the question's schema. `task` NULL: the only question there
+ * is. The run goes on where it lives, a parked one in this host. Returns when the answer is durable; a second one is
+ * refused. SY_ENOTFOUND, SY_EUSAGE (the task does not ask), SY_ETYPE, SY_EINVAL for what is no JSON. */
+SY_API int sy_answer(sy_host *host, const char *run, const char *task, const char *answer_json);
 /* Runs one chunk of trusted Lua and gives its results as a JSON array; sy_free(*results_json), NULL on failure. */
 SY_API int sy_eval(sy_host *host, const char *lua, char **results_json);
 

@@ -67,6 +67,15 @@ local function waits(host, row, task)
   return false
 end
 
+--- Waits until it is on disk that a task waits no more.
+---@param host table
+---@param row table
+---@param task string
+function M.settled(host, row, task)
+  local deadline = time.monotonic() + WAIT_MS
+  while waits(host, row, task) and time.monotonic() < deadline do host:step(STEP_MS) end
+end
+
 --- Whether a run of this host that takes no decision any more has parked: its end may still be on its way.
 local function parks(host, row)
   local deadline = time.monotonic() + WAIT_MS

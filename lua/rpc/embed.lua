@@ -2,10 +2,13 @@
 --- Every function gives its result, or nil and a problem; core/bind/api.c turns them into JSON.
 local budget_of = require "melody.budget"
 local config = require "kit.config"
+local decisions = require "kit.decisions"
+local json = require "sy.json"
 local opening = require "kit.opening"
 local params_of = require "melody.params"
 local problem = require "kit.problem"
 local project = require "kit.project"
+local questions = require "kit.questions"
 local runner = require "kit.runner"
 
 local M = {}
@@ -79,6 +82,26 @@ function M.cancel(session, run)
   end
   local ok, failure, code = session.host:cancel(row.id)
   if not ok then return nil, problem.from(failure, code) end
+  return true
+end
+
+local ROW = "SELECT * FROM pipeline_orchestration WHERE number = ?1 OR id = ?2"
+
+--- Answers what a run asks: {run, task?, value}; a parked run goes on in this host.
+---@param session table
+---@param request { run: string, task: string?, value: any }
+---@return boolean?, Problem?
+function M.answer(session, request)
+  local host, run = session.host, request.run
+  local row = host:query(ROW, { math.tointeger(tonumber(run)) or json.null, run })[1]
+  if not row then return nil, problem.new("not_found", ("there is no run %s"):format(run)) end
+  local question, why = questions.choose(questions.list(host, row.id), row, request.task)
+  if not question then return nil, why end
+  local value, wrong = questions.check(question, request.value)
+  if value == nil then return nil, wrong end
+  local told, bad = decisions.answer(host, session.place, row, question.task, value)
+  if not told then return nil, bad end
+  decisions.settled(host, row, question.task)
   return true
 end
 

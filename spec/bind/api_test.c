@@ -86,6 +86,39 @@ reads_a_stream(sy_host *h)
     CHECK(bytes == NULL && next == 7);
 }
 
+/* A question is answered once, with what fits. */
+static void
+answers(sy_host *h)
+{
+    char *json, run[40] = "", request[128], *event = NULL;
+    int asked = 0, done = 0;
+    write_file("q.json", "{\"format\":1,\"name\":\"q\",\"tasks\":[{\"key\":\"sure\",\"verb\":\"ask\","
+                         "\"question\":\"Sure?\",\"schema\":{\"type\":\"boolean\"}}]}");
+    int follow = sy_subscribe(h, "run.>", NULL, NULL);
+    (void)snprintf(request, sizeof request, "{\"melody\":\"%s/q.json\"}", dir);
+    CHECK_INT(sy_run(h, request, &json), SY_OK);
+    const char *id = json ? strstr(json, "\"run\":\"") : NULL;
+    if (id) (void)snprintf(run, sizeof run, "%.36s", id + 7);
+    sy_free(h, json);
+    for (int i = 0; i < 2000 && !asked; i++, sy_free(h, event)) {
+        if (sy_next_event(h, follow, &event) != SY_OK) (void)sy_step(h, 5);
+        asked = event && strstr(event, "task.asked") != NULL;
+    }
+    CHECK(asked);
+    CHECK_INT(sy_answer(h, run, NULL, "{"), SY_EINVAL);
+    CHECK_INT(sy_answer(h, run, NULL, "5"), SY_ETYPE);
+    CHECK_INT(sy_answer(h, run, "other", "true"), SY_EUSAGE);
+    CHECK_INT(sy_answer(h, "99", NULL, "true"), SY_ENOTFOUND);
+    CHECK_INT(sy_answer(h, run, "sure", "true"), SY_OK);
+    CHECK_INT(sy_answer(h, run, "sure", "true"), SY_EUSAGE);
+    for (int i = 0; i < 2000 && !done; i++, sy_free(h, event)) {
+        if (sy_next_event(h, follow, &event) != SY_OK) (void)sy_step(h, 5);
+        done = event && strstr(event, "\"event_type\":\"task.completed\"") != NULL;
+    }
+    CHECK(done);
+    CHECK_INT(sy_unsubscribe(h, follow), SY_OK);
+}
+
 static void
 runs_a_melody(sy_host *h)
 {
@@ -210,6 +243,7 @@ main(void)
     says_what_is_wrong(h);
     runs_a_melody(h);
     reads_a_stream(h);
+    answers(h);
     reads_an_artifact(h);
     evaluates_and_publishes(h);
     is_woken_from_any_thread(h);

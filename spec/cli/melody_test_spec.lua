@@ -100,7 +100,7 @@ describe("stubs", function()
   it("may stand for a whole map, a question, and be answered", function()
     run([[t:case("c", { stubs = { ]] .. FILES .. [[first = ]] .. TEXT .. [[, texts = { 1, 2 } }, answers = { sure = true },
       expect = { outputs = { texts = { 1, 2 }, sure = true } } })
-t:case("d", { stubs = { ]] .. FILES .. [[first = ]] .. TEXT .. [[, texts = {}, sure = true }, 
+t:case("d", { stubs = { ]] .. FILES .. [[first = ]] .. TEXT .. [[, texts = {}, sure = true },
       expect = { outputs = { sure = true } } })]], 0)
   end)
 
