@@ -109,6 +109,7 @@ function Board:skip_reason(line, row)
 end
 
 function Board:finished_text(line, row)
+  if row.outcome == "compensated" then return "undone" end
   if row.outcome == "skipped" then return "skipped: " .. error_text(row, self:skip_reason(line, row)) end
   if row.task_status == "failed" then return error_text(row, row.outcome or "failed") end
   local output = output_of(self.host, row)
