@@ -9,6 +9,8 @@
  */
 #include "db/internal.h"
 
+#include "base/crash.h"
+
 #include "base/text.h"
 #include "db/sql.h"
 
@@ -321,14 +323,19 @@ sync_log(sy__writer *w)
     sqlite3_file *log = NULL;
     int rc = sqlite3_file_control(w->conn, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
     if (rc != SQLITE_OK || !log || !log->pMethods) return rc;
-    return log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+    SY__CRASH_POINT("log.before_sync");
+    rc = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+    SY__CRASH_POINT("log.synced");
+    return rc;
 }
 
 /* A transaction that changed nothing writes no frames and fsyncs nothing, but earlier groups may wait for it. */
 static int
 commit_now(sy__writer *w, bool full, int64_t changes_before)
 {
+    SY__CRASH_POINT("commit.before");
     int rc = run(w->commit);
+    SY__CRASH_POINT("commit.done");
     if (rc != SQLITE_OK || !full || sqlite3_total_changes64(w->conn) != changes_before) return rc;
     return sync_log(w);
 }
@@ -433,7 +440,9 @@ sy__writer_errand(sy__db *db, sy__errand *e, sy__error *fatal)
     if (rc != SQLITE_OK) return sy__sql_error(e->err, w->conn, rc, "cannot write");
     int code = e->fn(w->conn, e->ud, e->err);
     if (code == SY_OK) {
+        SY__CRASH_POINT("errand.before");
         rc = run(w->commit);
+        SY__CRASH_POINT("errand.done");
         if (rc != SQLITE_OK) code = sy__sql_error(e->err, w->conn, rc, "cannot write");
         if ((rc & 0xFF) == SQLITE_IOERR) (void)sy__sql_error(fatal, w->conn, rc, "cannot write");
     }

@@ -4,6 +4,8 @@
  */
 #include "db/folder.h"
 
+#include "base/crash.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -140,6 +142,7 @@ sy__folder_make(const char *dir, sy__error *err)
     char path[PATH_MAX];
     bool new = access(dir, F_OK) != 0;
     int code = make_dir(dir, err);
+    SY__CRASH_POINT("folder.made");
     if (code == SY_OK) code = sy__folder_check(dir, err);
     if (code == SY_OK && new) code = keep_name(dir, err);
     if (code == SY_OK) code = write_ignore(dir, err);

@@ -5,6 +5,8 @@
  */
 #include "db/migrate.h"
 
+#include "base/crash.h"
+
 #include "db/locks.h"
 #include "db/sql.h"
 
@@ -147,7 +149,9 @@ apply(sqlite3 *conn, int n, const sy__schema_set *set, sy__error *err)
     if (code == SY_OK && n == 1 && set->seed) code = set->seed(conn, set->seed_ud, err);
     if (code == SY_OK) code = check_references(conn, err);
     if (code == SY_OK) code = sy__sql_exec(conn, mark, err);
+    SY__CRASH_POINT("migration.before");
     if (code == SY_OK) code = sy__sql_exec(conn, "COMMIT", err);
+    SY__CRASH_POINT("migration.done");
     if (code && !sqlite3_get_autocommit(conn)) (void)sy__sql_exec(conn, "ROLLBACK", NULL);
     return code;
 }

@@ -4,6 +4,8 @@
  */
 #include "db/internal.h"
 
+#include "base/crash.h"
+
 #include "base/thread.h"
 
 #include <errno.h>
@@ -124,6 +126,7 @@ commit_taken(sy__db *db, sy__group *g)
     int code = sy__writer_commit(db, g, &err);
     if (code) fail(db, &err);
     if (code == SY_OK) publish(db, g);
+    SY__CRASH_POINT("group.published");
     (void)pthread_mutex_lock(&q->lock);
     q->stuck = false;
     if (code == SY_OK) q->committed = g->id;

@@ -12,6 +12,8 @@
  */
 #include "pit/artifact_impl.h"
 
+#include "base/crash.h"
+
 #include "base/thread.h"
 
 #include <dirent.h>
@@ -359,8 +361,11 @@ flush_list(sy__artifacts *s, sy__pending_list *files, sy__error *err)
     int rc = b.files ? SY_OK : sy__error_set(err, SY_ENOMEM, "no memory to flush artifacts");
     for (sy__pending *p = files->first; p && b.files; p = p->next) b.files[b.count++] = p;
     if (rc == SY_OK) {
+        SY__CRASH_POINT("files.before_sync");
         sync_files(&b);
+        SY__CRASH_POINT("files.synced");
         rc = name_files(&b, err);
+        SY__CRASH_POINT("files.named");
     }
     for (sy__pending *p = files->first; p; p = p->next) {
         (void)close(p->fd);

@@ -5,6 +5,7 @@
  * executing first. A fence (effects that must not repeat unasked) is the `executing` row made durable.
  */
 #include "pit/budget_task.h"
+#include "base/crash.h"
 #include "pit/cache.h"
 #include "pit/state.h"
 #include "pit/stream_impl.h"
@@ -113,9 +114,8 @@ static void
 attempt_failed(sy__stage *s, sy__task *t, const sy__error *why, bool transient)
 {
     sy__task_note_error(s, t, why);
-    if (t->error && sy__retry_stopped(s, t, transient)) return;
     if (!t->error || sy__task_stopped(t)) {
-        sy__task_fail(s, t, why);
+        if (!t->error || !sy__retry_stopped(s, t, transient)) sy__task_fail(s, t, why);
         return;
     }
     if (sy__retry_later(s, t, transient) || sy__retry_fallback(s, t)) return;
@@ -183,6 +183,7 @@ attempt_finished(sy__attempt *a, int status)
     const sy__target *target = &t->spec->targets[t->target];
     sy__error err = a->call.error;
     bool transient = a->call.transient;
+    SY__CRASH_POINT("call.returned");
     int why = a->cancel_why;
     t->cpu_ns += a->call.cpu_ns;
     if (a->call.peak_bytes > t->peak_bytes) t->peak_bytes = a->call.peak_bytes;
@@ -348,6 +349,7 @@ fence_passed(sy__stage *s, void *ud)
         return;
     }
     t->approved = true;
+    SY__CRASH_POINT("fence.durable");
     execute(s, t);
 }
 

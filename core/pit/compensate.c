@@ -8,6 +8,8 @@
  */
 #include "pit/past.h"
 
+#include "base/crash.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,7 +182,9 @@ sy__undo_child_end(sy__stage *s, sy__task *child, bool dropped)
     if (!dropped) {
         sy__subtask_cost(child);
         c->undo->waits = false;
+        SY__CRASH_POINT("compensation.done");
         if (child->status == SY__TASK_COMPLETED) mark(s, child->parent, child->number);
+        SY__CRASH_POINT("compensation.marked");
         pass_on(c->undo, child->number);
     }
     sy__scope_settle(s, c);

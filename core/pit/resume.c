@@ -7,6 +7,7 @@
  * unasked: such a task is uncertain and waits for `--retry`, `--skip` or `--result`.
  */
 #include "base/bounds.h"
+#include "base/crash.h"
 #include "pit/budget_task.h"
 #include "pit/cache.h"
 #include "pit/flow.h"
@@ -310,6 +311,7 @@ go_on(sy__engine *e, sqlite3 *conn, const sy__resume_request *q, const run_row *
     if (!status) status = decide(r, q, err);
     if (!status) status = sy__budget_resume(r, row->options, q->budget, err);
     if (!status) status = sy__db_exclusive(e->o.db, take_over, &t, err);
+    SY__CRASH_POINT("run.taken_over");
     if (!status) status = sy__db_run_own(e->o.db, r->id, r->epoch);
     if (!status) add_costs(r);
     if (!status) status = sy__scope_restore(r->root);

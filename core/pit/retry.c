@@ -3,6 +3,8 @@
  */
 #include "pit/engine_impl.h"
 
+#include "base/crash.h"
+
 #include <sodium.h>
 #include <stdio.h>
 
@@ -85,6 +87,7 @@ sy__retry_later(sy__stage *s, sy__task *t, bool transient)
     t->approved = false;
     sy__task_leave(s, t);
     record_try(s, t, "task.retry");
+    SY__CRASH_POINT("retry.recorded");
     record_re_execution(s, t, ms);
     return true;
 }
@@ -104,7 +107,7 @@ parks(const sy__task *t)
 bool
 sy__retry_stopped(sy__stage *s, sy__task *t, bool transient)
 {
-    if (!sy__task_stopped(t) || t->undoes || t->error->code == SY_ECANCELLED) return false;
+    if (t->undoes || t->error->code == SY_ECANCELLED) return false;
     bool again = retryable(t, t->error->code, transient);
     if (!again && t->target + 1 >= t->spec->target_count) return false;
     if (!parks(t)) {
@@ -127,6 +130,7 @@ sy__retry_fallback(sy__stage *s, sy__task *t)
 {
     if (t->target + 1 >= t->spec->target_count || t->error->code == SY_ECANCELLED) return false;
     record_try(s, t, "task.fallback");
+    SY__CRASH_POINT("fallback.recorded");
     t->target++;
     t->approved = false;
     sy__blob_release(t->input);

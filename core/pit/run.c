@@ -5,6 +5,7 @@
  * durable.
  */
 #include "pit/flow.h"
+#include "base/crash.h"
 #include "pit/budget_task.h"
 #include "pit/past.h"
 #include "pit/stream_impl.h"
@@ -191,7 +192,9 @@ write_end(sy__stage *s, sy__run *r)
     sy__record_counts(s, r);
     record_finished(s, r);
     (void)sy__artifacts_flush(r->engine->o.artifacts, NULL);
+    SY__CRASH_POINT("run.before_end");
     sy__record_run(s, r);
+    SY__CRASH_POINT("run.ended");
     sy__db *db = r->engine->o.db;
     (void)atomic_fetch_add(&r->engine->hooks, 1);
     int status = sy__db_notify(db, sy__db_now(db), r->level == SY__LEVEL_FULL, on_committed, sy__run_hold(r));

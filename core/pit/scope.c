@@ -406,6 +406,7 @@ sy__scope_settle(sy__stage *s, sy__scope *c)
     for (; c->owner; c = above(c)) {
         if (!is_over(c)) continue;
         if (c->halting && sy__undo_next(s, c)) return;
+        if (c->halting && sy__undo_open(c)) continue; /* what undoes it waits for a person */
         give_back(s, c);
         return;
     }

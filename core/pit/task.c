@@ -6,6 +6,7 @@
  *            └ skipped                        waits for the commit   retry.c: retry, fallback, failure
  */
 #include "pit/budget_task.h"
+#include "base/crash.h"
 #include "pit/cache.h"
 #include "pit/flow.h"
 #include "pit/journal.h"
@@ -152,6 +153,7 @@ sy__task_end(sy__stage *s, sy__task *t, sy__task_status status, sy__outcome outc
     t->completed_ms = sy__stage_ms(s);
     record_end(s, t);
     sy__flow_leave(t);
+    SY__CRASH_POINT("task.recorded");
     if (t->parent) {
         sy__subtask_end(s, t, false);
         return;
