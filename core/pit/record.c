@@ -120,6 +120,14 @@ host_operation(const sy__task *t)
     return sy__task_is_item(t) ? NULL : sy__verb_operation(t->spec->verb);
 }
 
+/* The id of the task it is below: a map's, a sub-melody's, else the run's root task. */
+static const char *
+parent_of(const sy__task *t)
+{
+    const sy__task *above = t->parent ? t->parent : t->scope->owner;
+    return above ? above->id : t->run->root_id;
+}
+
 /* Offsets of the texts of one task's row in stage.text2. */
 typedef struct task_texts {
     size_t payload, context, key, output, error, end;
@@ -183,7 +191,7 @@ sy__record_task(sy__stage *s, sy__task *t)
         sy__p_text(st->kit),
         sy__p_text(r->id),
         sy__p_bytes(b + at.key, at.output - at.key),
-        sy__p_text(t->parent ? t->parent->id : r->root_id),
+        sy__p_text(parent_of(t)),
         t->parent && !t->undoes ? sy__p_integer((int64_t)t->number + 1) : none,
         sy__p_text(host ? host : target->name),
         sy__p_text(host ? st->host_version : target->extension->version_id),

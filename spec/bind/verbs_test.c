@@ -172,6 +172,7 @@ a_melody_is_a_task_of_another(void)
     CHECK_STR(ask(&i, "output", "q"), "{\"v\":5}");
     CHECK_STR(ask(&i, "operation", "s"), "host.sub");
     CHECK_STR(ask(&i, "output", "s/a"), "{\"m\":5,\"n\":7}");
+    CHECK_STR(ask(&i, "(SELECT key FROM task p WHERE p.id = task.parent_task_id)", "s/a"), "s");
     CHECK_STR(ask(&i, "output", "s/e/2"), "2");
     CHECK_STR(ask(&i, "outputs ->> '$.q.v'", NULL), "5");
 }

@@ -65,6 +65,19 @@ local function children_text(counts, items)
   return #words > 0 and ("%s (%s)"):format(base, table.concat(words, ", ")) or base
 end
 
+--- What the tasks below one are called, one and many.
+local PARENTS = {
+  ["host.each"] = { "call", "calls" }, ["host.loop"] = { "iteration", "iterations" },
+  ["host.sub"] = { "task", "tasks" }, ["host.flow"] = { "call", "calls" },
+}
+
+--- "3 tasks", "5 calls".
+local function below_text(operation, counts)
+  if counts.total == 0 then return nil end
+  local words = PARENTS[operation]
+  return ("%d %s"):format(counts.total, words[counts.total == 1 and 1 or 2])
+end
+
 local function output_of(host, row)
   if present(row.output) then return json.decode(row.output) end
   if not present(row.output_hash) then return nil end
@@ -132,11 +145,14 @@ function Board:update_line(line, row)
   line.id = row.id
   line.ms = row.cost_ms
   line.started_at = row.started_at
-  local counts = row.operation == "host.each" and self.host:query(CHILDREN, { self.run, row.id })[1] or nil
+  local counts = PARENTS[row.operation] and self.host:query(CHILDREN, { self.run, row.id })[1] or nil
+  local below = counts and row.operation ~= "host.each" and below_text(row.operation, counts)
+  if below then counts = nil end
   if row.task_status == "completed" or row.task_status == "failed" then
     line.done = true
     line.state = finished_state(row)
     line.text = self:finished_text(line, row)
+    if below and line.text == "" then line.text = below end
     if counts and line.state == "ok" then
       if line.text == "" then line.text = children_text(counts, row.items) end
       if counts.failed + counts.skipped > 0 then line.state = "warn" end
@@ -146,7 +162,7 @@ function Board:update_line(line, row)
   else
     line.state = present(row.waits) and "wait" or "run"
     line.text = present(row.waits) and waiting_text(row) or counts and children_text(counts, row.items)
-                or line.progress or ""
+                or line.progress or below or ""
   end
 end
 
