@@ -12,13 +12,14 @@ local SPECIAL = {
   event = { seq = "(SELECT coalesce(max(seq), 0) FROM event) + row_number() OVER (ORDER BY r.value ->> 'seq')" },
 }
 
--- Where a row hangs at a task, the task has to be one of this run.
+-- Where a row hangs at a task, the task has to be one of this run. It is looked up by its id: hence `CROSS` and `+`.
 local HANGS = {
-  event = "JOIN task k ON k.id = r.value ->> 'task_id' AND k.pipeline_orchestration_id = ?1",
-  artifact = "JOIN task k ON k.id = r.value ->> 'task_id' AND k.pipeline_orchestration_id = ?1",
-  pit_operation = "JOIN task k ON k.id = r.value ->> 'task_id' AND k.pipeline_orchestration_id = ?1",
-  event_artifact = "JOIN artifact k ON k.id = r.value ->> 'artifact_id' AND k.pipeline_orchestration_id = ?1",
-  artifact_pit_operation = "JOIN artifact k ON k.id = r.value ->> 'artifact_id' AND k.pipeline_orchestration_id = ?1",
+  event = "CROSS JOIN task k ON k.id = r.value ->> 'task_id' AND +k.pipeline_orchestration_id = ?1",
+  artifact = "CROSS JOIN task k ON k.id = r.value ->> 'task_id' AND +k.pipeline_orchestration_id = ?1",
+  pit_operation = "CROSS JOIN task k ON k.id = r.value ->> 'task_id' AND +k.pipeline_orchestration_id = ?1",
+  event_artifact = "CROSS JOIN artifact k ON k.id = r.value ->> 'artifact_id' AND +k.pipeline_orchestration_id = ?1",
+  artifact_pit_operation =
+    "CROSS JOIN artifact k ON k.id = r.value ->> 'artifact_id' AND +k.pipeline_orchestration_id = ?1",
 }
 
 --- `INSERT` of all staged rows of a table; what a row leaves out has its column's default.
