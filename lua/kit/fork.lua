@@ -131,7 +131,8 @@ VALUES (?1, ?2, 'dag_tracking', ?3, '{}', ?4)]]
 local LEFT_OUT = [[
 INSERT INTO task (id, conductor_id, extension_id, melody_id, task_type, task_payload, task_status, execution_context,
   created_at, completed_at, orchestra_kit_id, pipeline_orchestration_id, key, parent_task_id, operation, outcome)
-SELECT ?2, r.conductor_id, r.extension_id, r.melody_id, r.task_type, '{}', 'completed', '{"left_out":true,"decided":true}', ?5, ?5,
+SELECT ?2, r.conductor_id, r.extension_id, r.melody_id, r.task_type, '{}', 'completed',
+  '{"left_out":true,"decided":true}', ?5, ?5,
   r.orchestra_kit_id, r.pipeline_orchestration_id, ?3, coalesce((SELECT p.id FROM task p
   WHERE p.pipeline_orchestration_id = r.pipeline_orchestration_id AND p.key = ?6), r.id), ?4, 'skipped'
 FROM task r WHERE r.id = ?1]]
