@@ -49,11 +49,13 @@ can_be_undone(const sy__task *t)
     return t->spec->compensate && !t->kept && (is_done(t) || (t->spec->verb == SY__VERB_EACH && t->each));
 }
 
-/* Newest first; what ended in the same millisecond, by its place in the melody. */
+/* Newest first, whatever the wall's clock did meanwhile; what ended before a resume by its stamps, then by its place in
+ * the melody. */
 static int
 by_end(const void *a, const void *b)
 {
     const sy__task *x = *(sy__task *const *)a, *y = *(sy__task *const *)b;
+    if (x->ended_as != y->ended_as) return x->ended_as > y->ended_as ? -1 : 1;
     if (x->completed_ms != y->completed_ms) return x->completed_ms > y->completed_ms ? -1 : 1;
     return (x->number < y->number) - (x->number > y->number);
 }

@@ -127,8 +127,9 @@ struct sy__task {
     bool approved;     /* the fence is behind it */
     char id[SY__ID_BYTES];
     int64_t created_ms, dispatched_ms, started_ms, completed_ms;
-    int64_t first_ns; /* monotonic: when its first attempt began */
-    sy__value item;   /* of a child: its item, inside each.list */
+    uint32_t ended_as; /* counts the tasks of its run that ended, from 1; 0: not yet, or before a resume */
+    int64_t first_ns;  /* monotonic: when its first attempt began */
+    sy__value item;    /* of a child: its item, inside each.list */
     sy__blob *input, *output;
     sy__error *error;  /* of the last failed attempt */
     char own_code[64]; /* the extension's own error code */
@@ -229,6 +230,7 @@ struct sy__run {
     int64_t created_ms, started_ms, completed_ms;
     int64_t first_ns;
     int64_t ms_before; /* spent before this resume */
+    uint32_t ends;     /* tasks that ended since it began here */
     int64_t usd_micro, tokens, cpu_ns;
     size_t peak_bytes; /* of the largest isolate it used */
     sy__pit_count counts[SY__MEMBERS];

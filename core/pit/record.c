@@ -159,6 +159,13 @@ make_texts(sy__stage *s, sy__task *t, task_texts *at)
     at->end = b->len;
 }
 
+/* How long it took; never less than nothing, for the wall's clock may have been set back. */
+static int64_t
+ms_of(const sy__task *t)
+{
+    return t->started_ms && t->completed_ms > t->started_ms ? t->completed_ms - t->started_ms : 0;
+}
+
 void
 sy__record_task(sy__stage *s, sy__task *t)
 {
@@ -174,7 +181,7 @@ sy__record_task(sy__stage *s, sy__task *t)
         sy__run_unwritten(r, SY_ENOMEM);
         return;
     }
-    int64_t ms = t->completed_ms && t->started_ms ? t->completed_ms - t->started_ms : 0;
+    int64_t ms = ms_of(t);
     sy__param none = {.kind = SY__P_NULL};
     sy__param p[] = {
         sy__p_text(t->id),
@@ -288,7 +295,7 @@ put_payload(const sy__task *t, sy__buf *out)
     sy__buf_addc(out, '"');
     if (t->completed_ms && t->started_ms) {
         sy__buf_adds(out, ",\"ms\":");
-        sy__buf_addi(out, t->completed_ms - t->started_ms);
+        sy__buf_addi(out, ms_of(t));
     }
     if (t->attempts > 1) sy__buf_addf(out, ",\"attempts\":%u", t->attempts);
     if (t->each && t->each->list) sy__buf_addf(out, ",\"items\":%zu,\"failed\":%zu", t->each->count, t->each->failed);

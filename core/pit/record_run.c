@@ -46,7 +46,7 @@ record_root(sy__stage *s, sy__run *r)
         none,
         sy__p_number((double)r->usd_micro / 1e6),
         sy__p_integer(r->tokens),
-        sy__p_integer(over ? r->completed_ms - r->started_ms : 0),
+        sy__p_integer(over && r->completed_ms > r->started_ms ? r->completed_ms - r->started_ms : 0),
         sy__p_stamp(r->started_ms, started),
     };
     sy__record_checked(

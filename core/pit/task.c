@@ -162,6 +162,7 @@ sy__task_end(sy__stage *s, sy__task *t, sy__task_status status, sy__outcome outc
     sy__scope *c = t->scope;
     (void)pthread_mutex_lock(&r->lock);
     t->ended = true;
+    t->ended_as = ++r->ends;
     sy__scope_leave(c);
     r->cpu_ns += t->cpu_ns;
     if (t->peak_bytes > r->peak_bytes) r->peak_bytes = t->peak_bytes;

@@ -150,7 +150,7 @@ function Storm:round(at)
   local ended = disturbed(self, argv, at)
   if count_runs(self) == self.runs then -- killed before the run was acknowledged: there is nothing to resume
     assert(not ended and effects(self, "effects", tag) == "")
-    self:symphony(0, table.unpack(argv))
+    self:symphony(nil, table.unpack(argv))
   end
   self.runs = self.runs + 1
   local number = tostring(self.runs)
