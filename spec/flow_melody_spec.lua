@@ -103,6 +103,28 @@ end)
     assert.equal("done\n", after.outputs.flow.first)
   end)
 
+  it("is forked from one of its calls: those before keep their answers", function()
+    melody("three", [[
+local melody = require "melody"
+return melody.flow("three", function(run, params)
+  local list = {}
+  for i = 1, 3 do
+    list[i] = run:call("process.run", { argv = { "sh", "-c", "echo " .. i .. " >>calls; cat say" } }).stdout
+  end
+  return list
+end)
+]])
+    support.write_file(dir .. "/say", "a")
+    assert.equal(0, symphony("run", "three").code)
+    support.write_file(dir .. "/say", "b")
+    local r = symphony("fork", "1", "--from", "flow/run_2", "--yes", "--json")
+    assert.equal(0, r.code, r.out .. r.err)
+    assert.same({ "a", "b", "b" }, json.decode(r.out).outputs.flow)
+    assert.equal("1\n2\n3\n2\n3\n", support.read_file(dir .. "/calls"))
+    assert.equal(2, symphony("fork", "1", "--from", "flow/run_2", "--only").code)
+    assert.equal(4, symphony("fork", "1", "--from", "flow/nothing").code)
+  end)
+
   it("asks, and is answered from the command line", function()
     melody("asks", [[
 local melody = require "melody"

@@ -101,6 +101,18 @@ function Plan:child(full, task, rest)
   return true
 end
 
+--- The named call of a flow: the code runs again, calls before this one are answered from their rows.
+function Plan:call(full, task, key)
+  if self.only then
+    return problem.fail("usage", ("`%s` is a call of code, which goes on from its result"):format(key),
+      { hint = "without --only the code goes on from there" })
+  end
+  self.open[full], self.keep_failed[full] = true, true
+  for _, one in ipairs(self.calls(key)) do self.whole[one] = true end
+  self:add(key, task)
+  return true
+end
+
 --- The named task is below this one.
 function Plan:below(full, task, path)
   local rest = table.concat(path, "/", 2)
@@ -110,9 +122,8 @@ function Plan:below(full, task, path)
   elseif (task.verb == "each" or task.verb == "loop") and #path == 2 then
     return self:child(full, task, rest)
   end
-  if task.verb == "flow" and self.rows(full .. "/" .. rest) then
-    return problem.fail("usage", ("`%s` is a call of code, which goes on from its result"):format(full .. "/" .. rest),
-      { hint = ("--from %s   runs the code again from its beginning"):format(full) })
+  if task.verb == "flow" and #path == 2 and self.rows(full .. "/" .. rest) then
+    return self:call(full, task, full .. "/" .. rest)
   end
   return no_task(full .. "/" .. rest, { full })
 end
@@ -200,11 +211,11 @@ end
 --- Plans a fork.
 ---@param definition table the one the run pinned
 ---@param options { from: string, only: boolean?, changed: table<string, boolean>,
---- rows: fun(key: string): { outcome: any }? }
+--- rows: fun(key: string): { outcome: any }?, calls: fun(key: string): string[] }
 ---@return ForkPlan?, Problem?
 function M.new(definition, options)
   local self = setmetatable({ whole = {}, open = {}, loops = {}, keep_failed = {}, left_out = {}, again = {},
-    only = options.only, rows = options.rows, melodies = definition.melodies or {} }, Plan)
+    only = options.only, rows = options.rows, calls = options.calls, melodies = definition.melodies or {} }, Plan)
   local path = parts_of(options.from)
   if #path == 0 or table.concat(path, "/") ~= options.from then return no_task(options.from, {}) end
   local ok, why = self:scope(definition, "", path, options.changed)

@@ -53,6 +53,7 @@ local EFFECTS = { write = "writes", external = "acts outside this machine" }
 
 local function each_operation(task, fn)
   if task.operation then fn(task.operation) end
+  for _, target in ipairs(task.operations or {}) do fn(target.operation) end
   for _, target in ipairs(task.options and task.options.fallback or {}) do fn(target.operation) end
 end
 
@@ -116,6 +117,19 @@ local function select_run(ctx, word)
   return host, run
 end
 
+local CALLS = [[
+SELECT c.key FROM task c JOIN task t ON t.parent_task_id = c.parent_task_id
+ WHERE t.pipeline_orchestration_id = ?1 AND t.key = ?2 AND c.position >= t.position]]
+
+--- The keys of a flow's calls from the named one on.
+local function calls_of(host, run)
+  return function(key)
+    local list = {}
+    for i, row in ipairs(host:query(CALLS, { run.id, key })) do list[i] = row.key end
+    return list
+  end
+end
+
 local function go(ctx, words)
   local host, run = select_run(ctx, words[1])
   if not host then return nil, run end
@@ -124,7 +138,7 @@ local function go(ctx, words)
   local params, changed = parameters(definition, run, words.options)
   if not params then return nil, changed end
   local plan, why = fork_plan.new(definition, { from = words.options.from, only = words.options.only,
-    changed = changed, rows = rows_of(host, run) })
+    changed = changed, rows = rows_of(host, run), calls = calls_of(host, run) })
   if not plan then return nil, why end
   local ok, missing = runner.install(host, ctx:place(), run, definition)
   if not ok then return nil, missing end
