@@ -149,6 +149,7 @@ sy__budget_admit(sy__stage *s, sy__task *t)
 void
 sy__budget_limit(const sy__task *t, sy__call *call)
 {
+    if (t->undoes) return; /* what is done is undone whatever it costs */
     const sy__hold *h = &t->budget->hold;
     const sy__budget *first = sy__budget_deadline(h->budget);
     if (first && first->ends_ns < call->deadline_ns) call->deadline_ns = first->ends_ns;
@@ -170,7 +171,7 @@ sy__budget_report(sy__attempt *a, int64_t usd_micro, int64_t tokens)
     const sy__budget *over = sy__ledger_report(&a->stage->engine->ledger, &b->hold, &more, &unit);
     sy__attempt_show(a->stage, t);
     if (t->run->level != SY__LEVEL_NONE) sy__record_task(a->stage, t); /* a kill does not forget it */
-    if (!over || b->broken) return;
+    if (!over || b->broken || t->undoes) return;
     b->broken = over;
     b->unit = unit;
     sy__isolate_cancel(a->isolate, SY_EBUDGET);
@@ -210,7 +211,7 @@ sy__budget_ended(sy__stage *s, sy__task *t, int status)
         if (cut) at = sy__budget_limiting(b->hold.budget, SY__UNIT_CPU), unit = SY__UNIT_CPU;
     }
     b->broken = NULL;
-    if (!at) return false;
+    if (!at || t->undoes) return false;
     breach(s, t, at, unit, &b->used);
     return true;
 }

@@ -32,6 +32,13 @@ window_of(const sy__task *t)
     return (size_t)(t->spec->max_parallel > 0 ? t->spec->max_parallel : t->run->gate.limit);
 }
 
+/* Children that wait for a person leave their places to others. */
+static bool
+has_room(const sy__task *t)
+{
+    return t->each->living - t->each->waiting < window_of(t);
+}
+
 static bool
 is_complete(const sy__each *e)
 {
@@ -44,7 +51,7 @@ arrive(sy__stage *s, sy__task *t, uint32_t number)
 {
     sy__each *e = t->each;
     e->arrived[e->arrivals++] = number;
-    if (e->living >= window_of(t) || sy__task_stopped(t)) return;
+    if (!has_room(t) || sy__task_stopped(t)) return;
     sy__task *child = sy__each_next(s, t);
     if (!child && !is_complete(e)) return;
     if (!child) sy__scope_enter(t->scope);
@@ -86,12 +93,13 @@ sy__each_early(sy__scope *c)
 
 /* The number and the item of the next child; false: there is none (yet). run.lock held. */
 static bool
-next_item(sy__each *e, uint32_t *number, sy__value *item)
+next_item(sy__each *e, uint32_t *number, sy__value *item, sy__blob **holds)
 {
     if (e->source) {
-        if (e->next == e->arrivals) return false;
+        if (e->next == e->arrivals || !e->source->each) return false;
         *number = e->arrived[e->next++];
-        *item = sy__blob_value(e->source->each->outputs[*number]);
+        *holds = e->source->each->outputs[*number];
+        *item = sy__blob_value(*holds);
         return true;
     }
     if (e->next == e->count || !sy__value_iter_next(&e->items)) return false;
@@ -133,7 +141,8 @@ sy__each_next(sy__stage *s, sy__task *parent)
     sy__each *e = parent->each;
     uint32_t number;
     sy__value item;
-    while (next_item(e, &number, &item)) {
+    sy__blob *holds = NULL;
+    while (next_item(e, &number, &item, &holds)) {
         if (take_past(s, parent, number)) continue;
         sy__task *child = sy__subtask_new(s, parent, parent->spec, number);
         if (!child) {
@@ -141,10 +150,12 @@ sy__each_next(sy__stage *s, sy__task *parent)
             return NULL;
         }
         child->item = item;
+        child->holds = holds ? sy__blob_hold(holds) : NULL;
         e->living++;
         if (!parent->run->past || !sy__past_waits(sy__past_of(child), child->spec)) return child;
         sy__scope_leave(child->scope);
         sy__wait_on(s, child);
+        e->waiting++;
     }
     return NULL;
 }
@@ -327,8 +338,8 @@ sy__each_begin_early(sy__stage *s, sy__task *t)
     } else if (e) {
         sy__each_free(s->engine->alloc, e);
     }
-    if (!t->each) t->early = false; /* as any other map, once its source has ended */
-    bool waits = !t->each && !source->ended;
+    if (!t->each) t->early = false;                        /* as any other map, once its source has ended */
+    bool waits = !t->each && (!source->ended || t->ended); /* it may have been skipped meanwhile */
     if (waits) {
         t->first_ns = 0;
         sy__scope_leave(t->scope);
@@ -360,14 +371,14 @@ take_result(sy__stage *s, sy__task *child)
 void
 sy__each_child_end(sy__stage *s, sy__task *child, bool dropped)
 {
-    sy__run *r = child->run;
+    sy__run *r = sy__run_hold(child->run);
     sy__task *parent = child->parent;
     sy__each *e = parent->each;
     (void)pthread_mutex_lock(&r->lock);
     if (!dropped) take_result(s, child);
-    sy__task *next = sy__task_stopped(parent) ? NULL : sy__each_next(s, parent);
-    sy__subtask_leave(child);
     e->living--;
+    sy__task *next = sy__task_stopped(parent) || !has_room(parent) ? NULL : sy__each_next(s, parent);
+    sy__subtask_leave(child);
     bool done = is_complete(e) || (e->living == 0 && e->source && sy__task_stopped(parent));
     if (done) sy__scope_enter(parent->scope);
     if (!done && !next) sy__scope_settle(s, parent->scope); /* the others may wait for a person */
@@ -375,4 +386,5 @@ sy__each_child_end(sy__stage *s, sy__task *child, bool dropped)
     sy__subtask_free(child);
     if (next) sy__run_submit(s->engine, s, &next->job);
     if (done) finish(s, parent);
+    sy__run_release(r);
 }

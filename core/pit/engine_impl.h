@@ -86,6 +86,7 @@ typedef struct sy__each {
     sy__blob *list;
     size_t count, next, ended, failed;
     size_t living;        /* children that were created and have not ended */
+    size_t waiting;       /* of them those that wait for a person */
     sy__blob **outputs;   /* count entries; NULL: no value */
     sy__value_iter items; /* at the next item */
     uint8_t *settled;     /* of a map that feeds another: which children have ended */
@@ -130,6 +131,7 @@ struct sy__task {
     uint32_t ended_as; /* counts the tasks of its run that ended, from 1; 0: not yet, or before a resume */
     int64_t first_ns;  /* monotonic: when its first attempt began */
     sy__value item;    /* of a child: its item, inside each.list */
+    sy__blob *holds;   /* … or inside this, when the list grows */
     sy__blob *input, *output;
     sy__error *error;  /* of the last failed attempt */
     char own_code[64]; /* the extension's own error code */
@@ -188,6 +190,7 @@ struct sy__scope {
     sy__task *tasks;      /* one for each task of the plan */
     size_t active;        /* here and below */
     size_t waiting;       /* tasks here and below that wait for a person */
+    size_t flows;         /* flows here and below whose function is parked in an isolate */
     atomic_bool stopping; /* nothing of it starts any more */
     bool halting;         /* a task failed */
     bool undoing;         /* … and what is done is to be undone */
@@ -397,7 +400,7 @@ void sy__attempt_current(sy__stage *s, sy__attempt *a);
 bool sy__attempt_arm(sy__attempt *a, int64_t ns);
 /* Cancels whatever this stage does for the run, or for one of its sub-melodies (`within`: the prefix of its keys). */
 void sy__task_sweep(sy__stage *s, sy__run *r, const char *within, int why);
-/* Whether it is a task of the run, and of that sub-melody or below; `prefix` NULL: any. */
+/* Whether it is a task of the run, and of that sub-melody or below, but none that undoes; `prefix` NULL: any. */
 bool sy__task_within(const sy__task *t, const sy__run *r, const char *prefix);
 
 /* ---- retry.c (stage thread) ---- */
@@ -444,6 +447,10 @@ sy__task *sy__subtask_new(sy__stage *s, sy__task *parent, const sy__plan_task *s
 /* Unlinks and counts it; it is freed by sy__subtask_free after unlocking. run.lock held. */
 void sy__subtask_leave(sy__task *child);
 void sy__subtask_free(sy__task *child);
+/* Unlinks what waits in a scope that is over, and below it: closed tasks, to be freed by sy__subtasks_free after
+ * unlocking. run.lock held. */
+sy__task *sy__subtasks_take(const sy__scope *c);
+void sy__subtasks_free(sy__task *list);
 /* Takes what the child cost into its run. run.lock held. */
 void sy__subtask_cost(sy__task *child);
 /* A child ended, or was dropped: on to what its parent does about it. Stage thread. */
@@ -494,6 +501,8 @@ void sy__scope_enter(sy__scope *c);
 void sy__scope_leave(sy__scope *c);
 /* The same for those that wait for a person. */
 void sy__scope_wait(sy__scope *c, int change);
+/* … and for flows that are parked. */
+void sy__scope_park(sy__scope *c, int change);
 /* Whether the task must not begin (any more). Any thread. */
 bool sy__task_stopped(const sy__task *t);
 /* Whether it ended as cancelled because of that. */

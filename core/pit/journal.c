@@ -118,6 +118,7 @@ begin_child(sy__stage *s, sy__task *t, sy__task *child)
     (void)pthread_mutex_lock(&r->lock);
     t->journal->pending = child;
     t->journal->parked = true;
+    sy__scope_park(t->scope, 1);
     sy__scope_leave(t->scope);
     bool waits = r->past && sy__past_waits(sy__past_of(child), child->spec);
     if (waits) {
@@ -282,6 +283,16 @@ make_input(sy__stage *s, sy__task *t, sy__error *err)
     return !status && t->input ? SY_OK : sy__error_set(err, SY_ENOMEM, "no memory for a flow");
 }
 
+/* False: it was not parked. run.lock held. */
+static bool
+unpark(sy__task *t)
+{
+    if (!t->journal->parked) return false;
+    t->journal->parked = false;
+    sy__scope_park(t->scope, -1);
+    return true;
+}
+
 /* The function has ended, or was ended. The flow counts as active again. */
 static void
 finish(sy__stage *s, sy__attempt *a, int status)
@@ -293,8 +304,7 @@ finish(sy__stage *s, sy__attempt *a, int status)
     int why = a->cancel_why;
     (void)pthread_mutex_lock(&r->lock);
     t->journal->over = true;
-    if (t->journal->parked && !r->ended) sy__scope_enter(t->scope);
-    t->journal->parked = false;
+    if (unpark(t) && !r->ended) sy__scope_enter(t->scope);
     bool ended = r->ended;
     (void)pthread_mutex_unlock(&r->lock);
     t->cpu_ns += a->call.cpu_ns;
@@ -378,7 +388,7 @@ go_on(sy__stage *s, void *ud)
     bool gone = j->over;
     if (gone) sy__scope_leave(t->scope);
     if (gone) sy__scope_settle(s, t->scope);
-    j->parked = false;
+    if (!gone) (void)unpark(t);
     (void)pthread_mutex_unlock(&r->lock);
     if (!gone) {
         sy__attempt *a = j->attempt;

@@ -126,7 +126,7 @@ fail_as(sy__stage *s, sy__task *t, const sy__task *child)
 void
 sy__loop_child_end(sy__stage *s, sy__task *child, bool dropped)
 {
-    sy__run *r = child->run;
+    sy__run *r = sy__run_hold(child->run);
     sy__task *parent = child->parent;
     (void)pthread_mutex_lock(&r->lock);
     sy__subtask_leave(child);
@@ -146,4 +146,5 @@ sy__loop_child_end(sy__stage *s, sy__task *child, bool dropped)
         advance(s, parent);
     }
     sy__subtask_free(child);
+    sy__run_release(r);
 }

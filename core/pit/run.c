@@ -165,7 +165,7 @@ static sy__run_status
 final_status(const sy__run *r, size_t open)
 {
     const sy__scope *c = r->root;
-    if (r->cancelled && sy__scope_cut(c)) return SY__RUN_CANCELLED;
+    if (r->cancelled && (sy__scope_cut(c) || sy__undo_open(c))) return SY__RUN_CANCELLED;
     if (r->parking && (open > 0 || sy__undo_open(c))) return SY__RUN_PAUSED;
     if (c->halting) return sy__undo_open(c) ? SY__RUN_WAITING : SY__RUN_FAILED;
     return open > 0 ? SY__RUN_WAITING : SY__RUN_COMPLETED;
@@ -214,13 +214,13 @@ sy__run_settle(sy__stage *s, sy__run *r)
     int put_status = atomic_load(&r->put_status);
     if (c->halting && !atomic_load(&r->cutting) && sy__undo_next(s, c)) return;
     r->ended = true;
+    if (c->flows > 0) sy__engine_settle_soon(r); /* they leave their isolates */
     if (put_status || r->lost) {
         r->status = r->lost ? SY__RUN_PAUSED : SY__RUN_FAILED;
         committed(r, put_status);
         return;
     }
     r->status = final_status(r, open);
-    if (r->status == SY__RUN_WAITING) sy__engine_settle_soon(r); /* flows leave their isolates */
     if (r->status == SY__RUN_COMPLETED && !sy__scope_outputs(s, c)) r->status = SY__RUN_FAILED;
     write_end(s, r);
 }

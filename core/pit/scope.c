@@ -112,6 +112,12 @@ sy__scope_wait(sy__scope *c, int change)
     for (; c; c = above(c)) c->waiting += (size_t)change;
 }
 
+void
+sy__scope_park(sy__scope *c, int change)
+{
+    for (; c; c = above(c)) c->flows += (size_t)change;
+}
+
 bool
 sy__task_stopped(const sy__task *t)
 {
@@ -397,7 +403,7 @@ is_over(const sy__scope *c)
     size_t open = sy__dag_open(c->dag);
     if (c->ended || c->active > 0) return false;
     if (open == 0 && !c->halting) return !is_cut(c);
-    return c->halting && !atomic_load(&c->run->stopping);
+    return c->halting && !atomic_load(&c->run->cutting);
 }
 
 void
@@ -405,6 +411,10 @@ sy__scope_settle(sy__stage *s, sy__scope *c)
 {
     for (; c->owner; c = above(c)) {
         if (!is_over(c)) continue;
+        if (c->flows > 0) { /* they come back here when they have left their isolates */
+            (void)sy__engine_stop_scope(c);
+            return;
+        }
         if (c->halting && sy__undo_next(s, c)) return;
         if (c->halting && sy__undo_open(c)) continue; /* what undoes it waits for a person */
         give_back(s, c);

@@ -43,7 +43,8 @@ drop_jobs(sy__stage *s, void *ud)
 bool
 sy__task_within(const sy__task *t, const sy__run *r, const char *prefix)
 {
-    return t->run == r && (!prefix || strncmp(t->scope->prefix, prefix, strlen(prefix)) == 0);
+    if (!prefix) return t->run == r;
+    return t->run == r && !t->undoes && strncmp(t->scope->prefix, prefix, strlen(prefix)) == 0;
 }
 
 static bool

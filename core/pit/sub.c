@@ -73,7 +73,9 @@ sy__sub_end(sy__stage *s, sy__task *t)
     t->output = failed ? NULL : sy__blob_hold(c->outputs);
     (void)pthread_mutex_lock(&t->run->lock);
     t->inner = NULL;
+    sy__task *closed = sy__subtasks_take(c);
     (void)pthread_mutex_unlock(&t->run->lock);
+    sy__subtasks_free(closed);
     sy__scope_free(c);
     if (failed)
         sy__task_fail(s, t, &why);

@@ -2,6 +2,8 @@
 #include "pit/journal.h"
 #include "pit/past.h"
 
+#include <string.h>
+
 static void
 link_child(sy__run *r, sy__task *child)
 {
@@ -57,6 +59,30 @@ sy__subtask_free(sy__task *child)
     sy__task_close(child);
     sy__plan_task_free(a, child->own_spec);
     sy__free(a, child);
+}
+
+sy__task *
+sy__subtasks_take(const sy__scope *c)
+{
+    sy__task *list = NULL;
+    for (sy__task *t = c->run->children, *next; t; t = next) {
+        next = t->siblings;
+        if (strncmp(t->scope->prefix, c->prefix, strlen(c->prefix)) != 0) continue;
+        unlink_child(c->run, t);
+        t->siblings = list;
+        list = t;
+    }
+    return list;
+}
+
+void
+sy__subtasks_free(sy__task *list)
+{
+    while (list) {
+        sy__task *next = list->siblings;
+        sy__subtask_free(list);
+        list = next;
+    }
 }
 
 void

@@ -42,6 +42,7 @@ sy__task_close(sy__task *t)
     const sy__alloc *a = t->run->engine->alloc;
     sy__blob_release(t->input);
     sy__blob_release(t->output);
+    sy__blob_release(t->holds);
     sy__free(a, t->error);
     sy__each_free(a, t->each);
     sy__cache_forget(t);
@@ -51,7 +52,7 @@ sy__task_close(sy__task *t)
     sy__flow_leave(t);
     sy__streams_free(t);
     sy__budget_task_free(t);
-    t->input = t->output = NULL;
+    t->input = t->output = t->holds = NULL;
     t->error = NULL;
     t->each = NULL;
     t->loop = NULL;

@@ -54,12 +54,19 @@ sy__wait_on(sy__stage *s, sy__task *t)
     if (t->waits == SY__WAIT_EFFECT && t->run->level != SY__LEVEL_NONE) sy__record_uncertain(s, t);
 }
 
+static bool
+is_of_map(const sy__task *t)
+{
+    return sy__task_is_item(t) && t->parent->spec->verb == SY__VERB_EACH;
+}
+
 /* A map goes on with another child while one waits. run.lock held. */
 static sy__task *
 replacement(sy__stage *s, sy__task *t)
 {
-    bool child = sy__task_is_item(t) && t->parent->spec->verb == SY__VERB_EACH;
-    return child && !sy__task_stopped(t->parent) ? sy__each_next(s, t->parent) : NULL;
+    if (!is_of_map(t)) return NULL;
+    t->parent->each->waiting++;
+    return sy__task_stopped(t->parent) ? NULL : sy__each_next(s, t->parent);
 }
 
 void
@@ -104,6 +111,7 @@ static void
 go_on(sy__task *t)
 {
     t->waits = SY__WAIT_NONE;
+    if (is_of_map(t)) t->parent->each->waiting--;
     sy__scope_wait(t->scope, -1);
     sy__scope_enter(t->scope);
 }
