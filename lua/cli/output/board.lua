@@ -147,7 +147,7 @@ function Board:update_line(line, row)
   line.started_at = row.started_at
   local counts = PARENTS[row.operation] and self.host:query(CHILDREN, { self.run, row.id })[1] or nil
   local below = counts and row.operation ~= "host.each" and below_text(row.operation, counts)
-  if below then counts = nil end
+  if row.operation ~= "host.each" then counts = nil end
   if row.task_status == "completed" or row.task_status == "failed" then
     line.done = true
     line.state = finished_state(row)
