@@ -22,7 +22,9 @@ typedef struct sy__buf {
     bool failed; /* an allocation failed; the content is a prefix */
 } sy__buf;
 
+/* An empty text; its memory comes from `a`, which outlives it. Allocates nothing yet. */
 void sy__buf_init(sy__buf *b, const sy__alloc *a);
+/* Frees the content; the buffer is as after sy__buf_init. */
 void sy__buf_close(sy__buf *b);
 /* Forgets the content, keeps the memory, clears `failed`. */
 void sy__buf_reset(sy__buf *b);

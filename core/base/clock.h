@@ -15,6 +15,7 @@ typedef struct sy__clock {
 
 extern const sy__clock sy__clock_system;
 
+/* Milliseconds since 1970; ns and ms of a clock that only goes forward. Any thread; c must not be NULL. */
 int64_t sy__wall_ms(const sy__clock *c);
 int64_t sy__mono_ns(const sy__clock *c);
 int64_t sy__mono_ms(const sy__clock *c);

@@ -7,6 +7,7 @@
 #define SY_BASE_CRASH_H
 
 #ifdef SYMPHONY_CRASH_POINTS
+/* Ends the process here when the point of this name was asked for. */
 void sy__crash_point(const char *name); /* any thread */
 #define SY__CRASH_POINT(name) sy__crash_point(name)
 #else

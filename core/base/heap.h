@@ -18,6 +18,7 @@ typedef struct sy__heap_node {
     struct sy__heap_node *prev; /* the left sibling, of a first child its parent, of the root NULL */
 } sy__heap_node;
 
+/* The general cases of the two below: into, and out of, a heap that has other nodes. */
 void sy__heap_meld(sy__heap_node **root, sy__heap_node *node);
 void sy__heap_take_out(sy__heap_node **root, sy__heap_node *node);
 

@@ -19,7 +19,9 @@ typedef struct sy__id_source {
     uint64_t low;  /* 62 bits */
 } sy__id_source;
 
+/* A source of ids over a borrowed clock. */
 void sy__id_source_init(sy__id_source *s, const sy__clock *clock);
+/* The next id, NUL-terminated and greater than all before it. One thread at a time. */
 void sy__id_next(sy__id_source *s, char out[SY__ID_BYTES]);
 /* Whether `text` has the shape of a full id. */
 bool sy__id_valid(const char *text);

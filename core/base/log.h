@@ -22,7 +22,9 @@ typedef struct sy__log {
     pthread_mutex_t lock;
 } sy__log;
 
+/* A log that tells the time by a borrowed clock. */
 void sy__log_init(sy__log *log, const sy__clock *clock);
+/* After the last line; no other thread may write any more. */
 void sy__log_close(sy__log *log);
 /* log NULL is legal and drops. */
 void sy__logf(sy__log *log, sy__log_level level, const char *area, const char *format, ...)

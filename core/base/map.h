@@ -15,6 +15,7 @@ typedef struct sy__map {
     size_t used;  /* live entries and tombstones */
 } sy__map;
 
+/* An empty map; its memory comes from `a`. Allocates nothing yet. */
 void sy__map_init(sy__map *m, const sy__alloc *a);
 /* Frees keys and slots; the values are the owner's. */
 void sy__map_close(sy__map *m);

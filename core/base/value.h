@@ -33,6 +33,7 @@ typedef struct sy__value {
 
 /* ---- reading; a value's bytes must be well-formed (built here or passed sy__value_check) ---- */
 
+/* What a value is and holds. No allocation; texts are borrowed from the value. */
 sy__kind sy__value_kind(sy__value v);
 bool sy__value_bool(sy__value v);                    /* true only for SY__TRUE */
 int64_t sy__value_int(sy__value v);                  /* of SY__INT; of SY__NUM truncated; else 0 */
@@ -72,6 +73,8 @@ typedef struct sy__vbuf {
     int error; /* SY_OK, or the first SY_E… (SY_ENOMEM, SY_EINVAL: too deep, too large, duplicate key) */
 } sy__vbuf;
 
+/* Builds one value, front to back, in memory of `a`. The first error stays in b->error and makes the rest do nothing,
+ * so that only sy__vbuf_done is asked. Reset forgets the content and the error, and keeps the memory. */
 void sy__vbuf_init(sy__vbuf *b, const sy__alloc *a);
 void sy__vbuf_close(sy__vbuf *b);
 void sy__vbuf_reset(sy__vbuf *b);

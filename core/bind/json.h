@@ -9,6 +9,7 @@ enum { SY__JSON_DEPTH = 128 /* nesting that text may have; a value that crosses 
 /* Pushes the value of a JSON text; false: it is not JSON, and a message with line and column is pushed. */
 bool sy__json_read(lua_State *L, const char *text, size_t len);
 
+/* A lua_CFunction: pushes the module `json`. */
 int sy__open_json(lua_State *L);
 
 #endif

@@ -7,6 +7,7 @@
 /* For sy__isolate_options.modules; the entry behind the last has no name. */
 extern const sy__isolate_module sy__stdlib_modules[];
 
+/* lua_CFunctions: each pushes its module. */
 int sy__open_json(lua_State *L);
 int sy__open_re(lua_State *L);
 int sy__open_hash(lua_State *L);

@@ -67,6 +67,7 @@ int sy__writer_checkpoint(sy__db *db, sy__error *err);
 int sy__writer_prepare(sy__db *db, sqlite3 *conn, sy__error *err);
 void sy__writer_finalize(sy__db *db);
 
+/* The pool of connections that read. Before other threads; closed after the last reader is given back. SY_ENOMEM. */
 int sy__readers_init(sy__db *db, sy__error *err);
 void sy__readers_close(sy__db *db);
 

@@ -117,6 +117,7 @@ typedef struct sy__queue {
     sy__errand *errands;
 } sy__queue;
 
+/* An empty queue with its lock; closing frees what nobody took. Before, and after, all other threads. SY_ENOMEM. */
 int sy__queue_init(sy__queue *q, const sy__alloc *a, sy__error *err);
 void sy__queue_close(sy__queue *q);
 /* With the lock held: wakes the writer when it waits and may take. */

@@ -33,6 +33,7 @@ int sy__project_open(sy__project **out, const sy__project_options *o, sy__error 
 /* Parks living runs, commits, stops all threads. NULL is legal. */
 void sy__project_close(sy__project *p);
 
+/* What it consists of: borrowed, and there until it is closed. */
 sy__db *sy__project_db(sy__project *p);
 sy__artifacts *sy__project_artifacts(sy__project *p);
 sy__registry *sy__project_registry(sy__project *p);

@@ -367,13 +367,6 @@ sy__caps_env(const sy__caps *c, const char *name)
     return *name && has(&c->env, name);
 }
 
-size_t
-sy__caps_env_names(const sy__caps *c, char *const **at)
-{
-    *at = c->env.at;
-    return c->env.count;
-}
-
 bool
 sy__caps_starts(const sy__caps *c)
 {

@@ -11,9 +11,11 @@ typedef struct sy__caps sy__caps;
  * secrets, editor, memory, cpu, timeout}. $PROJECT, $HOME-like names are resolved with `project_dir`.
  * v may be null: nothing granted, default limits. Count 1. */
 int sy__caps_new(sy__caps **out, const sy__alloc *a, sy__value v, const char *project_dir, sy__error *err);
+/* One more who holds them, which is returned; one less: the last frees. NULL is legal. Any thread. */
 sy__caps *sy__caps_hold(sy__caps *c);
 void sy__caps_release(sy__caps *c);
 
+/* What is granted. Borrowed; of names that are not granted, false. */
 size_t sy__caps_memory_bytes(const sy__caps *c);               /* default 64 MiB */
 int64_t sy__caps_cpu_ms(const sy__caps *c);                    /* default 2 s, of Lua running */
 int64_t sy__caps_timeout_ms(const sy__caps *c);                /* default 30 s, wall clock of a call */
@@ -27,8 +29,6 @@ bool sy__caps_net_address(const sy__caps *c, const char *host, const char *addre
 bool sy__caps_secret(const sy__caps *c, const char *name);
 bool sy__caps_editor(const sy__caps *c, const char *what);
 
-/* The environment variables it may read, as granted (one may end in `*`). Borrowed. */
-size_t sy__caps_env_names(const sy__caps *c, char *const **names);
 bool sy__caps_starts(const sy__caps *c); /* whether it may start any program */
 
 typedef enum sy__access { SY__READ = 1, SY__WRITE = 2 } sy__access;

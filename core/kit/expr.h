@@ -10,6 +10,7 @@
 
 typedef struct sy__expr sy__expr;
 
+/* Borrows allocator, clock and log. Its isolate is made by the first evaluation. SY_ENOMEM. */
 int sy__expr_new(sy__expr **out, const sy__alloc *a, const sy__clock *clock, sy__log *log);
 void sy__expr_free(sy__expr *e);
 /* The pure modules that expressions see, as globals and through require; borrowed. Before the first evaluation. */

@@ -60,6 +60,7 @@ typedef struct sy__isolate_options {
     bool trusted; /* ctx.trusted: the person lets this project's own code run */
 } sy__isolate_options;
 
+/* A state with nothing in it but the library, of the calling thread from now on. SY_ENOMEM. */
 int sy__isolate_new(sy__isolate **out, const sy__isolate_options *o, sy__error *err);
 /* Closes the state within 100 ms whatever is in it. A parked call is aborted without `done`. NULL is legal. */
 void sy__isolate_free(sy__isolate *iso);

@@ -42,6 +42,7 @@ typedef struct sy__limits {
     bool share_over;      /* it was used up at the last look */
 } sy__limits;
 
+/* No limit is running yet. `cap_bytes`: the most the state may have. Borrows allocator and clock. */
 void sy__limits_init(sy__limits *l, const sy__alloc *a, const sy__clock *clock, size_t cap_bytes);
 /* A lua_Alloc; `ud` is the sy__limits. */
 void *sy__limits_alloc(void *ud, void *ptr, size_t old_bytes, size_t new_bytes);

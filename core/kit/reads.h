@@ -57,6 +57,7 @@ typedef struct sy__observer {
     sy__map seen;              /* kind, path, detail → digest */
 } sy__observer;
 
+/* Borrows all three; `memo` may be NULL. Has seen nothing yet. */
 void sy__observer_init(sy__observer *o, const sy__alloc *a, const sy__caps *caps, const sy__hash_memo *memo);
 void sy__observer_close(sy__observer *o);
 /* The digest of what is there now. SY_OK; else it cannot be said. */

@@ -50,6 +50,7 @@ typedef struct sy__extension {
 
 typedef struct sy__registry sy__registry;
 
+/* An empty registry; freeing lets go of its extensions. SY_ENOMEM. */
 int sy__registry_new(sy__registry **out, const sy__alloc *a);
 void sy__registry_free(sy__registry *r);
 /*

@@ -79,6 +79,7 @@ struct sy__job {
 
 typedef struct sy__arbiter sy__arbiter;
 
+/* Without limits yet; borrows both. Freed when no job is in it. SY_ENOMEM. */
 int sy__arbiter_new(sy__arbiter **out, const sy__alloc *a, const sy__clock *clock);
 void sy__arbiter_free(sy__arbiter *a);
 /* Slots of the whole host (0: no limit), and the time of waiting that is worth one priority (> 0). */

@@ -99,9 +99,11 @@ struct sy__artifacts {
 
 /* ---- artifact_tool.c ---- */
 
+/* A kept tool or a new one, the caller's until given back. SY_ENOMEM. */
 int sy__tool_take(sy__artifacts *s, sy__tool **out, sy__error *err);
 void sy__tool_give(sy__artifacts *s, sy__tool *t); /* NULL is legal */
 void sy__tools_close(sy__artifacts *s);
+/* The hash of content in pieces (between, t->md is updated), or of one piece: "sha256:…", NUL-terminated. */
 void sy__tool_hash_begin(sy__artifacts *s, sy__tool *t);
 void sy__tool_hash_end(sy__tool *t, char out[SY__HASH_BYTES]);
 void sy__tool_hash(sy__artifacts *s, sy__tool *t, const void *bytes, size_t size, char out[SY__HASH_BYTES]);
@@ -121,6 +123,7 @@ bool sy__hash_valid(const char *hash);
 
 /* ---- artifact_pending.c ---- */
 
+/* A copy of content as it is stored (`bytes` NULL: it lies in a file), in no list yet; NULL: no memory. */
 sy__pending *sy__pending_new(sy__artifacts *s, const char *hash, size_t stored_size, const void *bytes);
 /* Copies what is pending under a hash: the row, and small content into t->stored when `content`. false: nothing. */
 bool sy__pending_find(sy__artifacts *s, sy__tool *t, const char *hash, bool content, sy__blob_row *row);
@@ -137,6 +140,7 @@ int sy__pending_touch(sy__artifacts *s, const char *hash, const sy__blob_row *ro
 
 /* ---- artifact_file.c ---- */
 
+/* Makes and opens artifacts/, artifacts/tmp/ and the lock; to be closed also when it fails. SY_EIO. */
 int sy__files_open(sy__artifacts *s, sy__error *err);
 void sy__files_close(sy__artifacts *s);
 /* "ab/cdef…" or "ab/cdef….zst", within artifacts/. */

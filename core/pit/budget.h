@@ -92,6 +92,7 @@ typedef struct sy__ledger {
     sy__hold *waiting; /* all that wait */
 } sy__ledger;
 
+/* Closed when no hold is held or waits. */
 void sy__ledger_init(sy__ledger *l);
 void sy__ledger_close(sy__ledger *l);
 

@@ -29,6 +29,7 @@ void sy__nodes_close(sy__nodes *n);
 
 enum { SY__JOIN_ALL = 0 };
 
+/* A graph without nodes, of one thread at a time. SY_ENOMEM. */
 int sy__dag_new(sy__dag **out, const sy__alloc *a);
 void sy__dag_free(sy__dag *d); /* NULL is legal */
 /* Adds a node. `join`: SY__JOIN_ALL, or how many predecessors with a value make it ready. SY_ENOMEM. */
@@ -41,6 +42,7 @@ int sy__dag_seal(sy__dag *d, sy__nodes *circle);
 /* A copy of a sealed dag in which nothing has ended. SY_ENOMEM. */
 int sy__dag_copy(sy__dag **out, const sy__dag *model);
 
+/* How many edges it has. */
 size_t sy__dag_edges(const sy__dag *d);
 /* The edge at `index` below sy__dag_edges; valid after sealing, sorted by origin. */
 void sy__dag_edge_at(const sy__dag *d, size_t index, uint32_t *from, uint32_t *to, sy__edge_kind *kind);

@@ -52,6 +52,7 @@ typedef struct sy__engine_options {
     void *on_change_ud;
 } sy__engine_options;
 
+/* Starts its threads. What the options name is borrowed until it is freed. SY_ENOMEM, SY_EIO. */
 int sy__engine_new(sy__engine **out, const sy__engine_options *o, sy__error *err);
 /* Parks every living run, waits for the stages to end. The database stays open for the caller to close. */
 void sy__engine_free(sy__engine *e);

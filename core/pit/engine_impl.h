@@ -571,7 +571,7 @@ void sy__record_count(sy__run *r, int member, int64_t n);
 void sy__record_counts(sy__stage *s, sy__run *r);
 int sy__record_artifact(sy__stage *s, sy__task *t, const char *type, const sy__stored *stored, sy__value metadata,
                         sy__vbuf *ref, sy__error *err);
-const char *sy__status_name(sy__task_status status);
+/* Their words in rows and events. */
 const char *sy__outcome_name(sy__outcome outcome);
 const char *sy__run_status_name(sy__run_status status);
 

@@ -19,6 +19,7 @@ struct sy__plan_flow {
     int64_t count, per_ms, burst; /* count 0: no rate; burst 0: count */
 };
 
+/* Takes over the limits of the engine's options; before its threads start, closed after they ended. SY_ENOMEM. */
 int sy__flow_open(sy__engine *e);
 void sy__flow_close(sy__engine *e);
 /* The weight of a run among others, from its options {"weight"}. */

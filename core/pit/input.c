@@ -115,7 +115,7 @@ int
 sy__input_until(sy__stage *s, sy__task *t, sy__error *err)
 {
     char room[9];
-    sy__value v, it = sy__blob_value(t->loop->last), i = number_in(room, t->loop->done);
+    sy__value v = {0}, it = sy__blob_value(t->loop->last), i = number_in(room, t->loop->done);
     sy__value args[2] = {it, i};
     sy__binding seen[2] = {{"it", it}, {"i", i}};
     int status = call_fn(s, t, &t->spec->until, args, 2, seen, 2, &v, err);

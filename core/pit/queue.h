@@ -67,7 +67,9 @@ typedef struct sy__queue {
     sy__level level[SY__LEVELS];
 } sy__queue;
 
+/* The index of a priority; outside of the range that of the nearest. */
 int sy__queue_level(int priority);
+/* Behind its lane, which becomes active. `now` in ns. */
 void sy__queue_push(sy__queue *q, sy__lane *l, struct sy__job *job, int64_t now);
 /* In front of its lane, behind those that were put there in the same way. */
 void sy__queue_push_early(sy__queue *q, sy__lane *l, struct sy__job *job, int64_t now);

@@ -18,8 +18,8 @@ static const char *const outcome_names[] = {NULL,          "ok",    "cached",  "
                                             "compensated", "error", "timeout", "denied",   "cancelled"};
 static const char *const run_names[] = {"pending", "running", "waiting", "paused", "completed", "failed", "cancelled"};
 
-const char *
-sy__status_name(sy__task_status status)
+static const char *
+status_name(sy__task_status status)
 {
     return status_names[status];
 }

@@ -207,7 +207,7 @@ decide_one(sy__run *r, const char *key, sy__decision what, sy__value result, sy_
     bool asks = p && !p->outcome && p->waits == SY__WAIT_ANSWER;
     bool parent = p && strncmp(p->operation, "host.", 5) == 0 && !asks;
     if (parent) return decide_below(r, key, what, err);
-    if (!asks && !sy__past_waits(p, spec))
+    if (!p || (!asks && !sy__past_waits(p, spec)))
         return sy__error_set(err, SY_EUSAGE, "task `%s` does not wait for a decision", key);
     if (asks && what == SY__DECIDE_RETRY)
         return sy__error_set(err, SY_EUSAGE, "task `%s` is a question: answer it", key);

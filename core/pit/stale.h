@@ -25,6 +25,7 @@ typedef struct sy__stale_report {
     int64_t cache_dropped; /* results */
 } sy__stale_report;
 
+/* Archives and deletes by the policy; *out says what was done, also when it fails. Blocks; any thread. */
 int sy__stale_collect(sy__artifacts *s, const sy__stale_policy *p, sy__stale_report *out, sy__error *err);
 /* Pins protect an artifact (by id or hash) until unpinned. SY_ENOTFOUND. */
 int sy__stale_pin(sy__artifacts *s, const char *id_or_hash, bool on, sy__error *err);

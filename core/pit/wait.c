@@ -121,7 +121,10 @@ static int
 find(sy__run *r, sy__decision what, const char *key, sy__value result, sy__task **out, sy__error *err)
 {
     sy__task *t = *out = r->ended ? NULL : sy__scope_task(r->root, key);
-    if (!t) return sy__error_set(err, SY_ENOTFOUND, "run #%lld has no task `%s`", (long long)r->number, key);
+    if (!t) {
+        (void)sy__error_set(err, SY_ENOTFOUND, "run #%lld has no task `%s`", (long long)r->number, key);
+        return SY_ENOTFOUND;
+    }
     if (!t->waits) return sy__error_set(err, SY_EUSAGE, "task `%s` does not wait for a decision", key);
     if (t->waits == SY__WAIT_ANSWER && what == SY__DECIDE_RETRY)
         return sy__error_set(err, SY_EUSAGE, "task `%s` is a question: answer it", key);

@@ -9,6 +9,7 @@
 
 typedef struct sy__watch sy__watch;
 
+/* Starts the thread. SY_ENOMEM, or what starting it gave. */
 int sy__watch_start(sy__watch **out, sy__engine *e, sy__error *err);
 /* Before the stages end. NULL is legal. */
 void sy__watch_stop(sy__watch *w);

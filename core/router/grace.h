@@ -22,6 +22,7 @@ typedef struct sy__grace {
     pthread_mutex_t lock; /* one waiting writer at a time */
 } sy__grace;
 
+/* Nobody is inside before the one and after the other. */
 void sy__grace_init(sy__grace *g);
 void sy__grace_close(sy__grace *g);
 /* Returns what sy__grace_leave needs. Nests. */

@@ -20,6 +20,7 @@ typedef struct sy__follower sy__follower;
 
 typedef void (*sy__event_handler)(void *ud, const sy__event *event);
 
+/* Freed after its last follower. SY_ENOMEM. */
 int sy__router_new(sy__router **out, const sy__alloc *a);
 void sy__router_free(sy__router *r);
 
@@ -65,6 +66,7 @@ typedef struct sy__follower_options {
     void *wake_ud;
 } sy__follower_options;
 
+/* Follows from now on; freeing waits until no publisher uses it. NULL may be freed. SY_ENOMEM, SY_EINVAL. */
 int sy__follower_new(sy__follower **out, sy__router *r, const sy__follower_options *o, sy__error *err);
 void sy__follower_free(sy__follower *f);
 /* Hands up to `max` events to `each` in order; returns how many (0: none now, wait for `wake`), or the negative

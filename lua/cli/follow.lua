@@ -6,12 +6,15 @@ local document = require "cli.output.document"
 local exit = require "cli.exit"
 local json = require "sy.json"
 local next_steps = require "cli.next_steps"
+local null = require "kit.null"
 local problem = require "kit.problem"
 local results = require "cli.output.results"
 local select = require "cli.select"
 local term = require "sy.term"
 local text = require "cli.output.text"
 local time = require "sy.time"
+
+local plain = null.to_nil
 
 local M = {}
 
@@ -123,11 +126,6 @@ end
 
 local function say_all(ctx, lines)
   for _, line in ipairs(lines) do ctx:say(line) end
-end
-
-local function plain(value)
-  if value == json.null then return nil end
-  return value
 end
 
 local function as_problem(err)

@@ -3,9 +3,12 @@
 local document = require "cli.output.document"
 local graph = require "melody.graph"
 local json = require "sy.json"
+local null = require "kit.null"
 local pinned = require "kit.pinned"
 local structure = require "kit.structure_diff"
 local value_diff = require "kit.value_diff"
+
+local present = null.present
 
 local M = {}
 
@@ -42,15 +45,6 @@ local ARTIFACTS = [[
 SELECT t.key, a.artifact_type AS type, a.content_hash AS hash, a.size FROM artifact a JOIN task t ON t.id = a.task_id
 WHERE a.pipeline_orchestration_id = ?1 ORDER BY t.key, a.artifact_type, a.created_at, a.id]]
 
-local function null(value)
-  if value == nil then return json.null end
-  return value
-end
-
-local function present(value)
-  return value ~= nil and value ~= json.null
-end
-
 -- ---- values ----
 
 --- A change as the document has it: what it was and is, large values as references, nothing beside a patch.
@@ -82,7 +76,7 @@ end
 
 local function state(status, outcome, failure)
   if not present(status) then return json.null end
-  return { status = status, outcome = null(outcome), error = document.error(failure) }
+  return { status = status, outcome = null.of(outcome), error = document.error(failure) }
 end
 
 local function task_entry(host, row)
@@ -152,9 +146,9 @@ end
 
 local function head(host, run)
   local line = document.run_line(host, run)
-  line.melody_hash = null(run.melody_hash)
+  line.melody_hash = null.of(run.melody_hash)
   line.error = document.error(run.error)
-  line.forked_from = null(run.forked_from)
+  line.forked_from = null.of(run.forked_from)
   return line
 end
 

@@ -3,8 +3,11 @@
 local critical_path = require "cli.critical_path"
 local document = require "cli.output.document"
 local json = require "sy.json"
+local null = require "kit.null"
 local pinned = require "kit.pinned"
 local time = require "sy.time"
+
+local present = null.present
 
 local M = {}
 
@@ -28,10 +31,6 @@ local LAST_CHILD = COLUMNS .. [[AND t.parent_task_id = ?2 AND t.completed_at IS 
 ORDER BY t.completed_at DESC, t.position LIMIT 1]]
 
 local PAGE = 20000
-
-local function present(value)
-  return value ~= nil and value ~= json.null
-end
 
 local function ms_of(stamp, base)
   return present(stamp) and time.parse_iso(stamp) - base or nil

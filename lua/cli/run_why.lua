@@ -1,17 +1,15 @@
 --- Why a task ran, was cached, skipped, waited, was tried again: as a document, out of rows only.
 local document = require "cli.output.document"
 local json = require "sy.json"
+local null = require "kit.null"
 local order = require "cli.why_order"
 local pinned = require "kit.pinned"
 local select = require "cli.select"
 local why_cache = require "cli.why_cache"
 
-local M = {}
+local decoded = null.object
 
-local function decoded(text)
-  local value = type(text) == "string" and json.decode(text) or nil
-  return type(value) == "table" and value or {}
-end
+local M = {}
 
 local function verdict_of(row)
   if row.outcome == "cached" or row.outcome == "skipped" or row.outcome == "cancelled" then return row.outcome end

@@ -1,6 +1,9 @@
 --- Why a task ran although a result might have been used again: what differs from which earlier run; or why its
 --- operation is not cached at all.
 local json = require "sy.json"
+local null = require "kit.null"
+
+local decoded = null.object
 
 local M = {}
 
@@ -16,11 +19,6 @@ ORDER BY p.number DESC LIMIT 1]]
 local VERSION = [[
 SELECT e.name, v.version, v.manifest, e.capabilities FROM extension_version v JOIN extension e ON e.id = v.extension_id
 WHERE v.id = ?1]]
-
-local function decoded(text)
-  local value = type(text) == "string" and json.decode(text) or nil
-  return type(value) == "table" and value or {}
-end
 
 local function sorted_keys(...)
   local seen, keys = {}, {}

@@ -1,7 +1,11 @@
 --- Why a task was skipped, has not begun, waited for its turn, or was tried again: from the graph of its definition and
 --- the rows of decisions and events.
 local json = require "sy.json"
+local null = require "kit.null"
 local refs = require "melody.refs"
+
+local present = null.present
+local decoded = null.object
 
 local M = {}
 
@@ -12,15 +16,6 @@ ORDER BY performed_at, id LIMIT 100]]
 local FAILURES = [[
 SELECT event_type, event_payload FROM event WHERE task_id = ?1 AND pipeline_orchestration_id = ?2
   AND event_type IN ('task.retry', 'task.fallback', 'error_occurred') ORDER BY seq LIMIT 100]]
-
-local function present(value)
-  return value ~= nil and value ~= json.null
-end
-
-local function decoded(text)
-  local value = type(text) == "string" and json.decode(text) or nil
-  return type(value) == "table" and value or {}
-end
 
 --- One reason of a document.
 ---@param kind string

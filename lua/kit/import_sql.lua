@@ -1,12 +1,11 @@
 --- The statements that make a run out of what was read and put aside: its own row, and the rows of each table.
 local json = require "sy.json"
+local null = require "kit.null"
 local transfer = require "kit.transfer"
 
-local M = {}
+local present = null.present
 
-local function present(value)
-  return value ~= nil and value ~= json.null
-end
+local M = {}
 
 local SPECIAL = {
   event = { seq = "(SELECT coalesce(max(seq), 0) FROM event) + row_number() OVER (ORDER BY r.value ->> 'seq')" },

@@ -6,14 +6,13 @@ local import_check = require "kit.import_check"
 local import_read = require "kit.import_read"
 local import_sql = require "kit.import_sql"
 local json = require "sy.json"
+local null = require "kit.null"
 local problem = require "kit.problem"
 local transfer = require "kit.transfer"
 
-local M = {}
+local present = null.present
 
-local function present(value)
-  return value ~= nil and value ~= json.null
-end
+local M = {}
 
 -- ---- what things are called here ----
 

@@ -3,8 +3,11 @@
 local chore = require "kit.chore"
 local json = require "sy.json"
 local lifecycle = require "kit.lifecycle"
+local null = require "kit.null"
 local problem = require "kit.problem"
 local spending = require "kit.spending"
+
+local is_null = null.is
 
 local M = {}
 
@@ -71,10 +74,6 @@ local function known(host, entry)
 SELECT e.id, e.extension_type, e.removed_at, e.source, v.id AS version_id
 FROM extension e LEFT JOIN extension_version v ON v.extension_id = e.id AND v.version = ?2 AND v.code_hash = ?3
 WHERE e.name = ?1]], { entry.name, entry.manifest.extension.version, entry.code_hash })[1]
-end
-
-local function is_null(value)
-  return value == nil or value == json.null
 end
 
 --- Whether the row says already what the entry says.

@@ -1,13 +1,12 @@
 --- The definition that a run pinned when it began, whatever its melody's file says now.
 local definition_of = require "melody.definition"
 local json = require "sy.json"
+local null = require "kit.null"
 local problem = require "kit.problem"
 
-local M = {}
+local is_null = null.is
 
-local function is_null(value)
-  return value == nil or value == json.null
-end
+local M = {}
 
 --- Its text: of the melody's version, or of the run itself where one operation was called.
 ---@param host table

@@ -1,7 +1,10 @@
 --- What a run waits for: questions, and decisions about tasks that failed or whose effect is not known.
 local json = require "sy.json"
+local null = require "kit.null"
 local problem = require "kit.problem"
 local schema = require "sy.schema"
+
+local plain = null.to_nil
 
 local M = {}
 
@@ -27,21 +30,16 @@ local function decoded(host, text)
   return bytes and json.decode(bytes) or value
 end
 
-local function present(value)
-  if value == json.null then return nil end
-  return value
-end
-
 local function as_question(host, row)
   local made = { task = row.key, why = row.why }
   if row.why == "answer" then
     local asked = decoded(host, row.task_payload) or {}
-    local text = present(asked.question)
+    local text = plain(asked.question)
     made.question = type(text) == "string" and text or text and json.encode(text) or ""
-    made.schema, made.default = present(asked.schema), asked.default
+    made.schema, made.default = plain(asked.schema), asked.default
   else
     local why = decoded(host, row.error)
-    made.message = type(why) == "table" and present(why.message) or nil
+    made.message = type(why) == "table" and plain(why.message) or nil
   end
   return made
 end

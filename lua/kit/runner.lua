@@ -5,12 +5,15 @@ local install = require "kit.install"
 local json = require "sy.json"
 local load = require "melody.load"
 local melodies = require "kit.melodies"
+local null = require "kit.null"
 local params_of = require "melody.params"
 local pinned = require "kit.pinned"
 local problem = require "kit.problem"
 local registry = require "kit.registry"
 local spending = require "kit.spending"
 local submelodies = require "kit.submelodies"
+
+local is_null = null.is
 
 local M = {}
 
@@ -155,10 +158,6 @@ SELECT id, ?2, ?3, ?4 FROM melody WHERE name = ?1 ON CONFLICT (melody_id, hash) 
 local KNOWN = [[
 SELECT m.id, m.hash, m.removed_at, m.source, v.hash AS version FROM melody m
 LEFT JOIN melody_version v ON v.melody_id = m.id AND v.hash = ?2 WHERE m.name = ?1]]
-
-local function is_null(value)
-  return value == nil or value == json.null
-end
 
 --- Stores a definition as the melody's current one.
 ---@param host table

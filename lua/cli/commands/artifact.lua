@@ -3,10 +3,13 @@ local args = require "cli.args"
 local chore = require "kit.chore"
 local exit = require "cli.exit"
 local json = require "sy.json"
+local null = require "kit.null"
 local paths = require "kit.paths"
 local problem = require "kit.problem"
 local quality = require "kit.quality"
 local text = require "cli.output.text"
+
+local or_null = null.of
 
 local DAY_MS = 86400000
 local MIN_HASH = 6
@@ -15,11 +18,6 @@ local FIND = [[
 SELECT a.id, a.content_hash AS hash, a.artifact_type AS type, t.key AS task, a.pipeline_orchestration_id AS run,
        a.size, a.created_at, a.metadata, p.content_hash IS NOT NULL AS pinned
 FROM artifact a JOIN task t ON t.id = a.task_id LEFT JOIN pin p ON p.content_hash = a.content_hash ]]
-
-local function or_null(value)
-  if value == nil then return json.null end
-  return value
-end
 
 local function open(ctx)
   return ctx:host { create = false }

@@ -4,16 +4,14 @@ local check = require "cli.ext_check"
 local exit = require "cli.exit"
 local help = require "cli.help"
 local json = require "sy.json"
+local null = require "kit.null"
 local permissions = require "kit.permissions"
 local problem = require "kit.problem"
 local registry = require "kit.registry"
 local suggest = require "kit.suggest"
 local text = require "cli.output.text"
 
-local function or_null(value)
-  if value == nil then return json.null end
-  return value
-end
+local or_null = null.of
 
 local function state_of(ctx, name)
   if not ctx.opened then return "installed" end

@@ -3,16 +3,14 @@ local args = require "cli.args"
 local board = require "cli.output.board"
 local exit = require "cli.exit"
 local follow = require "cli.follow"
-local json = require "sy.json"
+local null = require "kit.null"
 local run_why = require "cli.run_why"
 local select = require "cli.select"
 local text = require "cli.output.text"
 
-local USAGE = "why RUN TASK"
+local present = null.present
 
-local function present(value)
-  return value ~= nil and value ~= json.null
-end
+local USAGE = "why RUN TASK"
 
 --- "input.pattern changed since run #6: "a" → "b"".
 local function line_of(one)

@@ -1,7 +1,10 @@
 --- The tasks of one run as lines: what is known of each, in the order in which the melody runs them.
 local document = require "cli.output.document"
 local json = require "sy.json"
+local null = require "kit.null"
 local text = require "cli.output.text"
+
+local present = null.present
 
 local M = {}
 
@@ -50,10 +53,6 @@ SELECT count(*) AS total, coalesce(sum(t.task_status = 'completed' AND t.outcome
        coalesce(sum(t.outcome = 'skipped'), 0) AS skipped, coalesce(sum(t.task_status = 'failed'), 0) AS failed,
        coalesce(sum(t.outcome = 'cached'), 0) AS cached
 FROM task t WHERE t.pipeline_orchestration_id = ?1 AND t.parent_task_id = ?2]]
-
-local function present(value)
-  return value ~= nil and value ~= json.null
-end
 
 --- The children that there are may still become more: the list says how many there will be.
 local function children_text(counts, items)

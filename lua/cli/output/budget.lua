@@ -1,7 +1,10 @@
 --- What a run may use, what it has used, and what is left.
 local json = require "sy.json"
+local null = require "kit.null"
 local text = require "cli.output.text"
 local time = require "sy.time"
+
+local is_null = null.is
 
 local M = {}
 
@@ -13,10 +16,6 @@ SELECT coalesce(sum(cost_usd), 0) AS usd, coalesce(sum(cost_tokens), 0) AS token
 FROM task WHERE pipeline_orchestration_id = ?1 AND key <> '' AND operation NOT GLOB 'host.*']]
 
 local UNITS = { "usd", "tokens", "wall_ms", "cpu_ms" }
-
-local function is_null(value)
-  return value == nil or value == json.null
-end
 
 local function stored(run)
   local options = is_null(run.options) and {} or json.decode(run.options)

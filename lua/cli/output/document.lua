@@ -1,16 +1,12 @@
 --- The JSON documents of contract.md section 2, out of the database's rows.
 local budget_of = require "cli.output.budget"
 local json = require "sy.json"
+local null = require "kit.null"
 local waiting = require "cli.output.waiting"
 
 local M = {}
 
 local INLINE_BYTES = 64 << 10
-
-local function null(value)
-  if value == nil then return json.null end
-  return value
-end
 
 local function decoded(text, default)
   if text == nil or text == json.null then return default end
@@ -53,10 +49,10 @@ function M.error(text)
   if type(why) ~= "table" then return json.null end
   local where = type(why.where) == "table" and why.where or {}
   return {
-    code = null(why.code),
-    message = null(why.message),
-    where = { file = null(where.file), line = null(where.line), task = null(where.task) },
-    hint = null(why.hint),
+    code = null.of(why.code),
+    message = null.of(why.message),
+    where = { file = null.of(where.file), line = null.of(where.line), task = null.of(where.task) },
+    hint = null.of(why.hint),
   }
 end
 
@@ -67,10 +63,10 @@ local function task_document(row)
     extension = row.extension_name,
     operation = row.operation:match("([^%.]+)$"),
     status = row.task_status,
-    outcome = null(row.outcome),
+    outcome = null.of(row.outcome),
     attempts = row.attempts,
-    started_at = null(row.started_at),
-    completed_at = null(row.completed_at),
+    started_at = null.of(row.started_at),
+    completed_at = null.of(row.completed_at),
     cost = cost(row),
     error = M.error(row.error),
   }
@@ -196,21 +192,21 @@ function M.run(host, run)
     run = run.id,
     number = run.number,
     melody = M.name(run),
-    melody_hash = null(run.melody_hash),
-    forked_from = null(run.forked_from),
+    melody_hash = null.of(run.melody_hash),
+    forked_from = null.of(run.forked_from),
     status = status,
     alive = alive,
     interrupted = interrupted,
     orchestration_type = run.orchestration_type,
     durability = run.durability,
-    started_at = null(run.started_at),
-    completed_at = null(run.completed_at),
+    started_at = null.of(run.started_at),
+    completed_at = null.of(run.completed_at),
     tasks = json.array(M.tasks(host, run)),
     outputs = outputs(host, run),
     artifacts = artifacts(host, run),
     waiting = waiting.list(host, run),
     cost = cost(run),
-    budget = null(budget_of.of(host, run)),
+    budget = null.of(budget_of.of(host, run)),
     error = M.error(run.error),
   }
 end
@@ -228,8 +224,8 @@ function M.run_line(host, run)
     status = status,
     interrupted = interrupted,
     waits_for = waiting.first(host, run),
-    started_at = null(run.started_at),
-    completed_at = null(run.completed_at),
+    started_at = null.of(run.started_at),
+    completed_at = null.of(run.completed_at),
     cost = cost(run),
   }
 end

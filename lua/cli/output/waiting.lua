@@ -1,15 +1,11 @@
 --- What a run waits for, in the documents.
 local json = require "sy.json"
+local null = require "kit.null"
 local questions = require "kit.questions"
 
 local M = {}
 
 local ENDED = { completed = true, failed = true, cancelled = true }
-
-local function null(value)
-  if value == nil then return json.null end
-  return value
-end
 
 --- What the run waits for.
 ---@param host table
@@ -19,8 +15,8 @@ function M.list(host, run)
   local list = json.array {}
   if ENDED[run.status] then return list end
   for i, one in ipairs(questions.list(host, run.id)) do
-    list[i] = { task = one.task, why = one.why, question = null(one.question), schema = null(one.schema),
-                default = null(one.default), message = null(one.message) }
+    list[i] = { task = one.task, why = one.why, question = null.of(one.question), schema = null.of(one.schema),
+                default = null.of(one.default), message = null.of(one.message) }
   end
   return list
 end
