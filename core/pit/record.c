@@ -18,12 +18,6 @@ static const char *const outcome_names[] = {NULL,          "ok",    "cached",  "
                                             "compensated", "error", "timeout", "denied",   "cancelled"};
 static const char *const run_names[] = {"pending", "running", "waiting", "paused", "completed", "failed", "cancelled"};
 
-static const char *
-status_name(sy__task_status status)
-{
-    return status_names[status];
-}
-
 const char *
 sy__outcome_name(sy__outcome outcome)
 {
