@@ -33,7 +33,7 @@ char *sy__buf_reserve(sy__buf *b, size_t bytes);
 static inline void
 sy__buf_add(sy__buf *b, const void *bytes, size_t len)
 {
-    char *to = !b->failed && b->cap - b->len >= len ? b->data + b->len : sy__buf_reserve(b, len);
+    char *to = b->data && !b->failed && b->cap - b->len >= len ? b->data + b->len : sy__buf_reserve(b, len);
     if (!to || len == 0) return;
     memcpy(to, bytes, len);
     b->len += len;

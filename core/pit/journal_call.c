@@ -34,10 +34,14 @@ sy__journal_name(sy__journal *j, sy__value request, sy__buf *out, sy__error *err
     uintptr_t before = (uintptr_t)sy__map_get(&j->names, what, len);
     if (before && given)
         return sy__error_set(err, SY_EUSAGE, "the key `%.*s` was given to a call before", (int)len, what);
-    if (sy__map_put(&j->names, what, len, (void *)(before + 1))) return SY_ENOMEM;
-    sy__buf_add(out, what, len);
-    if (before) sy__buf_addf(out, "_%zu", (size_t)before + 1);
-    return SY_OK;
+    size_t n = before;
+    do { /* "diff_2" may have been given to a call, too */
+        sy__buf_reset(out);
+        sy__buf_add(out, what, len);
+        if (n++) sy__buf_addf(out, "_%zu", n);
+    } while (n > 1 && !out->failed && sy__map_get(&j->names, out->data, out->len));
+    if (out->failed || sy__map_put(&j->names, what, len, (void *)(uintptr_t)n)) return SY_ENOMEM;
+    return n > 1 ? sy__map_put(&j->names, out->data, out->len, (void *)(uintptr_t)1) : SY_OK;
 }
 
 /* The task of a request as a definition: inputs are literal, nothing refers to anything. */

@@ -75,6 +75,8 @@ sy__plan_no_edge(void *ud, uint32_t task, sy__edge_kind kind)
     return SY_OK;
 }
 
+enum { MAX_KEY_BYTES = 200 };
+
 static uint32_t
 join_of(sy__value options, size_t tasks)
 {
@@ -82,6 +84,16 @@ join_of(sy__value options, size_t tasks)
     if (sy__plan_is_text(join, "any")) return 1;
     int64_t n = sy__value_int(join);
     return n > 0 && (size_t)n <= tasks ? (uint32_t)n : SY__JOIN_ALL;
+}
+
+/* A key is a part of paths, of file names and of lines for people. */
+static bool
+is_key(const char *s, size_t len)
+{
+    if (len == 0 || len > MAX_KEY_BYTES) return false;
+    for (size_t i = 0; i < len; i++)
+        if (s[i] == '/' || (unsigned char)s[i] < 0x20 || s[i] == 0x7f) return false;
+    return true;
 }
 
 /* First pass: keys and nodes. */
@@ -98,6 +110,7 @@ declare(sy__compiler *c, sy__value tasks)
         size_t len;
         const char *key = sy__value_str(sy__plan_field(it.value, "key"), &len);
         if (!key || len == 0) return sy__plan_invalid(c, "a task without a key");
+        if (!is_key(key, len)) return sy__plan_invalid(c, "a key is a text of up to 200 bytes on one line without `/`");
         if (sy__plan_copy_text(p->alloc, sy__plan_field(it.value, "key"), &t->key)) return SY_ENOMEM;
         p->count++;
         if (sy__plan_find(p, key, len) >= 0) return sy__plan_invalid(c, "two tasks with the same key");

@@ -3,12 +3,18 @@
 
 #include <string.h>
 
+/* A hundred years: what is added to a clock in nanoseconds stays a number. */
+static const int64_t MAX_MS = INT64_C(3153600000000);
+
+enum { MAX_PRIORITY = 1000000 };
+
 static int
 duration(sy__compiler *c, sy__value options, const char *key, int64_t *out)
 {
     sy__value v = sy__plan_field(options, key);
     if (!v.data || sy__value_kind(v) == SY__NULL) return SY_OK;
     *out = sy__value_int(v);
+    if (*out > MAX_MS) return sy__plan_invalid(c, "a duration of more than a hundred years");
     return *out < 0 ? sy__plan_invalid(c, "a duration below zero") : SY_OK;
 }
 
@@ -27,6 +33,8 @@ compile_retry(sy__compiler *c, sy__value retry)
     t->retry_jitter = jitter.data ? sy__value_num(jitter) : 0.1;
     t->retry_delay_ms = sy__plan_field(retry, "delay_ms").data ? sy__value_int(sy__plan_field(retry, "delay_ms")) : 200;
     if (t->retry_max < 0 || t->retry_delay_ms < 0) return sy__plan_invalid(c, "retry needs numbers of 0 or more");
+    if (t->retry_delay_ms > MAX_MS) return sy__plan_invalid(c, "a duration of more than a hundred years");
+    if (!(t->retry_jitter >= 0 && t->retry_jitter <= 1)) return sy__plan_invalid(c, "`jitter` is from 0 to 1");
     sy__value_iter it;
     sy__value_iter_init(&it, on);
     while (t->retry_on_count < 8 && sy__value_iter_next(&it)) {
@@ -96,6 +104,12 @@ compile_budget(sy__compiler *c, sy__value budget)
     return c->task->budget ? sy__plan_budget(budget, c->task->budget, c->err) : SY_ENOMEM;
 }
 
+static int
+bounded(int64_t n, int most)
+{
+    return n > most ? most : n < -most ? -most : (int)n;
+}
+
 int
 sy__plan_options(sy__compiler *c, sy__value o)
 {
@@ -105,7 +119,7 @@ sy__plan_options(sy__compiler *c, sy__value o)
                   : sy__plan_is_text(on_error, "compensate") ? SY__ON_ERROR_COMPENSATE
                   : sy__plan_is_text(on_error, "ask")        ? SY__ON_ERROR_ASK
                                                              : SY__ON_ERROR_HALT;
-    t->priority = (int)sy__value_int(sy__plan_field(o, "priority"));
+    t->priority = bounded(sy__value_int(sy__plan_field(o, "priority")), MAX_PRIORITY);
     t->max_parallel = sy__value_int(sy__plan_field(o, "max_parallel"));
     sy__template_names names = {sy__plan_find_task, sy__plan_add_edge, sy__plan_default_edge(o), c};
     bool children = t->verb == SY__VERB_EACH || t->verb == SY__VERB_LOOP;

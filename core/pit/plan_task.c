@@ -235,6 +235,8 @@ sy__plan_task_compile(sy__compiler *c, sy__value task)
     c->task->line = (int)sy__value_int(sy__plan_field(task, "line"));
     int status = find_verb(c, sy__plan_field(task, "verb"), &verb);
     if (status) return status;
+    if (c->dag && verbs[verb].verb >= SY__VERB_SLEEP)
+        return sy__plan_invalid(c, "sleep, now and random are for the calls of a flow");
     c->task->verb = verbs[verb].verb;
     status = compile_targets(c, task, options, verbs[verb].operation);
     if (!status)

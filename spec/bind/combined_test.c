@@ -141,29 +141,23 @@ pausing_a_sub_melody_that_undoes(void)
 static void
 a_run_halts_while_a_sub_melody_undoes(void)
 {
-    sy__run_info
-        i =
-            run(
-                J(
-                    SUB(
-                        "{'key':'a'," T("echo") ",'input':{'v':1},'options':{" UNDO(
-                            "0") "}},"
-                                 "{'key':'b'," T("echo") ",'input':{},'options':{'after':['a']," UNDO(
-                                     "0.6") "}},"
-                                            "{'key':'x'," T("fail") ",'options':{'after':['b'],'on_error':'compensate'}"
-                                                                    "}") ",'tasks':[{'key':'s','verb':'sub','melody':'"
-                                                                         "in'},{'key':'r'," T("rest") ",'input':{'s':0."
-                                                                                                      "2}},"
-                                                                                                      "{'key':'y'," T(
-                                                                                                          "fail") ",'"
-                                                                                                                  "opti"
-                                                                                                                  "ons'"
-                                                                                                                  ":{'"
-                                                                                                                  "afte"
-                                                                                                                  "r':["
-                                                                                                                  "'r']"
-                                                                                                                  "}}"
-                                                                                                                  "]"));
+    sy__run_info i = run(J(SUB("{'key':'a'," T("echo") ",'input':{'v':1},'options':{" UNDO(
+        "0") "}},"
+             "{'key':'b'," T("echo") ",'input':{},'options':{'after':['a']," UNDO(
+                 "0.6") "}},"
+                        "{'key':'x'," T("fail") ",'options':{'after':['b'],'on_error':'compensate'}"
+                                                "}") ",'tasks':[{'key':'s','verb':'sub','melody':'"
+                                                     "in'},{'key':'r'," T("rest") ",'input':{'s':0."
+                                                                                  "2}},"
+                                                                                  "{'key':'y'," T("fail") ",'"
+                                                                                                          "opti"
+                                                                                                          "ons'"
+                                                                                                          ":{'"
+                                                                                                          "afte"
+                                                                                                          "r':["
+                                                                                                          "'r']"
+                                                                                                          "}}"
+                                                                                                          "]"));
     CHECK_STR(i.status, "failed");
     CHECK_STR(ask(&i, "outcome", "s/b"), "compensated");
     CHECK_STR(ask(&i, "outcome", "s/a"), "compensated");
@@ -173,14 +167,13 @@ static void
 a_kill_while_a_sub_melody_undoes(void)
 {
     sy__run_info i =
-        killed_run(J(
-                       SUB("{'key':'a'," T("echo") ",'input':{'v':1},'options':{" UNDO(
-                           "0") "}},"
-                                "{'key':'b'," T("echo") ",'input':{},'options':{'after':['a'],'compensate':{" T(
-                                    "mark") ",'input':{'file':'sub-undone','text':'b','s':2}}}},"
-                                            "{'key':'x'," T("fail") ",'options':{'after':['b'],'on_error':'compensate'}"
-                                                                    "}") ",'tasks':[{'key':'s','verb':'sub','melody':'"
-                                                                         "in'},{'key':'e'," T("echo") ",'input':{}}]"),
+        killed_run(J(SUB("{'key':'a'," T("echo") ",'input':{'v':1},'options':{" UNDO(
+                       "0") "}},"
+                            "{'key':'b'," T("echo") ",'input':{},'options':{'after':['a'],'compensate':{" T(
+                                "mark") ",'input':{'file':'sub-undone','text':'b','s':2}}}},"
+                                        "{'key':'x'," T("fail") ",'options':{'after':['b'],'on_error':'compensate'}"
+                                                                "}") ",'tasks':[{'key':'s','verb':'sub','melody':'"
+                                                                     "in'},{'key':'e'," T("echo") ",'input':{}}]"),
                    "s/b/compensate", "executing");
     i = resumed(&i, (sy__resume_request){0});
     CHECK_STR(i.status, "waiting");

@@ -115,6 +115,20 @@ a_question_parks_a_flow(void)
 }
 
 static void
+every_call_has_a_key_of_its_own(void)
+{
+    sy__run_info i = run(J(FLOW("local a = run:call([[t.echo]], { n = 1 }, { key = [[echo_2]] }) "
+                                "local b, c = run:call([[t.echo]], { n = 2 }), run:call([[t.echo]], { n = 3 }) "
+                                "local taken = pcall(run.call, run, [[t.echo]], {}, { key = [[echo_3]] }) "
+                                "return { a = a.n, b = b.n, c = c.n, taken = taken }")));
+    CHECK_STR(i.status, "completed");
+    CHECK_STR(ask(&i, "output", "f"), "{\"a\":1,\"b\":2,\"c\":3,\"taken\":false}");
+    CHECK_STR(ask(&i, "output", "f/echo_2"), "{\"n\":1}");
+    CHECK_STR(ask(&i, "output", "f/echo"), "{\"n\":2}");
+    CHECK_STR(ask(&i, "output", "f/echo_3"), "{\"n\":3}");
+}
+
+static void
 a_long_sleep_needs_no_process(void)
 {
     sy__run_info i = run(J(FLOW("run:sleep([[7d]]) return 1")));
@@ -174,6 +188,7 @@ main(void)
     what_is_not_named_is_not_called();
     a_killed_flow_is_replayed();
     a_question_parks_a_flow();
+    every_call_has_a_key_of_its_own();
     a_long_sleep_needs_no_process();
     a_divergence_names_the_call();
     cancelling_ends_a_flow();

@@ -59,6 +59,13 @@ refuses_what_cannot_run(void)
             "hard, soft", "a");
     refuses("{\"tasks\":[{\"key\":\"a\"," OP ",\"options\":{\"after\":[\"b\"]}}]}", SY_EMELODY, "`after`", "a");
     refuses("{\"tasks\":[{\"key\":\"a\"," OP ",\"options\":{\"timeout_ms\":-1}}]}", SY_EMELODY, "below zero", "a");
+    refuses("{\"tasks\":[{\"key\":\"a\"," OP ",\"options\":{\"timeout_ms\":9000000000000000000}}]}", SY_EMELODY,
+            "hundred years", "a");
+    refuses("{\"tasks\":[{\"key\":\"a\"," OP ",\"options\":{\"retry\":{\"jitter\":1e300}}}]}", SY_EMELODY, "jitter",
+            "a");
+    refuses("{\"tasks\":[{\"key\":\"a\",\"verb\":\"now\"}]}", SY_EMELODY, "calls of a flow", "a");
+    refuses("{\"tasks\":[{\"key\":\"a/1\"," OP "}]}", SY_EMELODY, "without `/`", "");
+    refuses("{\"tasks\":[{\"key\":\"a\\u0000b\"," OP "}]}", SY_EMELODY, "one line", "");
     refuses("{\"tasks\":[{\"key\":\"a\"," OP ",\"options\":{\"retry\":{\"max\":1,\"on\":[\"sadness\"]}}}]}", SY_EMELODY,
             "error codes", "a");
     refuses("{\"tasks\":[{\"key\":\"a\"," OP ",\"options\":{\"when\":{\"lua\":\"true\",\"uses\":[\"b\"]}}}]}",
