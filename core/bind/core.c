@@ -34,13 +34,6 @@ sy__lua_host_check(lua_State *L, int index)
 
 /* ---- opening and closing ---- */
 
-static const char *
-text_field(lua_State *L, int index, const char *name, const char *fallback)
-{
-    lua_getfield(L, index, name); /* stays on the stack, so that the text lives */
-    return lua_isnil(L, -1) ? fallback : luaL_checkstring(L, -1);
-}
-
 /* The pure modules of the isolate library: stdlib/NAME.lua in the binary. */
 static bool
 stdlib_source(void *ud, const char *name, const char **source, size_t *len, const char **chunk_name)
@@ -91,7 +84,7 @@ core_open(lua_State *L)
     sy__error err = {0};
     sy__project_options o = {
         .alloc = &sy__alloc_default,
-        .dir = text_field(L, 1, "project", "."),
+        .dir = sy__lib_text_field(L, 1, "project", "."),
         .modules = sy__stdlib_modules,
         .stdlib = stdlib_source,
     };

@@ -4,13 +4,6 @@
 
 #include <string.h>
 
-static const char *
-text_field(lua_State *L, const char *name)
-{
-    lua_getfield(L, 2, name); /* stays on the stack, so that the text lives */
-    return lua_isnil(L, -1) ? NULL : luaL_checkstring(L, -1);
-}
-
 /* host:begin_task{type=, operation=, payload=JSON} → id of a task without a run; one at a time */
 int
 sy__core_begin_task(lua_State *L)
@@ -19,7 +12,8 @@ sy__core_begin_task(lua_State *L)
     sy__error err = {0};
     luaL_checktype(L, 2, LUA_TTABLE);
     luaL_argcheck(L, h->chore == NULL, 1, "a task of the host has begun already");
-    sy__chore_about about = {text_field(L, "type"), text_field(L, "operation"), text_field(L, "payload")};
+    sy__chore_about about = {sy__lib_text_field(L, 2, "type", NULL), sy__lib_text_field(L, 2, "operation", NULL),
+                             sy__lib_text_field(L, 2, "payload", NULL)};
     luaL_argcheck(L, about.task_type && about.operation, 2, "a type and an operation are needed");
     if (sy__chore_begin(&h->chore, sy__project_engine(h->project), &about, &err)) return sy__core_fail(L, &err);
     lua_pushstring(L, sy__chore_id(h->chore));
@@ -45,7 +39,8 @@ sy__core_end_task(lua_State *L)
     sy__error err = {0};
     luaL_checktype(L, 2, LUA_TTABLE);
     luaL_argcheck(L, h->chore != NULL, 1, "no task of the host has begun");
-    const char *output = text_field(L, "output"), *code = text_field(L, "code"), *message = text_field(L, "message");
+    const char *output = sy__lib_text_field(L, 2, "output", NULL), *code = sy__lib_text_field(L, 2, "code", NULL),
+               *message = sy__lib_text_field(L, 2, "message", NULL);
     int number = code ? sy__error_code(code) : SY_OK;
     if (code) (void)sy__error_set(&err, number ? number : SY_EIO, "%s", message ? message : code);
     sy__chore_end(h->chore, output, &err);

@@ -282,22 +282,6 @@ sy__core_artifact_verify(lua_State *L)
 
 /* ---- retention ---- */
 
-static int64_t
-number_field(lua_State *L, int index, const char *name)
-{
-    lua_getfield(L, index, name);
-    int64_t n = luaL_optinteger(L, -1, 0);
-    lua_pop(L, 1);
-    return n;
-}
-
-static void
-set_number(lua_State *L, const char *name, int64_t n)
-{
-    lua_pushinteger(L, n);
-    lua_setfield(L, -2, name);
-}
-
 /* host:collect{hot_ms=, archive_ms=, max_bytes=, grace_ms=, cache_ms=, cache_bytes=, dry_run=} → report */
 int
 sy__core_collect(lua_State *L)
@@ -307,25 +291,25 @@ sy__core_collect(lua_State *L)
     sy__error err = {0};
     sy__stale_report r = {0};
     sy__stale_policy p = {
-        .hot_ms = number_field(L, 2, "hot_ms"),
-        .archive_ms = number_field(L, 2, "archive_ms"),
-        .max_bytes = number_field(L, 2, "max_bytes"),
-        .grace_ms = number_field(L, 2, "grace_ms"),
-        .cache_ms = number_field(L, 2, "cache_ms"),
-        .cache_bytes = number_field(L, 2, "cache_bytes"),
+        .hot_ms = sy__lib_int_field(L, 2, "hot_ms"),
+        .archive_ms = sy__lib_int_field(L, 2, "archive_ms"),
+        .max_bytes = sy__lib_int_field(L, 2, "max_bytes"),
+        .grace_ms = sy__lib_int_field(L, 2, "grace_ms"),
+        .cache_ms = sy__lib_int_field(L, 2, "cache_ms"),
+        .cache_bytes = sy__lib_int_field(L, 2, "cache_bytes"),
     };
     lua_getfield(L, 2, "dry_run");
     p.dry_run = lua_toboolean(L, -1);
     if (sy__stale_collect(sy__project_artifacts(h->project), &p, &r, &err)) return sy__core_fail(L, &err);
     lua_createtable(L, 0, 7);
-    set_number(L, "examined", r.examined);
-    set_number(L, "archived", r.archived);
-    set_number(L, "deleted", r.deleted);
-    set_number(L, "kept_pinned", r.kept_pinned);
-    set_number(L, "kept_referenced", r.kept_referenced);
-    set_number(L, "bytes_before", r.bytes_before);
-    set_number(L, "bytes_after", r.bytes_after);
-    set_number(L, "cache_dropped", r.cache_dropped);
+    sy__lib_set_int(L, "examined", r.examined);
+    sy__lib_set_int(L, "archived", r.archived);
+    sy__lib_set_int(L, "deleted", r.deleted);
+    sy__lib_set_int(L, "kept_pinned", r.kept_pinned);
+    sy__lib_set_int(L, "kept_referenced", r.kept_referenced);
+    sy__lib_set_int(L, "bytes_before", r.bytes_before);
+    sy__lib_set_int(L, "bytes_after", r.bytes_after);
+    sy__lib_set_int(L, "cache_dropped", r.cache_dropped);
     return 1;
 }
 

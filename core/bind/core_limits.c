@@ -4,15 +4,6 @@
 
 #include <string.h>
 
-static int64_t
-integer_of(lua_State *L, int index, const char *name)
-{
-    lua_getfield(L, index, name);
-    lua_Integer n = luaL_optinteger(L, -1, 0);
-    lua_pop(L, 1);
-    return n;
-}
-
 static void
 read_named(lua_State *L, int index, sy__named_limit *out)
 {
@@ -22,13 +13,13 @@ read_named(lua_State *L, int index, sy__named_limit *out)
     luaL_argcheck(L, len < sizeof out->name, 1, "the name of a limit is too long");
     memcpy(out->name, name, len + 1);
     lua_pop(L, 1);
-    out->parallel = integer_of(L, index, "parallel");
+    out->parallel = sy__lib_int_field(L, index, "parallel");
     lua_getfield(L, index, "rate");
     if (lua_istable(L, -1)) {
         int rate = lua_gettop(L);
-        out->count = integer_of(L, rate, "count");
-        out->per_ms = integer_of(L, rate, "per_ms");
-        out->burst = integer_of(L, rate, "burst");
+        out->count = sy__lib_int_field(L, rate, "count");
+        out->per_ms = sy__lib_int_field(L, rate, "per_ms");
+        out->burst = sy__lib_int_field(L, rate, "burst");
         luaL_argcheck(L, out->count > 0 && out->per_ms > 0, 1, "a rate is {count, per_ms}, from 1");
     }
     lua_pop(L, 1);
@@ -39,8 +30,8 @@ sy__core_limits(lua_State *L, int index, sy__limits *out)
 {
     *out = (sy__limits){0};
     if (!lua_istable(L, index)) return;
-    out->tasks = integer_of(L, index, "tasks");
-    out->age_ms = integer_of(L, index, "age_ms");
+    out->tasks = sy__lib_int_field(L, index, "tasks");
+    out->age_ms = sy__lib_int_field(L, index, "age_ms");
     lua_getfield(L, index, "named");
     if (!lua_istable(L, -1)) return;
     int list = lua_gettop(L);

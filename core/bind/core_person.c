@@ -6,13 +6,6 @@
 #include <string.h>
 
 /* A text field, kept on the stack so that it lives. */
-static const char *
-text_field(lua_State *L, const char *name, const char *fallback)
-{
-    lua_getfield(L, 2, name);
-    return lua_isnil(L, -1) ? fallback : luaL_checkstring(L, -1);
-}
-
 /*
  * host:identity{user_dir=, name=, email=, preferences=JSON, project=NAME, configuration=JSON} → user id
  *
@@ -27,9 +20,11 @@ sy__core_identity(lua_State *L)
     sy__userdb *u = NULL;
     char id[SY__ID_BYTES];
     luaL_checktype(L, 2, LUA_TTABLE);
-    const char *dir = text_field(L, "user_dir", NULL), *name = text_field(L, "name", "");
-    const char *email = text_field(L, "email", ""), *preferences = text_field(L, "preferences", "{}");
-    const char *project = text_field(L, "project", ""), *configuration = text_field(L, "configuration", "{}");
+    const char *dir = sy__lib_text_field(L, 2, "user_dir", NULL), *name = sy__lib_text_field(L, 2, "name", "");
+    const char *email = sy__lib_text_field(L, 2, "email", ""),
+               *preferences = sy__lib_text_field(L, 2, "preferences", "{}");
+    const char *project = sy__lib_text_field(L, 2, "project", ""),
+               *configuration = sy__lib_text_field(L, 2, "configuration", "{}");
     luaL_argcheck(L, dir != NULL, 2, "a user_dir is needed");
     sy__db *db = sy__project_db(h->project);
     int status = sy__userdb_open(&u, sy__project_alloc(h->project), sy__project_clock(h->project), dir, &err);

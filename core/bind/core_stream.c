@@ -4,13 +4,6 @@
 
 enum { DEFAULT_BYTES = 64 << 10, MAX_BYTES = 4 << 20 };
 
-static void
-set_integer(lua_State *L, const char *name, int64_t value)
-{
-    lua_pushinteger(L, value);
-    lua_setfield(L, -2, name);
-}
-
 /* host:stream(run, task, kind, offset, max) → {offset=, next=, attempt=, epoch=, data=} | nil: nothing there now */
 int
 sy__core_stream(lua_State *L)
@@ -34,10 +27,10 @@ sy__core_stream(lua_State *L)
         return 1;
     }
     lua_createtable(L, 0, 5);
-    set_integer(L, "offset", p.offset);
-    set_integer(L, "next", p.next);
-    set_integer(L, "attempt", p.attempt);
-    set_integer(L, "epoch", p.epoch);
+    sy__lib_set_int(L, "offset", p.offset);
+    sy__lib_set_int(L, "next", p.next);
+    sy__lib_set_int(L, "attempt", p.attempt);
+    sy__lib_set_int(L, "epoch", p.epoch);
     lua_pushlstring(L, bytes->data, bytes->len);
     lua_setfield(L, -2, "data");
     return 1;

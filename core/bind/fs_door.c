@@ -129,13 +129,6 @@ sy__fs_push_sorted(lua_State *L, const sy__buf *records, size_t count, sy__fs_pu
     lua_remove(L, -2);
 }
 
-static void
-set_integer(lua_State *L, const char *key, int64_t n)
-{
-    lua_pushinteger(L, n);
-    lua_setfield(L, -2, key);
-}
-
 void
 sy__fs_push_stat(lua_State *L, const struct stat *st)
 {
@@ -143,15 +136,15 @@ sy__fs_push_stat(lua_State *L, const struct stat *st)
     lua_createtable(L, 0, 9);
     lua_pushstring(L, sy__fs_kind_name(sy__folder_kind(st->st_mode)));
     lua_setfield(L, -2, "type");
-    set_integer(L, "size", st->st_size);
-    set_integer(L, "mode", st->st_mode & 07777);
+    sy__lib_set_int(L, "size", st->st_size);
+    sy__lib_set_int(L, "mode", st->st_mode & 07777);
     lua_pushnumber(L, (lua_Number)ns / 1e9);
     lua_setfield(L, -2, "mtime");
-    set_integer(L, "mtime_ms", ns / 1000000);
-    set_integer(L, "mtime_ns", ns);
+    sy__lib_set_int(L, "mtime_ms", ns / 1000000);
+    sy__lib_set_int(L, "mtime_ns", ns);
     if (sy__lib_isolated(L)) return;
-    set_integer(L, "uid", st->st_uid);
-    set_integer(L, "gid", st->st_gid);
-    set_integer(L, "ino", (int64_t)st->st_ino);
-    set_integer(L, "dev", (int64_t)st->st_dev);
+    sy__lib_set_int(L, "uid", st->st_uid);
+    sy__lib_set_int(L, "gid", st->st_gid);
+    sy__lib_set_int(L, "ino", (int64_t)st->st_ino);
+    sy__lib_set_int(L, "dev", (int64_t)st->st_dev);
 }

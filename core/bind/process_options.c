@@ -1,5 +1,6 @@
 /* process_options.c: reading what process.run is asked for, and saying what came of it. */
 #include "bind/process_options.h"
+#include "bind/support.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -231,13 +232,6 @@ push_failure(lua_State *L, const sy__child_result *r, const char *program)
     return 3;
 }
 
-static void
-set_int(lua_State *L, const char *field, int64_t value)
-{
-    lua_pushinteger(L, (lua_Integer)value);
-    lua_setfield(L, -2, field);
-}
-
 int
 sy__process_result(lua_State *L, const sy__child *child, const sy__process_request *req, const char *program)
 {
@@ -251,14 +245,14 @@ sy__process_result(lua_State *L, const sy__child *child, const sy__process_reque
     }
     if (req->check && r.exit_code != 0) return push_failure(L, &r, program);
     lua_createtable(L, 0, 7);
-    set_int(L, "exit_code", r.signal ? 128 + r.signal : r.exit_code);
+    sy__lib_set_int(L, "exit_code", r.signal ? 128 + r.signal : r.exit_code);
     lua_pushlstring(L, r.out, r.out_len);
     lua_setfield(L, -2, "stdout");
     lua_pushlstring(L, r.err, r.err_len);
     lua_setfield(L, -2, "stderr");
-    if (r.signal) set_int(L, "signal", r.signal);
-    if (r.dropped_bytes) set_int(L, "dropped", r.dropped_bytes);
-    if (r.peak_bytes) set_int(L, "peak_bytes", r.peak_bytes);
-    set_int(L, "cpu_ms", r.cpu_ms);
+    if (r.signal) sy__lib_set_int(L, "signal", r.signal);
+    if (r.dropped_bytes) sy__lib_set_int(L, "dropped", r.dropped_bytes);
+    if (r.peak_bytes) sy__lib_set_int(L, "peak_bytes", r.peak_bytes);
+    sy__lib_set_int(L, "cpu_ms", r.cpu_ms);
     return 1;
 }

@@ -91,6 +91,31 @@ sy__lib_push_errtable(lua_State *L, const sy__error *err)
     lua_setfield(L, -2, "where");
 }
 
+/* ---- fields ---- */
+
+const char *
+sy__lib_text_field(lua_State *L, int index, const char *name, const char *fallback)
+{
+    lua_getfield(L, index, name);
+    return lua_isnil(L, -1) ? fallback : luaL_checkstring(L, -1);
+}
+
+int64_t
+sy__lib_int_field(lua_State *L, int index, const char *name)
+{
+    lua_getfield(L, index, name);
+    int64_t n = luaL_optinteger(L, -1, 0);
+    lua_pop(L, 1);
+    return n;
+}
+
+void
+sy__lib_set_int(lua_State *L, const char *name, int64_t n)
+{
+    lua_pushinteger(L, (lua_Integer)n);
+    lua_setfield(L, -2, name);
+}
+
 /* ---- what has to be given back ---- */
 
 static int

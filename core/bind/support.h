@@ -39,6 +39,14 @@ int *sy__lib_fd(lua_State *L);
 /* Closes it now. */
 void sy__lib_fd_close(int *fd);
 
+/* A text field of the table at `index`, `fallback` when it is nil; what is no text raises. It stays on the stack, so
+ * that the text lives. */
+const char *sy__lib_text_field(lua_State *L, int index, const char *name, const char *fallback);
+/* An integer field, 0 when it is nil; what is no integer raises. */
+int64_t sy__lib_int_field(lua_State *L, int index, const char *name);
+/* Sets a field of the table on top. */
+void sy__lib_set_int(lua_State *L, const char *name, int64_t n);
+
 /* Text that grows in Lua's memory, so the isolate's limit holds; the userdata lies in one stack slot. */
 typedef struct sy__out {
     lua_State *L;

@@ -5,6 +5,7 @@
  *     kernel() → {release=, openat2=, pidfd=, landlock=, seccomp=}
  *     lua_release, version: texts
  */
+#include "bind/support.h"
 #include "bind/modules.h"
 #include "symphony.h"
 
@@ -28,13 +29,6 @@ set_text(lua_State *L, const char *key, const char *text)
 }
 
 static void
-set_int(lua_State *L, const char *key, lua_Integer n)
-{
-    lua_pushinteger(L, n);
-    lua_setfield(L, -2, key);
-}
-
-static void
 set_bool(lua_State *L, const char *key, bool on)
 {
     lua_pushboolean(L, on);
@@ -47,7 +41,7 @@ l_user(lua_State *L)
     struct passwd entry, *found = NULL;
     char room[4096];
     lua_createtable(L, 0, 3);
-    set_int(L, "uid", (lua_Integer)getuid());
+    sy__lib_set_int(L, "uid", (lua_Integer)getuid());
     if (getpwuid_r(getuid(), &entry, room, sizeof room, &found) != 0 || found == NULL) return 1;
     set_text(L, "name", entry.pw_name);
     set_text(L, "home", entry.pw_dir);
@@ -67,8 +61,8 @@ l_disk(lua_State *L)
         return 3;
     }
     lua_createtable(L, 0, 2);
-    set_int(L, "free", (lua_Integer)st.f_bavail * (lua_Integer)st.f_frsize);
-    set_int(L, "total", (lua_Integer)st.f_blocks * (lua_Integer)st.f_frsize);
+    sy__lib_set_int(L, "free", (lua_Integer)st.f_bavail * (lua_Integer)st.f_frsize);
+    sy__lib_set_int(L, "total", (lua_Integer)st.f_blocks * (lua_Integer)st.f_frsize);
     return 1;
 }
 
@@ -100,7 +94,7 @@ l_kernel(lua_State *L)
     if (uname(&name) == 0) set_text(L, "release", name.release);
     set_bool(L, "openat2", knows(SYS_openat2));
     set_bool(L, "pidfd", knows(SYS_pidfd_open));
-    set_int(L, "landlock", landlock_level());
+    sy__lib_set_int(L, "landlock", landlock_level());
     set_bool(L, "seccomp", prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0 || errno != EINVAL);
     return 1;
 }

@@ -205,11 +205,11 @@ struct sy__run {
     sy__engine *engine;
     sy__run *next;
     atomic_int refs;
+    sy__durability level;
     pthread_mutex_t lock;
     char id[SY__ID_BYTES];
     char root_id[SY__ID_BYTES]; /* its root task */
     int64_t number, epoch;
-    sy__durability level;
     sy__plan *plan;
     sy__scope *root;
     sy__past_list *past;                                /* what its rows said when it was resumed; NULL: nothing */
@@ -225,10 +225,10 @@ struct sy__run {
     bool cancelled, parking, lost;
     bool no_cache;      /* results are neither looked for nor kept */
     bool forced;        /* parking took too long: effects under way are cut, too, and become uncertain */
-    int64_t parking_ns; /* when parking was asked for */
     bool timed;         /* it has questions or sub-melodies whose time may be up */
     bool ended;         /* its final row is queued */
     bool committed;     /* … and durable */
+    int64_t parking_ns; /* when parking was asked for */
     sy__error error;    /* of a failed run */
     int64_t created_ms, started_ms, completed_ms;
     int64_t first_ns;
