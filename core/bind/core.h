@@ -42,6 +42,11 @@ int sy__core_artifact_put(lua_State *L);
 int sy__core_artifact_verify(lua_State *L);
 int sy__core_collect(lua_State *L);
 int sy__core_pin(lua_State *L);
+/* core_storage.c */
+int sy__core_remove_runs(lua_State *L);
+int sy__core_tidy(lua_State *L);
+int sy__core_give_back(lua_State *L);
+int sy__core_compact(lua_State *L);
 /* core_run.c */
 int sy__core_start(lua_State *L);
 int sy__core_resume(lua_State *L);

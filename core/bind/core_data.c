@@ -282,7 +282,7 @@ sy__core_artifact_verify(lua_State *L)
 
 /* ---- retention ---- */
 
-/* host:collect{hot_ms=, archive_ms=, max_bytes=, grace_ms=, cache_ms=, cache_bytes=, dry_run=} → report */
+/* host:collect{hot_ms=, archive_ms=, max_bytes=, grace_ms=, cache_ms=, cache_bytes=, budget_ms=, dry_run=} → report */
 int
 sy__core_collect(lua_State *L)
 {
@@ -297,11 +297,12 @@ sy__core_collect(lua_State *L)
         .grace_ms = sy__lib_int_field(L, 2, "grace_ms"),
         .cache_ms = sy__lib_int_field(L, 2, "cache_ms"),
         .cache_bytes = sy__lib_int_field(L, 2, "cache_bytes"),
+        .budget_ms = sy__lib_int_field(L, 2, "budget_ms"),
     };
     lua_getfield(L, 2, "dry_run");
     p.dry_run = lua_toboolean(L, -1);
     if (sy__stale_collect(sy__project_artifacts(h->project), &p, &r, &err)) return sy__core_fail(L, &err);
-    lua_createtable(L, 0, 7);
+    lua_createtable(L, 0, 9);
     sy__lib_set_int(L, "examined", r.examined);
     sy__lib_set_int(L, "archived", r.archived);
     sy__lib_set_int(L, "deleted", r.deleted);
@@ -310,6 +311,7 @@ sy__core_collect(lua_State *L)
     sy__lib_set_int(L, "bytes_before", r.bytes_before);
     sy__lib_set_int(L, "bytes_after", r.bytes_after);
     sy__lib_set_int(L, "cache_dropped", r.cache_dropped);
+    sy__lib_set_int(L, "orphans", r.orphans);
     return 1;
 }
 

@@ -432,8 +432,8 @@ begin_patiently(sy__db *db)
     return rc;
 }
 
-int
-sy__writer_errand(sy__db *db, sy__errand *e, sy__error *fatal)
+static int
+in_transaction(sy__db *db, sy__errand *e, sy__error *fatal)
 {
     sy__writer *w = &db->writer;
     int rc = begin_patiently(db);
@@ -447,6 +447,18 @@ sy__writer_errand(sy__db *db, sy__errand *e, sy__error *fatal)
         if ((rc & 0xFF) == SQLITE_IOERR) (void)sy__sql_error(fatal, w->conn, rc, "cannot write");
     }
     if (!sqlite3_get_autocommit(w->conn)) (void)run(w->rollback);
+    return code;
+}
+
+int
+sy__writer_errand(sy__db *db, sy__errand *e, sy__error *fatal)
+{
+    sqlite3 *conn = db->writer.conn;
+    if (e->kind == SY__ERRAND_BARE) return e->fn(conn, e->ud, e->err);
+    if (e->kind == SY__ERRAND_CHECKED) return in_transaction(db, e, fatal);
+    (void)sqlite3_db_config(conn, SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL);
+    int code = in_transaction(db, e, fatal);
+    (void)sqlite3_db_config(conn, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
     return code;
 }
 

@@ -133,6 +133,20 @@ int sy__db_status(sy__db *db, sy__error *err);
  * fsynced. fn returns SY_OK to commit; it writes no events. Not on stage threads, not in the writer's callbacks. */
 int sy__db_exclusive(sy__db *db, int (*fn)(sqlite3 *conn, void *ud, sy__error *err), void *ud, sy__error *err);
 
+/* The same, while references are not enforced: for deleting many rows together with all that refer to them, where
+ * SQLite would look for each of those in tables that have no index for it. */
+int sy__db_unchecked(sy__db *db, int (*fn)(sqlite3 *conn, void *ud, sy__error *err), void *ud, sy__error *err);
+
+/* ---- the file ---- */
+
+/* Gives free pages back to the file system, in steps of some milliseconds, until there are none or `budget_ms` are
+ * over (0: no limit); *freed_bytes. A database made without incremental vacuum has nothing to give: *freed_bytes is 0.
+ */
+int sy__db_give_back(sy__db *db, int64_t budget_ms, int64_t *freed_bytes, sy__error *err);
+/* Writes the whole database anew, without gaps and with incremental vacuum from then on. SY_ETIMEOUT: others have it
+ * open (their pids); SY_EDISKFULL: there is not twice its size free. Nothing has changed then. */
+int sy__db_compact(sy__db *db, sy__error *err);
+
 /* ---- runs and their owners ---- */
 
 /* Announces that this host writes `run` under `epoch` from now on (after it wrote the row itself). */

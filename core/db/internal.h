@@ -57,12 +57,14 @@ void sy__writer_stop(sy__db *db);
 int sy__writer_commit(sy__db *db, sy__group *g, sy__error *err);
 /* Makes all that was committed durable. Writer thread. */
 int sy__writer_sync(sy__db *db, sy__error *err);
-/* One errand in a transaction of its own; its status. *fatal is set when nothing can be written any more. */
+/* One errand, by its kind; its status. *fatal is set when nothing can be written any more. */
 int sy__writer_errand(sy__db *db, sy__errand *e, sy__error *fatal);
 /* Whether the log is long enough for a checkpoint; `busy`: more is to be written. Writer thread. */
 bool sy__writer_owes(const sy__db *db, bool busy);
 /* Copies what the log holds into the database, as far as readers let it. Writer thread. */
 int sy__writer_checkpoint(sy__db *db, sy__error *err);
+/* As sy__db_exclusive, outside of a transaction. */
+int sy__writer_bare(sy__db *db, int (*fn)(sqlite3 *conn, void *ud, sy__error *err), void *ud, sy__error *err);
 /* Settings and statements of the connection, which it takes over also on failure; finalize closes it. */
 int sy__writer_prepare(sy__db *db, sqlite3 *conn, sy__error *err);
 void sy__writer_finalize(sy__db *db);

@@ -176,8 +176,11 @@ make_current(const char *file, const sy__schema_set *set, sy__error *err)
     if (code) return code;
     code = sy__sql_open(&conn, file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
     if (code == SY_OK) (void)sqlite3_db_config(conn, SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL);
-    /* Pages of 8 KiB: rows of tables WITHOUT ROWID lie in inner pages, too, so that larger ones make flatter trees. */
-    if (code == SY_OK) code = sy__sql_exec(conn, "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL", err);
+    /* Free pages can be given back in small steps: must be known before the first table.
+     * Pages of 8 KiB: rows of tables WITHOUT ROWID lie in inner pages, too, so that larger ones make flatter trees. */
+    if (code == SY_OK)
+        code = sy__sql_exec(
+            conn, "PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL", err);
     if (code == SY_OK) code = apply_all(conn, file, set, err);
     (void)sqlite3_close(conn);
     return code;

@@ -80,7 +80,14 @@ typedef struct sy__notice {
     struct sy__notice *next;
 } sy__notice;
 
+typedef enum sy__errand_kind {
+    SY__ERRAND_CHECKED,   /* in a transaction */
+    SY__ERRAND_UNCHECKED, /* in a transaction, references not enforced */
+    SY__ERRAND_BARE       /* outside of any */
+} sy__errand_kind;
+
 typedef struct sy__errand {
+    sy__errand_kind kind;
     int (*fn)(sqlite3 *conn, void *ud, sy__error *err);
     void *ud;
     sy__error *err;

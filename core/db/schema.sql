@@ -2,19 +2,33 @@
 
 CREATE INDEX artifact_hash ON artifact (content_hash);
 
+CREATE INDEX artifact_pit_operation_pit ON artifact_pit_operation (pit_operation_id);
+
 CREATE INDEX artifact_run ON artifact (pipeline_orchestration_id);
 
 CREATE INDEX cache_entry_used ON cache_entry (last_used_at);
 
 CREATE INDEX control_waiting ON control (pipeline_orchestration_id) WHERE handled_at IS NULL;
 
+CREATE INDEX event_of_host ON event (task_id) WHERE pipeline_orchestration_id IS NULL;
+
 CREATE UNIQUE INDEX pipeline_orchestration_dedupe ON pipeline_orchestration (options ->> '$.dedupe')
     WHERE options ->> '$.dedupe' IS NOT NULL AND status NOT IN ('failed', 'cancelled');
+
+CREATE INDEX pipeline_orchestration_fork ON pipeline_orchestration (forked_from) WHERE forked_from IS NOT NULL;
 
 CREATE INDEX pipeline_orchestration_open ON pipeline_orchestration (number)
     WHERE status IN ('pending', 'running', 'waiting', 'paused');
 
+CREATE INDEX pipeline_orchestration_parent ON pipeline_orchestration (parent_task_id) WHERE parent_task_id IS NOT NULL;
+
 CREATE INDEX pit_operation_task ON pit_operation (task_id);
+
+CREATE INDEX run_span_open ON run_span (pipeline_orchestration_id) WHERE last_seq IS NULL;
+
+CREATE INDEX run_span_removing ON run_span (pipeline_orchestration_id) WHERE removing_at IS NOT NULL;
+
+CREATE INDEX session_open ON session (id) WHERE ended_at IS NULL;
 
 CREATE TABLE artifact (
     id TEXT NOT NULL PRIMARY KEY,
@@ -318,6 +332,13 @@ CREATE TABLE prompt (
     answered_at TEXT
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE run_span (
+    pipeline_orchestration_id TEXT NOT NULL PRIMARY KEY REFERENCES pipeline_orchestration (id),
+    first_seq INTEGER NOT NULL, -- its events have a larger seq
+    last_seq INTEGER, -- and none beyond this one; NULL: it may still get some
+    removing_at TEXT -- it is being removed: nothing may go on with it any more
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE session (
     id TEXT NOT NULL PRIMARY KEY,
     pid INTEGER NOT NULL,
@@ -391,5 +412,20 @@ END;
 CREATE TRIGGER orchestra_kit_stays BEFORE DELETE ON orchestra_kit
 BEGIN
     SELECT raise(ABORT, 'there is exactly one orchestra kit');
+END;
+
+CREATE TRIGGER run_begins AFTER INSERT ON pipeline_orchestration
+BEGIN
+    SELECT raise(ABORT, 'the run it was forked from is being removed') FROM run_span
+    WHERE pipeline_orchestration_id = NEW.forked_from AND removing_at IS NOT NULL;
+    INSERT INTO run_span (pipeline_orchestration_id, first_seq)
+    VALUES (NEW.id, (SELECT coalesce(max(seq), 0) FROM event));
+END;
+
+CREATE TRIGGER run_goes_on AFTER UPDATE OF owner_epoch ON pipeline_orchestration WHEN NEW.owner_epoch <> OLD.owner_epoch
+BEGIN
+    SELECT raise(ABORT, 'the run is being removed') FROM run_span
+    WHERE pipeline_orchestration_id = NEW.id AND removing_at IS NOT NULL;
+    UPDATE run_span SET last_seq = NULL WHERE pipeline_orchestration_id = NEW.id;
 END;
 

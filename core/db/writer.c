@@ -347,11 +347,10 @@ sy__db_status(sy__db *db, sy__error *err)
     return code;
 }
 
-int
-sy__db_exclusive(sy__db *db, int (*fn)(sqlite3 *conn, void *ud, sy__error *err), void *ud, sy__error *err)
+static int
+send(sy__db *db, sy__errand e)
 {
     sy__queue *q = &db->queue;
-    sy__errand e = {.fn = fn, .ud = ud, .err = err};
     (void)pthread_mutex_lock(&q->lock);
     e.after = q->open->count > 0 ? q->open->id : q->open->id - 1;
     sy__errand **end = &q->errands;
@@ -362,4 +361,22 @@ sy__db_exclusive(sy__db *db, int (*fn)(sqlite3 *conn, void *ud, sy__error *err),
     while (!e.done) (void)pthread_cond_wait(&q->swept, &q->lock);
     (void)pthread_mutex_unlock(&q->lock);
     return e.status;
+}
+
+int
+sy__db_exclusive(sy__db *db, int (*fn)(sqlite3 *conn, void *ud, sy__error *err), void *ud, sy__error *err)
+{
+    return send(db, (sy__errand){.kind = SY__ERRAND_CHECKED, .fn = fn, .ud = ud, .err = err});
+}
+
+int
+sy__db_unchecked(sy__db *db, int (*fn)(sqlite3 *conn, void *ud, sy__error *err), void *ud, sy__error *err)
+{
+    return send(db, (sy__errand){.kind = SY__ERRAND_UNCHECKED, .fn = fn, .ud = ud, .err = err});
+}
+
+int
+sy__writer_bare(sy__db *db, int (*fn)(sqlite3 *conn, void *ud, sy__error *err), void *ud, sy__error *err)
+{
+    return send(db, (sy__errand){.kind = SY__ERRAND_BARE, .fn = fn, .ud = ud, .err = err});
 }

@@ -1,5 +1,6 @@
 /*
- * stale.c: one collection: what is there, what is protected, archive, delete under pressure, sweep; and pins.
+ * stale.c: one collection: what is there, what is protected, what nobody refers to, archive,
+ * delete under pressure, sweep; and pins.
  *
  * Reading goes through a reader connection; each change is a short step on the writer, so that runs go on in
  * between. Nothing that was used within the grace, an hour at least, is ever deleted: who stored a content a
@@ -124,9 +125,11 @@ static int
 collect(sy__collection *c, sy__error *err)
 {
     int rc = count_all(c, err);
-    if (rc == SY_OK) rc = trim_cache(c, err);
+    if (rc == SY_OK && c->policy->budget_ms <= 0) rc = trim_cache(c, err);
     if (rc == SY_OK) rc = sy__stale_pins(c->conn, &c->pinned, err);
-    if (rc == SY_OK) rc = sy__stale_references(c->conn, c->hot_since, &c->referenced, err);
+    if (rc == SY_OK) rc = sy__stale_orphans(c, err);
+    if (rc || c->policy->budget_ms > 0) return rc;
+    rc = sy__stale_references(c->conn, c->hot_since, &c->referenced, err);
     if (rc == SY_OK) rc = sy__stale_archive(c, err);
     if (rc == SY_OK) rc = sy__stale_delete(c, err);
     if (rc == SY_OK) rc = sy__stale_sweep(c, err);

@@ -1,5 +1,5 @@
 /*
- * stale_delete.c: deletion, the least recently used first, until the limit is met.
+ * stale_delete.c: deletion of what nobody refers to, and, the least recently used first, until the limit is met.
  *
  * A reader chooses candidates; each step then holds the writer for one batch and asks everything again in the
  * transaction that deletes: not pinned, not used since, and referred to by no run that lives or ended since
@@ -123,6 +123,82 @@ sy__stale_delete(sy__collection *c, sy__error *err)
     if (c->policy->max_bytes <= 0 || c->report->bytes_after <= c->policy->max_bytes) return SY_OK;
     int rc = sy__stale_candidates(c, OLDEST, c->grace_before, may_go, &all, err);
     if (rc == SY_OK) rc = delete_all(c, &all, err);
+    sy__stale_candidates_close(c, &all);
+    return rc;
+}
+
+/* ---- contents nobody refers to ---- */
+
+/* Most have an artifact's row; only for the others all that runs wrote is read. */
+static const char UNNAMED[] =
+    "SELECT hash, last_used_at, size, stored_size, encoding, content IS NULL FROM blob"
+    " WHERE state <> 'deleted' AND last_used_at < ?1"
+    " AND NOT EXISTS (SELECT 1 FROM artifact WHERE content_hash = hash) ORDER BY last_used_at, hash";
+
+static bool
+is_unpinned(sy__collection *c, const sy__candidate *one)
+{
+    return !sy__stale_has(&c->pinned, one->hash);
+}
+
+/* An sqlite3_progress_handler: ends a query that takes longer than the collection may. */
+static int
+is_late(void *until_ns)
+{
+    return sy__mono_ns(&sy__clock_system) >= *(const int64_t *)until_ns;
+}
+
+static int
+read_everything(sy__collection *c, sy__map *out, bool *late, sy__error *err)
+{
+    int64_t until = sy__mono_ns(&sy__clock_system) + c->policy->budget_ms * 1000000;
+    if (c->policy->budget_ms > 0) sqlite3_progress_handler(c->conn, 1000, is_late, &until);
+    int rc = sy__stale_references(c->conn, "", out, err);
+    sqlite3_progress_handler(c->conn, 0, NULL, NULL);
+    *late = rc && c->policy->budget_ms > 0 && is_late(&until);
+    return *late ? SY_OK : rc;
+}
+
+static int
+delete_orphans(sy__collection *c, sy__candidates *all, sy__error *err)
+{
+    int rc = SY_OK;
+    for (int at = 0; at < all->count && rc == SY_OK; at += SY__STALE_BATCH) {
+        int n = all->count - at < SY__STALE_BATCH ? all->count - at : SY__STALE_BATCH;
+        batch b = {c, all->list + at, n};
+        if (!c->policy->dry_run) rc = sy__db_exclusive(c->store->db, delete_batch, &b, err);
+        for (int i = 0; i < n && rc == SY_OK; i++) {
+            if (c->policy->dry_run) b.list[i].done = true;
+            c->report->orphans += b.list[i].done;
+            account(c, &b.list[i]);
+        }
+    }
+    return rc;
+}
+
+static void
+keep_unreferenced(sy__candidates *all, const sy__map *everything)
+{
+    int kept = 0;
+    for (int i = 0; i < all->count; i++)
+        if (!sy__stale_has(everything, all->list[i].hash)) all->list[kept++] = all->list[i];
+    all->count = kept;
+}
+
+int
+sy__stale_orphans(sy__collection *c, sy__error *err)
+{
+    sy__candidates all = {0};
+    sy__map everything;
+    bool late = false;
+    sy__map_init(&everything, c->store->alloc);
+    int rc = sy__stale_candidates(c, UNNAMED, c->grace_before, is_unpinned, &all, err);
+    if (rc == SY_OK && all.count > 0) rc = read_everything(c, &everything, &late, err);
+    if (rc == SY_OK && !late) {
+        keep_unreferenced(&all, &everything);
+        rc = delete_orphans(c, &all, err);
+    }
+    sy__map_close(&everything);
     sy__stale_candidates_close(c, &all);
     return rc;
 }

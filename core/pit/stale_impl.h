@@ -59,6 +59,8 @@ void sy__stale_candidates_close(sy__collection *c, sy__candidates *list);
 /* The steps of a collection, in this order, and the row that says what one of them did to a content. */
 int sy__stale_archive(sy__collection *c, sy__error *err);
 int sy__stale_delete(sy__collection *c, sy__error *err);
+/* Deletes what no row refers to. */
+int sy__stale_orphans(sy__collection *c, sy__error *err);
 int sy__stale_sweep(sy__collection *c, sy__error *err);
 void sy__stale_tell(sy__collection *c, const char *action, const char *hash, int64_t before, int64_t after);
 

@@ -72,8 +72,8 @@ static const char SQL_REST[] =
 
 static const char SQL_REST_SHOWN[] =
     "UPDATE extension SET lifecycle_state = 'activated' WHERE lifecycle_state = 'running' AND NOT EXISTS"
-    " (SELECT 1 FROM extension_session o JOIN session n ON n.id = o.session_id WHERE o.extension_id = extension.id"
-    " AND o.lifecycle_state = 'running' AND n.ended_at IS NULL)";
+    " (SELECT 1 FROM session n CROSS JOIN extension_session o ON o.session_id = n.id AND o.extension_id = extension.id"
+    " WHERE n.ended_at IS NULL AND o.lifecycle_state = 'running')";
 
 static const char SQL_BROKEN[] = "UPDATE extension_session SET lifecycle_state = 'error', error = ?3, updated_at = ?4"
                                  " WHERE extension_id = ?1 AND session_id = ?2";

@@ -126,7 +126,8 @@ read_lines(reading *g, const char *run, sy__error *err)
 {
     static const char sql[] =
         "SELECT seq, occurred_at, event_payload, coalesce(json_extract(event_context, '$.attempt'), 1) FROM event"
-        " WHERE seq > ?1 AND pipeline_orchestration_id = ?2 AND task_id = ?3 AND event_type = 'task.log'"
+        " WHERE seq > max(?1, (SELECT coalesce(max(first_seq), 0) FROM run_span WHERE pipeline_orchestration_id = ?2))"
+        " AND pipeline_orchestration_id = ?2 AND task_id = ?3 AND event_type = 'task.log'"
         " ORDER BY seq LIMIT ?4";
     sqlite3_stmt *stmt = NULL;
     int rc = SQLITE_ROW;

@@ -19,6 +19,7 @@ return {
   "import",
   "events",
   "artifact",
+  "gc",
   "data",
   "melody",
   "ext",

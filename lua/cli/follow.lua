@@ -9,6 +9,7 @@ local next_steps = require "cli.next_steps"
 local null = require "kit.null"
 local problem = require "kit.problem"
 local results = require "cli.output.results"
+local retention = require "kit.retention"
 local select = require "cli.select"
 local term = require "sy.term"
 local text = require "cli.output.text"
@@ -199,6 +200,7 @@ function M.run(ctx, host, run, options)
   local lost = M.unwritten(state, row)
   if lost then return nil, lost end
   local code = M.conclude(ctx, host, row)
+  if FINISHED[row.status] then retention.auto(host, ctx:place(), ctx:settings()) end
   if signal and not FINISHED[row.status] then return exit.INTERRUPTED end
   return code
 end
@@ -208,8 +210,8 @@ end
 ---@param host table
 function M.mention_interrupted(ctx, host)
   local rows = host:query([[
-SELECT id, number, owner_host FROM pipeline_orchestration WHERE status IN ('running',
-  'pending') ORDER BY number DESC LIMIT 20]], {})
+SELECT id, number, owner_host FROM pipeline_orchestration WHERE status IN ('pending', 'running',
+  'waiting', 'paused') AND status IN ('running', 'pending') ORDER BY number DESC LIMIT 20]], {})
   for _, row in ipairs(rows) do
     if row.owner_host == json.null or row.owner_host == nil or not host:alive(row.owner_host) then
       ctx:note(("run #%d was interrupted   symphony resume %d"):format(row.number, row.number))

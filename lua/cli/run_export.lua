@@ -14,7 +14,10 @@ local PAGE = 1000
 
 local QUERIES = {
   task = "SELECT * FROM task WHERE pipeline_orchestration_id = ?1 AND (?2 IS NULL OR key > ?2) ORDER BY key LIMIT ?3",
-  event = "SELECT * FROM event WHERE seq > coalesce(?2, -1) AND pipeline_orchestration_id = ?1 ORDER BY seq LIMIT ?3",
+  event = [[SELECT * FROM event
+WHERE seq > coalesce(?2, (SELECT first_seq FROM run_span WHERE pipeline_orchestration_id = ?1), -1)
+  AND seq <= (SELECT coalesce(max(last_seq), 1 << 62) FROM run_span WHERE pipeline_orchestration_id = ?1)
+  AND pipeline_orchestration_id = ?1 ORDER BY seq LIMIT ?3]],
   artifact = [[SELECT * FROM artifact WHERE pipeline_orchestration_id = ?1 AND (?2 IS NULL OR id > ?2)
 ORDER BY id LIMIT ?3]],
 }

@@ -15,6 +15,8 @@ ORDER BY performed_at, id LIMIT 100]]
 
 local FAILURES = [[
 SELECT event_type, event_payload FROM event WHERE task_id = ?1 AND pipeline_orchestration_id = ?2
+  AND seq > (SELECT coalesce(max(first_seq), 0) FROM run_span WHERE pipeline_orchestration_id = ?2)
+  AND seq <= (SELECT coalesce(max(last_seq), 1 << 62) FROM run_span WHERE pipeline_orchestration_id = ?2)
   AND event_type IN ('task.retry', 'task.fallback', 'error_occurred') ORDER BY seq LIMIT 100]]
 
 --- One reason of a document.

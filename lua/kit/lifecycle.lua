@@ -45,7 +45,7 @@ end
 
 local CLAIMED = [[
 SELECT e.id, e.lifecycle_state AS shown, o.session_id, o.lifecycle_state AS state
-FROM extension e LEFT JOIN (extension_session o JOIN session s ON s.id = o.session_id AND s.ended_at IS NULL)
+FROM extension e LEFT JOIN (session s CROSS JOIN extension_session o ON o.session_id = s.id AND s.ended_at IS NULL)
   ON o.extension_id = e.id
 WHERE e.name <> 'host' AND e.lifecycle_state NOT IN ('installed', 'error')]]
 

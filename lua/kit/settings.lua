@@ -167,6 +167,28 @@ return {
     default = "stop",
   },
   {
+    key = "runs.keep",
+    doc = "The newest ended runs of each melody that stay, however old they are.",
+    type = "integer",
+    unit = "runs",
+    default = 100,
+    min = 1,
+  },
+  {
+    key = "runs.keep_days",
+    doc = "Other ended runs are removed by `gc` when they are older than this; 0 keeps them.",
+    type = "integer",
+    unit = "days",
+    default = 90,
+    min = 0,
+  },
+  {
+    key = "gc.auto",
+    doc = "Whether the command line does a little of `gc` by itself, once a day, after a run has ended.",
+    type = "boolean",
+    default = true,
+  },
+  {
     key = "artifact.hot_days",
     doc = "Artifacts of runs younger than this are left alone by `artifact gc`.",
     type = "integer",

@@ -730,6 +730,35 @@ function sy_Host:artifact_verify(hash) end
 ---@return string?
 function sy_Host:collect(policy) end
 
+--- Removes runs that have ended, with all that is theirs: {runs, tasks, events, artifacts, …, left}.
+---@param runs string[]
+---@param budget_ms? integer
+---@return table?
+---@return sy.Error?
+---@return string?
+function sy_Host:remove_runs(runs, budget_ms) end
+
+--- Removes older rows that nothing needs: {sessions, host_tasks, controls, …}.
+---@param before string
+---@param budget_ms? integer
+---@return table?
+---@return sy.Error?
+---@return string?
+function sy_Host:tidy(before, budget_ms) end
+
+--- Free pages to the file system; how many bytes.
+---@param budget_ms? integer
+---@return integer?
+---@return sy.Error?
+---@return string?
+function sy_Host:give_back(budget_ms) end
+
+--- Writes the database anew.
+---@return boolean?
+---@return sy.Error?
+---@return string?
+function sy_Host:compact() end
+
 --- Keeps, or no longer.
 ---@param artifact string
 ---@param on boolean

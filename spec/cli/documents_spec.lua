@@ -175,6 +175,8 @@ return t]])
     assert.is_true(document("artifact-ls", { "artifact", "ls" }).artifacts[1].pinned)
     assert.is_false(document("artifact-pin", { "artifact", "unpin", hash }).pinned)
     document("artifact-gc", { "artifact", "gc", "--dry-run" })
+    document("gc", { "gc", "--dry-run" })
+    document("gc", { "gc" })
     document("artifact-export", { "artifact", "export", hash, dir .. "/out.bin" })
   end)
 

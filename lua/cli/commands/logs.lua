@@ -18,7 +18,10 @@ local ENDED = { completed = true, failed = true, cancelled = true }
 local NEXT = [[
 SELECT e.seq, e.occurred_at, e.event_type, e.event_payload, t.key, t.id AS task_id, t.task_status, x.name AS extension
 FROM event e JOIN task t ON t.id = e.task_id JOIN extension x ON x.id = e.extension_id
-WHERE e.pipeline_orchestration_id = ?1 AND e.seq > ?2 ORDER BY e.seq]]
+WHERE e.pipeline_orchestration_id = ?1
+  AND e.seq > max(?2, (SELECT coalesce(max(first_seq), 0) FROM run_span WHERE pipeline_orchestration_id = ?1))
+  AND e.seq <= (SELECT coalesce(max(last_seq), 1 << 62) FROM run_span WHERE pipeline_orchestration_id = ?1)
+ORDER BY e.seq]]
 
 --- The keys of tasks that are meant; nil: all.
 local function chosen(host, run, glob, failed)
