@@ -30,7 +30,7 @@ char *
 sy__buf_reserve(sy__buf *b, size_t bytes)
 {
     if (b->failed) return NULL;
-    if (b->cap - b->len >= bytes) return b->data + b->len;
+    if (b->data && b->cap - b->len >= bytes) return b->data + b->len;
     size_t need, cap = b->cap ? b->cap : SY__BUF_FIRST_BYTES;
     if (__builtin_add_overflow(b->len, bytes, &need) || need > PTRDIFF_MAX / 2) {
         b->failed = true;

@@ -137,6 +137,7 @@ static void
 retry(sy__stage *s, sy__task *t)
 {
     t->forgiven = t->attempts;
+    t->first_ns = sy__stage_ns(s); /* how long a person took is not held against it */
     t->approved = false;
     t->status = SY__TASK_PENDING;
     t->target = 0;

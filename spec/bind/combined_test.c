@@ -365,6 +365,26 @@ level_none_with_everything(void)
     CHECK_STR(i.status, "failed");
 }
 
+static void
+a_person_who_takes_time_leaves_a_task_all_of_its_own(void)
+{
+    sy__run_info i =
+        start_at(J("'tasks':[{'key':'a'," T("flaky") ",'input':{'file':'patient','after':2,'s':0.1},"
+                                                     "'options':{'timeout_ms':300,'on_error':'ask'}},{'key':'r'," T(
+                                                         "rest") ",'input':{'s':0.4}},"
+                                                                 "{'key':'z'," T(
+                                                                     "rest") ",'input':{'s':60},'options':{'after':['r'"
+                                                                             "],'timeout_ms':600,'on_error':'skip'}}]"),
+                 SY__LEVEL_PROCESS, 0);
+    until(&i, "a", "execution_context ->> '$.waits'", "error");
+    until(&i, "r", "outcome", "ok");
+    CHECK_INT(sy__engine_decide(sy__project_engine(project), i.id, SY__DECIDE_RETRY, "a", sy__value_null(), NULL),
+              SY_OK);
+    finish(&i);
+    CHECK_STR(i.status, "completed");
+    CHECK_STR(ask(&i, "outcome", "a"), "ok");
+}
+
 int
 main(void)
 {
@@ -388,6 +408,7 @@ main(void)
     pausing_a_growing_map_again_and_again();
     a_loop_of_many_iterations();
     level_none_with_everything();
+    a_person_who_takes_time_leaves_a_task_all_of_its_own();
     end_tests();
     TEST_END();
 }

@@ -33,6 +33,7 @@ static const char EXTENSION[] =
     "  local past = fs.exists(input.file) and fs.read(input.file) or ''\n"
     "  fs.write(input.file, past .. 'x')\n"
     "  if #past + 1 < input.after then return ctx.retry('not yet') end\n"
+    "  if input.s then time.sleep(input.s) end\n"
     "  return { tries = #past + 1 }\n"
     "end\n"
     "function t.mark(input) fs.append(input.file, input.text) if input.s then time.sleep(input.s) end return {} end\n"
