@@ -219,10 +219,11 @@ struct sy__run {
     sy__share share;                                    /* its part where runs compete */
     struct sy__run_budget *budget;                      /* budget_task.h; NULL: nothing in it has one */
     sy__run_status status;
-    atomic_bool stopping;  /* any of the following: nothing new starts */
-    atomic_bool cutting;   /* … and nothing is undone either: cancelled, parking, lost, unwritten */
-    atomic_int put_status; /* the failure after which its rows cannot be written; SY_OK */
-    bool cancelled, parking, lost;
+    atomic_bool stopping;           /* any of the following: nothing new starts */
+    atomic_bool cutting;            /* … and nothing is undone either: cancelled, parking, lost, unwritten */
+    atomic_int put_status;          /* the failure after which its rows cannot be written; SY_OK */
+    atomic_bool cancelled, parking; /* written under lock */
+    bool lost;
     bool no_cache;      /* results are neither looked for nor kept */
     bool forced;        /* parking took too long: effects under way are cut, too, and become uncertain */
     bool timed;         /* it has questions or sub-melodies whose time may be up */

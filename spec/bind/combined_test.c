@@ -340,7 +340,7 @@ a_loop_of_many_iterations(void)
         start_at(J("'tasks':[{'key':'l','verb':'loop'," T("echo") ",'input':{'n':1},'max':20000}]"), SY__LEVEL_NONE, 0);
     finish(&i);
     CHECK_STR(i.status, "completed");
-    i = start_at(J("'tasks':[" FLOW("f", "for i = 1, 2000 do run:call([[t.echo]], { i = i }) end return 1") "]"),
+    i = start_at(J("'tasks':[" FLOW("f", "for i = 1, 500 do run:call([[t.echo]], { i = i }) end return 1") "]"),
                  SY__LEVEL_NONE, 0);
     finish(&i);
     CHECK_STR(i.status, "completed");
