@@ -309,15 +309,19 @@ sy__each_begin(sy__stage *s, sy__task *t, sy__value list)
         (void)sy__error_set(&err, SY_ETYPE, "`%s` needs a list to go over", t->spec->key);
     else if (count > SY_MAX_EACH)
         (void)sy__error_set(&err, SY_EINVAL, "`%s` has %zu items, more than 1,000,000", t->spec->key, count);
-    t->each = err.code ? NULL : make(s, t, count);
-    if (t->each) t->each->list = sy__blob_new(s->engine->alloc, list);
-    if (!err.code && (!t->each || !t->each->list))
+    sy__each *e = err.code ? NULL : make(s, t, count);
+    if (e) e->list = sy__blob_new(s->engine->alloc, list);
+    if (!err.code && (!e || !e->list))
         (void)sy__error_set(&err, SY_ENOMEM, "no memory for the children of `%s`", t->spec->key);
     if (err.code) {
+        sy__each_free(s->engine->alloc, e);
         sy__task_fail(s, t, &err);
         return;
     }
-    sy__value_iter_init(&t->each->items, sy__blob_value(t->each->list));
+    sy__value_iter_init(&e->items, sy__blob_value(e->list));
+    (void)pthread_mutex_lock(&t->run->lock); /* maps over its results look for it */
+    t->each = e;
+    (void)pthread_mutex_unlock(&t->run->lock);
     launch(s, t);
 }
 

@@ -224,13 +224,13 @@ struct sy__run {
     atomic_int put_status;          /* the failure after which its rows cannot be written; SY_OK */
     atomic_bool cancelled, parking; /* written under lock */
     bool lost;
-    bool no_cache;      /* results are neither looked for nor kept */
-    bool forced;        /* parking took too long: effects under way are cut, too, and become uncertain */
-    bool timed;         /* it has questions or sub-melodies whose time may be up */
-    bool ended;         /* its final row is queued */
-    bool committed;     /* … and durable */
-    int64_t parking_ns; /* when parking was asked for */
-    sy__error error;    /* of a failed run */
+    bool no_cache;         /* results are neither looked for nor kept */
+    bool forced;           /* parking took too long: effects under way are cut, too, and become uncertain */
+    bool timed;            /* it has questions or sub-melodies whose time may be up */
+    bool ended;            /* its final row is queued */
+    atomic_bool committed; /* … and durable */
+    int64_t parking_ns;    /* when parking was asked for */
+    sy__error error;       /* of a failed run */
     int64_t created_ms, started_ms, completed_ms;
     int64_t first_ns;
     int64_t ms_before; /* spent before this resume */
