@@ -294,7 +294,7 @@ sy__plan_new(sy__plan **out, sy__dag **dag, const sy__alloc *a, sy__value defini
     sy__error_clear(err);
     if (!err) err = &local;
     int status = compile_melody(out, dag, a, definition, sy__plan_field(definition, "melodies"), registry, err);
-    if (!status) status = compile_subs(*out, registry, err);
+    if (!status && *out) status = compile_subs(*out, registry, err);
     if (!status || !*out) return status;
     if (!err->code) (void)sy__error_set(err, status, "%s", sy_strerror(status));
     sy__dag_free(*dag);

@@ -30,7 +30,7 @@ make_scope(sy__stage *s, sy__task *t, sy__error *err)
 {
     sy__run *r = t->run;
     const sy__plan_sub *sub = sy__plan_sub_find(r->plan, t->spec->melody);
-    sy__value params;
+    sy__value params = {0};
     sy__dag *dag;
     if (!sub) return sy__error_set(err, SY_EMELODY, "the melody `%s` is not in the definition", t->spec->melody);
     if (t->scope->depth + 1 > MAX_DEPTH)

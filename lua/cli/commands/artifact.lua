@@ -1,52 +1,16 @@
 --- artifact: what runs have made, by content.
 local args = require "cli.args"
-local chore = require "kit.chore"
+local artifacts = require "cli.artifacts"
 local exit = require "cli.exit"
 local json = require "sy.json"
-local null = require "kit.null"
 local paths = require "kit.paths"
 local problem = require "kit.problem"
-local quality = require "kit.quality"
 local text = require "cli.output.text"
 
-local or_null = null.of
-
 local DAY_MS = 86400000
-local MIN_HASH = 6
-
-local FIND = [[
-SELECT a.id, a.content_hash AS hash, a.artifact_type AS type, t.key AS task, a.pipeline_orchestration_id AS run,
-       a.size, a.created_at, a.metadata, p.content_hash IS NOT NULL AS pinned
-FROM artifact a JOIN task t ON t.id = a.task_id LEFT JOIN pin p ON p.content_hash = a.content_hash ]]
 
 local function open(ctx)
   return ctx:host { create = false }
-end
-
---- Finds an artifact by id, hash, or the beginning of a hash or ending of an id.
-local function find(host, typed)
-  local hash = typed:match("^sha256:(%x+)$") or typed:match("^(%x+)$")
-  local rows = host:query(FIND .. "WHERE a.id = ?1 OR a.content_hash = ?1 ORDER BY a.created_at LIMIT 1", { typed })
-  if #rows == 0 and hash and #hash >= MIN_HASH then
-    rows = host:query(FIND .. "WHERE ?1 IN (substr(a.content_hash, 8, ?2), substr(a.id, -?2)) ORDER BY 7",
-      { hash:lower(), #hash })
-  end
-  for _, row in ipairs(rows) do
-    if row.hash ~= rows[1].hash then
-      return problem.fail("usage", ("several artifacts begin with `%s`"):format(typed),
-        { hint = "give more of the hash" })
-    end
-  end
-  if rows[1] then return rows[1] end
-  return problem.fail("not_found", ("there is no artifact `%s`"):format(typed),
-    { hint = "symphony artifact ls   lists them" })
-end
-
-local function entry(row)
-  return {
-    id = row.id, hash = row.hash, type = row.type, task = row.task, run = or_null(row.run), size = row.size,
-    created_at = row.created_at, pinned = row.pinned == 1 or row.pinned == true,
-  }
 end
 
 local function one(ctx, words, usage)
@@ -54,15 +18,8 @@ local function one(ctx, words, usage)
   if not ok then return nil, nil, why end
   local host, closed = open(ctx)
   if not host then return nil, nil, closed end
-  local row, none = find(host, words[1])
+  local row, none = artifacts.find(host, words[1])
   return host, row, none
-end
-
---- What people call an artifact: the name it was given, else its type.
-local function called(row)
-  local metadata = json.decode(row.metadata)
-  local name = type(metadata) == "table" and (metadata.filename or metadata.name)
-  return type(name) == "string" and text.clean(name) or row.type
 end
 
 local function ls(ctx, words)
@@ -72,8 +29,8 @@ local function ls(ctx, words)
   if ctx:place().exists then
     local host, closed = open(ctx)
     if not host then return nil, closed end
-    for i, row in ipairs(host:query(FIND .. "ORDER BY a.created_at DESC, a.id DESC", {})) do
-      list[i], names[i] = entry(row), called(row)
+    for i, row in ipairs(artifacts.all(host)) do
+      list[i], names[i] = artifacts.entry(row), artifacts.called(row)
     end
   end
   if ctx.json then
@@ -94,7 +51,7 @@ end
 local function show(ctx, words)
   local host, row, why = one(ctx, words, "artifact show ARTIFACT")
   if not row then return nil, why end
-  local document = entry(row)
+  local document = artifacts.entry(row)
   document.metadata = json.decode(row.metadata)
   document.quality = json.array {}
   for _, made in ipairs(host:query("SELECT quality_metrics FROM artifact WHERE id = ?1", { row.id })) do
@@ -128,27 +85,6 @@ local function cat(ctx, words)
   return exit.DONE
 end
 
---- A task of the host that works on artifacts.
-local function processing(host, payload, work)
-  return chore.run(host, { type = "artifact_processing", operation = "host.artifacts", payload = payload }, work)
-end
-
---- Reads all content and compares; every artifact with it is judged.
-local function verify_all(host, rows)
-  local bad, verdicts = json.array {}, {}
-  for i, row in ipairs(rows) do
-    local fine, failure, code = host:artifact_verify(row.hash)
-    if not fine then
-      local found = problem.from(failure, code)
-      bad[#bad + 1] = { hash = row.hash, code = found.code, message = found.message }
-    end
-    verdicts[i] = { hash = row.hash, verdict = fine and "intact" or "damaged", value = fine and 1 or 0 }
-  end
-  local judged, why = quality.judge(host, "verify", verdicts)
-  if not judged then return nil, why end
-  return { verified = #rows - #bad, damaged = bad }
-end
-
 local function verify(ctx, words)
   local ok, why = args.count(words, 0, 1, "artifact verify [ARTIFACT]")
   if not ok then return nil, why end
@@ -156,12 +92,12 @@ local function verify(ctx, words)
   if not host then return nil, closed end
   local rows = host:query("SELECT DISTINCT content_hash AS hash FROM artifact ORDER BY 1", {})
   if words[1] then
-    local row, none = find(host, words[1])
+    local row, none = artifacts.find(host, words[1])
     if not row then return nil, none end
     rows = { row }
   end
-  local report, failed = processing(host, { action = "verify", contents = #rows },
-    function() return verify_all(host, rows) end)
+  local report, failed = artifacts.processing(host, { action = "verify", contents = #rows },
+    function() return artifacts.verify_all(host, rows) end)
   if not report then return nil, failed end
   local bad = report.damaged
   if ctx.json then
@@ -177,7 +113,7 @@ local function pinning(on, name)
   return function(ctx, words)
     local host, row, why = one(ctx, words, ("artifact %s ARTIFACT"):format(name))
     if not row then return nil, why end
-    local done, refused = processing(host, { action = name, hash = row.hash }, function()
+    local done, refused = artifacts.processing(host, { action = name, hash = row.hash }, function()
       local ok, failure, code = host:pin(row.hash, on)
       if not ok then return nil, problem.from(failure, code) end
       return { hash = row.hash, pinned = on }
@@ -207,7 +143,7 @@ local function gc(ctx, words)
     cache_bytes = ctx:setting "cache.max_mib" * (1 << 20),
     dry_run = dry_run,
   }
-  local report, failed = processing(host, { action = "gc", dry_run = dry_run, policy = policy }, function()
+  local report, failed = artifacts.processing(host, { action = "gc", dry_run = dry_run, policy = policy }, function()
     local found, failure, code = host:collect(policy)
     if not found then return nil, problem.from(failure, code) end
     host:decide("stale_management", json.encode { action = "collect", dry_run = dry_run, examined = found.examined,
@@ -235,9 +171,9 @@ local function export(ctx, words)
   if not ok then return nil, why end
   local host, closed = open(ctx)
   if not host then return nil, closed end
-  local row, none = find(host, words[1])
+  local row, none = artifacts.find(host, words[1])
   if not row then return nil, none end
-  local done, failed = processing(host, { action = "export", hash = row.hash, file = words[2] }, function()
+  local done, failed = artifacts.processing(host, { action = "export", hash = row.hash, file = words[2] }, function()
     local bytes, failure, code = host:artifact_get(row.hash)
     if not bytes then return nil, problem.from(failure, code) end
     local written, message, write_code = paths.write(words[2], bytes)
