@@ -172,6 +172,8 @@ void sy__ask_late(sy__stage *s, sy__task *t);
 void sy__wait_begin(sy__stage *s, sy__task *t, sy__wait why, const sy__error *err);
 /* A child or node that waited before a resume waits on. run.lock held. */
 void sy__wait_on(sy__stage *s, sy__task *t);
+/* Whether the time of something that waits is up already. run.lock held. */
+bool sy__wait_due(sy__stage *s, sy__run *r);
 /* Questions and sub-melodies whose time is up. Stage 0, run.lock not held. */
 void sy__wait_tick(sy__stage *s, sy__run *r);
 /* A decision for a waiting task of a living run. Stage thread. SY_ENOTFOUND, SY_EUSAGE, SY_ETYPE. */

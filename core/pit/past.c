@@ -103,15 +103,15 @@ static const char SQL[] =
     " outcome = 'cached' AND execution_context -> '$.forked_from' IS NOT NULL"
     " FROM task WHERE pipeline_orchestration_id = ?1 AND key <> '' ORDER BY key";
 
-/* What a flow compares its calls with. */
+/* What a flow compares its calls with, and why a task failed. */
 static int
-read_call(const sy__past_list *l, sy__past *p, sqlite3_stmt *stmt)
+read_texts(const sy__past_list *l, sy__past *p, sqlite3_stmt *stmt)
 {
-    const char *message = text(stmt, MESSAGE);
-    p->payload = sy__strdup(l->alloc, text(stmt, PAYLOAD));
+    const char *payload = text(stmt, PAYLOAD), *message = text(stmt, MESSAGE), *code = text(stmt, CODE);
+    p->payload = payload ? sy__strdup(l->alloc, payload) : NULL;
     p->message = message ? sy__strdup(l->alloc, message) : NULL;
-    p->code = text(stmt, CODE) ? sy__error_code(text(stmt, CODE)) : SY_OK;
-    return p->payload && (p->message || !message) ? SY_OK : SY_ENOMEM;
+    p->code = code ? sy__error_code(code) : SY_OK;
+    return (p->payload || !payload) && (p->message || !message) ? SY_OK : SY_ENOMEM;
 }
 
 static int
@@ -125,7 +125,7 @@ read_one(sy__past_list *l, sy__engine *e, sqlite3_stmt *stmt, sy__error *err)
     if (!p->key || !p->operation) return SY_ENOMEM;
     p->position = (uint32_t)sqlite3_column_int(stmt, POSITION);
     (void)snprintf(p->parent, sizeof p->parent, "%s", text(stmt, PARENT) ? text(stmt, PARENT) : "");
-    if (text(stmt, PAYLOAD) && read_call(l, p, stmt)) return SY_ENOMEM;
+    if (read_texts(l, p, stmt)) return SY_ENOMEM;
     p->outcome = outcome_by_name(text(stmt, OUTCOME));
     p->status = p->outcome >= SY__OUTCOME_ERROR       ? SY__TASK_FAILED
                 : p->outcome                          ? SY__TASK_COMPLETED

@@ -9,7 +9,7 @@
 
 struct sy__past {
     char *key, *operation;
-    char *payload, *message; /* its input as JSON, why it failed: kept for calls of flows; NULL */
+    char *payload, *message; /* its input as JSON, of a call of a flow; why it failed; NULL */
     int code;                /* of the failure; SY_OK */
     uint32_t position;       /* 0: it has none */
     char id[SY__ID_BYTES], parent[SY__ID_BYTES];

@@ -213,6 +213,7 @@ sy__run_settle(sy__stage *s, sy__run *r)
     if (r->ended || c->active > 0 || (open > 0 && !stopping && c->waiting == 0)) return;
     int put_status = atomic_load(&r->put_status);
     if (c->halting && !atomic_load(&r->cutting) && sy__undo_next(s, c)) return;
+    if (!stopping && c->waiting > 0 && sy__wait_due(s, r)) return; /* the tick goes on with it */
     r->ended = true;
     if (c->flows > 0) sy__engine_settle_soon(r); /* they leave their isolates */
     if (put_status || r->lost) {

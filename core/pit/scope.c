@@ -217,6 +217,21 @@ restore_task(sy__task *t)
     return restore_children(t);
 }
 
+/* Why it failed before the run was interrupted. */
+static void
+past_failure(const sy__task *t, sy__error *why)
+{
+    const sy__past *p = sy__past_of(t);
+    bool told = p && p->message;
+    (void)sy__error_set(why, told && p->code ? p->code : SY_EEXTENSION, "%s",
+                        told ? p->message : "it had failed before");
+    sy__buf key;
+    sy__buf_init(&key, t->run->engine->alloc);
+    sy__task_key(t, &key);
+    if (sy__buf_cstr(&key)) sy__error_where(why, NULL, t->spec->line, key.data);
+    sy__buf_close(&key);
+}
+
 int
 sy__scope_restore(sy__scope *c)
 {
@@ -231,7 +246,7 @@ sy__scope_restore(sy__scope *c)
         if (t->status != SY__TASK_FAILED || t->spec->on_error == SY__ON_ERROR_SKIP) continue;
         if (t->spec->on_error == SY__ON_ERROR_COMPENSATE) c->undoing = true;
         sy__error why = {0};
-        (void)sy__error_set(&why, SY_EEXTENSION, "`%s` had failed before the run was interrupted", t->spec->key);
+        past_failure(t, &why);
         sy__scope_fail(c, &why, t->spec->key);
     }
     sy__nodes_close(&skipped);

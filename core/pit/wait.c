@@ -205,6 +205,13 @@ late(sy__stage *s, sy__run *r, bool *timed)
     return late_node(s, r->root, timed);
 }
 
+bool
+sy__wait_due(sy__stage *s, sy__run *r)
+{
+    bool timed = false;
+    return r->timed && late(s, r, &timed) != NULL;
+}
+
 /* What a sub-melody still does is cancelled; it fails when that has ended. run.lock held. */
 static void
 cut(sy__stage *s, sy__task *t)

@@ -18,6 +18,7 @@ children_start_while_the_list_still_grows(void)
                                 "v.rested } end'},{'key':'c','verb':'each'," T("echo") ",'list':{'$ref':['b']}}]"),
         SY__LEVEL_PROCESS, 0);
     for (int n = 0; n < 2000 && strcmp(ask(&i, "outcome", "c/3"), "ok") != 0; n++) (void)sy__project_step(project, 5);
+    for (int n = 0; n < 2000 && strcmp(ask(&i, "outcome", "b/1"), "ok") != 0; n++) (void)sy__project_step(project, 5);
     CHECK_STR(ask(&i, "output", "c/3"), "{\"i\":3,\"r\":true}");
     CHECK_STR(ask(&i, "output", "b/1"), "{\"i\":1,\"r\":true}");
     CHECK_STR(ask(&i, "task_status", "a"), "executing");
@@ -455,10 +456,10 @@ undoing_goes_on_after_a_kill_and_never_twice(void)
     i = resumed(&i, (sy__resume_request){0});
     CHECK_STR(i.status, "waiting");
     CHECK_STR(ask(&i, "error ->> '$.code'", "b/compensate"), "effect_uncertain");
-    CHECK_STR(content("once"), "b");
+    bool done = strcmp(content("once"), "b") == 0; /* the kill may have come before the effect */
     i = resumed(&i, (sy__resume_request){.result_task = "b/compensate", .result = sy__value_null()});
     CHECK_STR(i.status, "failed");
-    CHECK_STR(content("once"), "ba");
+    CHECK_STR(content("once"), done ? "ba" : "a");
     CHECK_STR(ask(&i, "outcome", "a"), "compensated");
     CHECK_STR(ask(&i, "outcome", "b"), "compensated");
 }
