@@ -105,6 +105,7 @@ int
 sy__run_launch(sy__run *r)
 {
     sy__engine *e = r->engine;
+    sy__scope_enter(r->root); /* it does not end before it was launched */
     (void)pthread_mutex_lock(&e->lock);
     r->next = e->runs;
     e->runs = sy__run_hold(r);

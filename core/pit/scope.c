@@ -289,7 +289,7 @@ sy__scope_launch(sy__stage *s, sy__scope *c)
     bool stopping = atomic_load(&c->stopping) || atomic_load(&r->stopping);
     if (!stopping && r->past) set_aside(s, c, &ready);
     sy__job *list = stopping ? NULL : jobs_of(c, &ready);
-    if (c->owner) sy__scope_leave(c->owner->scope);
+    sy__scope_leave(c->owner ? c->owner->scope : c); /* it was active until now */
     sy__scope_settle(s, c);
     (void)pthread_mutex_unlock(&r->lock);
     sy__run_submit(s->engine, s, list);

@@ -38,8 +38,12 @@ make_scope(sy__stage *s, sy__task *t, sy__error *err)
     int status = make_params(s, t, sub, &params, err);
     if (status) return status;
     status = sy__dag_copy(&dag, sub->dag);
-    if (!status) status = sy__scope_new(&t->inner, r, t, sub->plan, dag, params);
-    if (!status && r->past) status = sy__scope_restore(t->inner);
+    sy__scope *inner = NULL;
+    if (!status) status = sy__scope_new(&inner, r, t, sub->plan, dag, params);
+    if (!status && r->past) status = sy__scope_restore(inner);
+    (void)pthread_mutex_lock(&r->lock); /* others look into it when it is whole */
+    t->inner = inner;
+    (void)pthread_mutex_unlock(&r->lock);
     return status ? sy__error_set(err, status, "no memory for the melody `%s`", t->spec->melody) : SY_OK;
 }
 
