@@ -1,4 +1,4 @@
--- 0007: what tasks stream while they run (ctx.stream, ctx.progress), in pieces by byte offset. Log lines are events.
+-- 0006: what tasks stream while they run (ctx.stream, ctx.progress), in pieces by byte offset. Log lines are events.
 
 CREATE TABLE task_stream (
     task_id TEXT NOT NULL REFERENCES task (id) ON DELETE CASCADE,

@@ -1,4 +1,4 @@
--- 0008: what removing old runs needs: where a run's events lie among all, and which run is being removed.
+-- 0007: what removing old runs needs: where a run's events lie among all, and which run is being removed.
 
 CREATE TABLE run_span (
     pipeline_orchestration_id TEXT NOT NULL PRIMARY KEY REFERENCES pipeline_orchestration (id),

@@ -1,4 +1,4 @@
--- 0005: budgets of the project and of the day, shared by all processes.
+-- 0004: budgets of the project and of the day, shared by all processes.
 
 CREATE TABLE budget_account (
     name TEXT NOT NULL PRIMARY KEY, -- 'project', 'day 2026-11-22' (UTC)

@@ -1,4 +1,4 @@
--- 0006: results of operations that may be used again, what they depend on, and hashes of large files.
+-- 0005: results of operations that may be used again, what they depend on, and hashes of large files.
 
 -- What a result depends on besides what it read, part by part: for `why`.
 CREATE TABLE cache_key (
