@@ -52,6 +52,18 @@ describe("a full disk", function()
     sound()
   end)
 
+  it("has no room for a second copy of the database, which is said before one is begun", function()
+    if not mount("-t", "tmpfs", "-o", "size=8m", "none", dir) then return pending "only root mounts" end
+    assert.equal(0, symphony("run", "hello").code)
+    support.sh("dd if=/dev/zero of=fill bs=1k count=$(($(stat -f -c '%a * %S / 1024' .) - 400)) 2>/dev/null",
+      { cwd = dir })
+    assert.matches("needs", refused(1, "disk_full", "gc", "--compact"), 1, true)
+    support.sh("rm fill", { cwd = dir })
+    sound()
+    assert.equal(0, symphony("gc", "--compact").code)
+    sound()
+  end)
+
   it("before the database is made leaves nothing in the way", function()
     if not mount("-t", "tmpfs", "-o", "size=64k", "none", dir) then return pending "only root mounts" end
     refused(1, "disk_full", "run", "hello")
@@ -72,6 +84,7 @@ describe("a project that cannot be written", function()
     assert.equal(0, symphony("run", "hello").code)
     support.sh("mount -o remount,ro,bind .", { cwd = dir })
     assert.matches("Read-only file system", refused(1, "io_error", "run", "hello"), 1, true)
+    assert.matches("Read-only file system", refused(1, "io_error", "gc"), 1, true)
     support.sh("mount -o remount,rw,bind .", { cwd = dir })
     assert.equal(1, #json.decode(symphony("runs", "--json").out).runs)
   end)
