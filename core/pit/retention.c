@@ -116,6 +116,9 @@ static const char *const of_artifacts[] = {
     "DELETE FROM artifact_pit_operation WHERE artifact_id IN (SELECT id FROM artifact"
     " WHERE pipeline_orchestration_id = ?1)",
     "DELETE FROM event_artifact WHERE artifact_id IN (SELECT id FROM artifact WHERE pipeline_orchestration_id = ?1)",
+    /* pinned a moment ago: the content stays */
+    "UPDATE pin SET artifact_id = NULL WHERE artifact_id IN (SELECT id FROM artifact"
+    " WHERE pipeline_orchestration_id = ?1)",
 };
 static const char ARTIFACTS[] = "DELETE FROM artifact WHERE pipeline_orchestration_id = ?1";
 
@@ -126,7 +129,7 @@ delete_artifacts(sqlite3 *conn, void *ud, sy__error *err)
     removal *r = ud;
     sy__slice s = sy__slice_open(conn, err);
     for (; r->at < r->count && !sy__slice_over(&s); r->at++) {
-        for (int i = 0; i < 2; i++) (void)sy__slice_run(&s, of_artifacts[i], r->list[r->at]);
+        for (int i = 0; i < 3; i++) (void)sy__slice_run(&s, of_artifacts[i], r->list[r->at]);
         r->out->artifacts += sy__slice_run(&s, ARTIFACTS, r->list[r->at]);
     }
     return sy__slice_close(&s);
