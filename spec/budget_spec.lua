@@ -313,6 +313,51 @@ m:task("b", "meter.guess", { usd = 0.3 }, { after = { a } })]]
   end)
 end)
 
+describe("an operation with a function `estimate`, and nothing else that says it spends", function()
+  it("is asked before its first call, also of the process that resumes", function()
+    support.write_file(dir .. "/extensions/words/Symphony.toml", [[
+[extension]
+name = "words"
+version = "0.1.0"
+type = "operator"
+description = "Charges by the letter."
+[operator]
+operator_type = "text"
+[operation.count]
+doc = "Counts, for money."
+effects = "read"
+[operation.free]
+doc = "Costs nothing."
+effects = "read"
+]])
+    support.write_file(dir .. "/extensions/words/init.lua", [[
+local words = {}
+words.estimate = { count = function(input) return { usd = 0.01 * #input.text } end }
+function words.count(input, ctx)
+  ctx.usage { usd = 0.01 * #input.text }
+  return { letters = #input.text }
+end
+function words.free() return {} end
+return words]])
+    melody [[
+m:task("free", "words.free", {})
+m:each("counts", { { text = "aaaaa" }, { text = "bbbbb" }, { text = "cccccccccc" } }, "words.count", nil, { max_parallel = 1 })]]
+    assert.equal("completed", (run("--budget", "0.20usd")).status)
+    local doc = run("--budget", "0.15usd")
+    assert.equal(0.10, doc.cost.usd)
+    assert.is_true(refused(task_of(doc, "counts/3")))
+    doc = document(symphony("resume", "last", "--budget", "0.16usd", "--json"))
+    assert.equal(0.10, doc.cost.usd)
+    assert.is_true(refused(task_of(doc, "counts/3")))
+    local why = symphony("why", "last", "counts/1")
+    assert.matches("it used 0.05 usd\n", why.out, 1, true)
+    local more = symphony("resume", "last", "--budget", "0.20usd")
+    assert.equal(0, more.code, more.out .. more.err)
+    assert.not_matches("failed", more.out)
+    assert.matches("counts  3 of 3", more.out, 1, true)
+  end)
+end)
+
 describe("an operation that cannot spend by its manifest, and does", function()
   it("is charged, and then asked what it may use", function()
     support.write_file(dir .. "/extensions/sly/Symphony.toml", [[
@@ -378,6 +423,14 @@ m:task("b", "meter.cheap", { usd = 0.1 }, { after = { a } })]]
     assert.equal(1, result.code)
     assert.equal("budget_exceeded", doc.error.code)
     assert.equal(1, count(doc, ok))
+  end)
+
+  it("of a task that is not there is refused", function()
+    melody [[m:task("a", "meter.ask", { usd = 0.1 })]]
+    local result = symphony("run", "spend", "--budget", "b=0.05usd")
+    assert.equal(2, result.code)
+    assert.matches("spend has no task `b`", result.err, 1, true)
+    assert.equal(4, symphony("show").code)
   end)
 
   it("ask waits for a person, others go on; more is given and it is tried again", function()

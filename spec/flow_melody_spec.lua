@@ -103,6 +103,39 @@ end)
     assert.equal("done\n", after.outputs.flow.first)
   end)
 
+  it("goes on with its map after a kill in the middle of it", function()
+    melody("mapped", [[
+local melody = require "melody"
+return melody.flow("mapped", function(run)
+  return run:map("process.run", { 1, 2, 3, 4 }, function(n)
+    return { argv = { "sh", "-c", "echo " .. n .. " >>calls; [ " .. n .. " -lt 3 ] || while [ ! -e go ]; do sleep 0.02; done" } }
+  end, { key = "steps", max_parallel = 1 })
+end)
+]])
+    local c = support.start_symphony({ "run", "mapped" }, { cwd = dir })
+    support.wait_until(function() return support.read_file(dir .. "/calls") == "1\n2\n3\n" end, 30)
+    c:kill("KILL", true)
+    assert(c:wait(10))
+    support.write_file(dir .. "/go", "")
+    local r = symphony "resume"
+    assert.equal(5, r.code, r.out .. r.err)
+    assert.matches("symphony resume 1 --retry flow/steps/3 ", r.err, 1, true)
+    r = symphony("resume", "--retry", "flow/steps/3", "--json")
+    assert.equal(0, r.code, r.out .. r.err)
+    assert.equal(4, #json.decode(r.out).outputs.flow)
+    assert.equal("1\n2\n3\n4\n3\n", support.read_file(dir .. "/calls")) -- the fourth did not wait for a decision
+  end)
+
+  it("that sleeps for long says until when, and is no decision", function()
+    melody("nap", 'local melody = require "melody"\nreturn melody.flow("nap", function(run) run:sleep("3h") end)\n')
+    local r = symphony("run", "nap")
+    assert.equal(5, r.code, r.out .. r.err)
+    assert.matches("`flow/sleep` waits: it sleeps until %d+%-%d+%-%d+ %d+:%d+:%d+ UTC\n  symphony resume 1   goes", r.err)
+    local waiting = json.decode(symphony("show", "--json").out).waiting[1]
+    assert.equal("time", waiting.why)
+    assert.matches("UTC$", waiting.message)
+  end)
+
   it("is forked from one of its calls: those before keep their answers", function()
     melody("three", [[
 local melody = require "melody"

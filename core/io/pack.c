@@ -214,7 +214,7 @@ sy__pack_next(sy__pack_reader *r, const char **name, int64_t *size, sy__error *e
     if (r->left) return damaged(r, err, "an entry was not read to its end");
     int rc = r->tar.read_next_header(r->archive, &e);
     if (rc == ARCHIVE_EOF) return 0;
-    if (rc != ARCHIVE_OK) return damaged(r, err, NULL);
+    if (rc != ARCHIVE_OK) return damaged(r, err, r->entries ? NULL : "it is no tar archive packed with zstd");
     const char *why = refusal(r, e);
     if (why) return damaged(r, err, why);
     (void)strncpy(r->name, r->tar.entry_pathname(e), sizeof r->name - 1);

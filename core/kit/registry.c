@@ -117,6 +117,7 @@ read_operation(const sy__alloc *a, const char *name, size_t len, sy__value v, sy
     op->idempotent = read_flag(v, "idempotent", op->effects <= SY__EFFECT_READ);
     op->cache = read_flag(v, "cache", false);
     op->spends = read_flag(v, "spends", false);
+    op->estimates = read_flag(v, "estimates", false);
     op->estimate_usd = read_estimate(v, "usd", 1e6);
     op->estimate_tokens = read_estimate(v, "tokens", 1);
     status = read_reads(a, v, op, err);

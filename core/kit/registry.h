@@ -18,6 +18,7 @@ typedef struct sy__operation {
     bool cache;           /* declared, and what its child processes read is named */
     sy__blob *reads;      /* what they read: an array of globs and "$input.…"; NULL: nothing is named */
     bool spends;          /* it may cost money or tokens */
+    bool estimates;       /* its code may have a function that says how much */
     int64_t estimate_usd; /* at most, in millionths; negative: not declared */
     int64_t estimate_tokens;
     sy__schema *input; /* NULL: anything */
@@ -55,8 +56,8 @@ int sy__registry_new(sy__registry **out, const sy__alloc *a);
 void sy__registry_free(sy__registry *r);
 /*
  * Adds or replaces an extension from a value: {id, version_id, code_hash, name, type, entry, capabilities, operations:
- * {NAME:{effects, idempotent, cache, reads, spends, estimate:{usd, tokens}, input, output}}, sources:{PATH:TEXT},
- * max_parallel}. Any thread.
+ * {NAME:{effects, idempotent, cache, reads, spends, estimates, estimate:{usd, tokens}, input, output}},
+ * sources:{PATH:TEXT}, max_parallel}. Any thread.
  */
 int sy__registry_add(sy__registry *r, sy__value description, const char *project_dir, sy__error *err);
 void sy__registry_remove(sy__registry *r, const char *name);

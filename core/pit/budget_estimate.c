@@ -111,16 +111,17 @@ sy__budget_estimate(sy__stage *s, sy__task *t, sy__error *err)
     const sy__target *target = &t->spec->targets[t->target];
     sy__hold *h = &t->budget->hold;
     int64_t declared[2] = {target->operation->estimate_usd, target->operation->estimate_tokens}, own[2] = {-1, -1};
-    bool asked = false, spender = is_spender(t);
+    bool asked = false, spends = target->operation->spends || is_spender(t);
     h->uses = 0;
     h->need = (sy__amounts){{0}};
     for (int u = 0; u < SY__UNIT_CPU; u++) {
-        if (!(target->operation->spends || spender) || !is_limited(t, (sy__unit)u)) continue;
+        if (!(spends || target->operation->estimates) || !is_limited(t, (sy__unit)u)) continue;
         if (declared[u] < 0 && !asked) {
             asked = true;
             int status = run_estimate(s, t, own, err);
             if (status) return status;
         }
+        if (declared[u] < 0 && own[u] < 0 && !spends) continue; /* no function speaks of it: it costs nothing */
         if (declared[u] < 0 && own[u] < 0) return no_estimate(t, (sy__unit)u, err);
         h->uses |= 1u << u;
         h->need.of[u] = declared[u] < 0 ? own[u] : declared[u];

@@ -120,7 +120,7 @@ begin_child(sy__stage *s, sy__task *t, sy__task *child)
     t->journal->parked = true;
     sy__scope_park(t->scope, 1);
     sy__scope_leave(t->scope);
-    bool waits = r->past && sy__past_waits(sy__past_of(child), child->spec);
+    bool waits = r->past && sy__task_calls(child) && sy__past_waits(sy__past_of(child), child->spec);
     if (waits) {
         sy__scope_leave(child->scope);
         sy__wait_on(s, child);

@@ -102,6 +102,7 @@ put_context(sy__stage *s, const sy__task *t, sy__buf *out)
     if (t->memo) sy__cache_context(t, out);
     if (t->budget) sy__budget_context(t, out);
     if (t->waits) sy__buf_addf(out, ",\"waits\":\"%s\"", sy__wait_name(t->waits));
+    if (t->waits == SY__WAIT_TIME) sy__buf_addf(out, ",\"until_ms\":%lld", (long long)(t->started_ms + t->spec->max));
     if (t->loop) sy__buf_addf(out, ",\"iterations\":%u", t->loop->done);
     if (t->loop && t->loop->max_reached) sy__buf_adds(out, ",\"max_reached\":true");
     sy__buf_addc(out, '}');

@@ -63,7 +63,7 @@ end
 local function watcher(ctx, host, run, options)
   if ctx.json or ctx.quiet then return nil end
   local _, rows = term.size(1)
-  local params, board = ordered(options.params), Board.new(host, run.run, ctx.style)
+  local params, board = ordered(options.params), Board.new(host, run.run, ctx.style, options.before)
   board:refresh()
   return Progress.new(board, {
     live = ctx.terminal.stdout,
@@ -186,7 +186,8 @@ end
 ---@param ctx Context
 ---@param host table
 ---@param run { run: string, number: integer }
----@param options { name: string, params: table?, scoped: boolean? } scoped: a task says what the run looks at
+---@param options { name: string, params: table?, scoped: boolean?, before: string? } scoped: a task says what the run
+--- looks at; before: when the run had ended, if it is one that goes on
 ---@return integer? exit code
 ---@return Problem?
 function M.run(ctx, host, run, options)

@@ -59,7 +59,7 @@ function M.document(host, run, glob)
   for _, task in ipairs(document.tasks(host, run)) do
     if not states[task.key] then rows[#rows + 1] = pending_row(task) end
   end
-  local found, none = select.tasks(rows, glob)
+  local found, none = select.tasks(rows, glob, run.number)
   if not found then return nil, none end
   local definition = pinned.definition(host, run) or { tasks = {} }
   local tasks = json.array {}

@@ -78,8 +78,9 @@ end
 --- The tasks of a list whose key a glob matches.
 ---@param tasks { key: string }[]
 ---@param glob string
+---@param run integer the run's number
 ---@return table[]?, Problem?
-function M.tasks(tasks, glob)
+function M.tasks(tasks, glob, run)
   local pattern, found, keys = M.pattern(glob), {}, {}
   for _, task in ipairs(tasks) do
     if task.key:match(pattern) then found[#found + 1] = task end
@@ -87,7 +88,7 @@ function M.tasks(tasks, glob)
   end
   if #found > 0 then return found end
   return problem.fail("not_found", ("the run has no task `%s`"):format(glob),
-    { hint = suggest.hint(glob, keys) or "symphony show   lists its tasks" })
+    { hint = suggest.hint(glob, keys) or ("symphony show %d   lists its tasks"):format(run) })
 end
 
 --- Whether a column's value is SQL NULL.

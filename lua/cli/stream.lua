@@ -49,7 +49,7 @@ local function task_of(host, row, glob)
       { hint = ("symphony show %d   lists them"):format(row.number) })
   end
   if not glob:find "[*?]" then return glob end -- it may not have begun yet
-  local found, why = select.tasks(rows, glob)
+  local found, why = select.tasks(rows, glob, row.number)
   if not found then return nil, why end
   if #found > 1 then return problem.fail("usage", ("`%s` is several tasks; a stream is one task's"):format(glob)) end
   return found[1].key

@@ -10,7 +10,7 @@ local decoded = null.object
 local M = {}
 
 local DECISIONS = [[
-SELECT operation_context FROM pit_operation WHERE task_id = ?1 AND operation_type = 'arbitration'
+SELECT operation_context, resource_allocations FROM pit_operation WHERE task_id = ?1 AND operation_type = 'arbitration'
 ORDER BY performed_at, id LIMIT 100]]
 
 local FAILURES = [[
@@ -108,8 +108,18 @@ local function gate_words(context)
   return table.concat(words, ", ")
 end
 
+--- "it used 0.04 usd and 45 tokens"; time of the processor only where it used nothing else.
+local function used_text(used)
+  local words = {}
+  if (used.usd or 0) > 0 then words[1] = ("%.10g usd"):format(used.usd) end
+  if (used.tokens or 0) > 0 then words[#words + 1] = ("%d tokens"):format(used.tokens) end
+  if #words == 0 then words[1] = ("%.10g ms of CPU"):format(used.cpu_ms or 0) end
+  return "it used " .. table.concat(words, " and ")
+end
+
 --- What a decision says: in words of its own (`reason`), else its members.
-local function decision_text(context)
+local function decision_text(context, used)
+  if context.decision == "budget_settle" then return used_text(used) end
   if type(context.reason) == "string" then return context.reason end
   if context.waited_at then
     return ("%s %.0f ms at %s"):format(context.decision == "refused" and "it was given up after" or "it waited",
@@ -132,7 +142,7 @@ end
 function M.add_waits(host, row, list)
   for _, one in ipairs(host:query(DECISIONS, { row.id })) do
     local context = decoded(one.operation_context)
-    list[#list + 1] = reason("waited", decision_text(context), { decision = context.decision or json.null,
+    list[#list + 1] = reason("waited", decision_text(context, decoded(one.resource_allocations)), { decision = context.decision or json.null,
       ms = context.waited_ms or json.null })
   end
 end

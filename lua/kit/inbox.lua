@@ -172,7 +172,7 @@ end
 ---@param place Place
 ---@return string[] said
 function M.settle(host, place)
-  local said = {}
+  local said, mentioned = {}, {}
   if not fs.exists(folder(place)) then return said end
   for _, file in ipairs(files(place)) do
     local row, why = row_of(host, file)
@@ -180,7 +180,8 @@ function M.settle(host, place)
     if row then answer, why = understand(host, row, file) end
     if why then
       said[#said + 1] = refuse(host, place, file, why)
-    elseif answer and row.status == "waiting" or row.status == "paused" then
+    elseif answer and (row.status == "waiting" or row.status == "paused") and not mentioned[row.number] then
+      mentioned[row.number] = true
       said[#said + 1] = ("run #%d has an answer in its inbox   symphony resume %d"):format(row.number, row.number)
     end
   end

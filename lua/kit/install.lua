@@ -119,6 +119,7 @@ local function description(entry, ids)
       cache = declared.cache,
       reads = declared.reads and #declared.reads > 0 and declared.reads or nil,
       spends = spending.may(entry.manifest, declared),
+      estimates = spending.mentions(entry.sources),
       estimate = declared.estimate,
       input = declared.input,
       output = declared.output,

@@ -1,8 +1,9 @@
---- What a run waits for: questions, and decisions about tasks that failed or whose effect is not known.
+--- What a run waits for: questions, decisions about tasks that failed or whose effect is not known, and time.
 local json = require "sy.json"
 local null = require "kit.null"
 local problem = require "kit.problem"
 local schema = require "sy.schema"
+local time = require "sy.time"
 
 local plain = null.to_nil
 
@@ -10,15 +11,17 @@ local M = {}
 
 ---@class Question
 ---@field task string key
----@field why "answer"|"error"|"effect"|"budget"
+---@field why "answer"|"error"|"effect"|"budget"|"time"
 ---@field question string? text of it
 ---@field schema table? of the answer
 ---@field default any
 ---@field message string? what had happened
+---@field hint string? what the error advised
 
 local WAITING = [[
 SELECT key, task_payload, error, coalesce(json_extract(execution_context, '$.waits'),
-  iif(json_extract(error, '$.code') = 'effect_uncertain', 'effect', NULL)) AS why
+  iif(json_extract(error, '$.code') = 'effect_uncertain', 'effect', NULL)) AS why,
+  json_extract(execution_context, '$.until_ms') AS until_ms
 FROM task WHERE pipeline_orchestration_id = ?1 AND task_status = 'executing' AND why IS NOT NULL
 ORDER BY created_at, key]]
 
@@ -30,6 +33,12 @@ local function decoded(host, text)
   return bytes and json.decode(bytes) or value
 end
 
+--- "it sleeps until 2026-11-23 12:00:00 UTC".
+local function until_when(ms)
+  if not plain(ms) then return "it sleeps" end
+  return ("it sleeps until %s UTC"):format((time.iso(math.tointeger(ms)):sub(1, 19):gsub("T", " ")))
+end
+
 local function as_question(host, row)
   local made = { task = row.key, why = row.why }
   if row.why == "answer" then
@@ -37,9 +46,12 @@ local function as_question(host, row)
     local text = plain(asked.question)
     made.question = type(text) == "string" and text or text and json.encode(text) or ""
     made.schema, made.default = plain(asked.schema), asked.default
+  elseif row.why == "time" then
+    made.message = until_when(row.until_ms)
   else
     local why = decoded(host, row.error)
     made.message = type(why) == "table" and plain(why.message) or nil
+    made.hint = type(why) == "table" and plain(why.hint) or nil
   end
   return made
 end
@@ -80,7 +92,8 @@ function M.choose(list, run, task)
       asked[#asked + 1], keys[#keys + 1] = one, one.task
       if one.task == task then return one end
     elseif one.task == task then
-      return problem.fail("usage", ("`%s` asks nothing, it waits for a decision"):format(task),
+      local what = one.why == "time" and one.message or "it waits for a decision"
+      return problem.fail("usage", ("`%s` asks nothing, %s"):format(task, what),
         { hint = M.command(run.number, one) })
     end
   end
@@ -158,6 +171,11 @@ end
 ---@return string
 function M.command(number, question)
   local key = question.task
+  if question.why == "time" then return ("symphony resume %d   goes on with it then"):format(number) end
+  local more = question.why == "budget" and (question.hint or ""):match "%-%-budget %S+"
+  if more then
+    return ("symphony resume %d %s | --skip %s | --result %s=JSON"):format(number, more, key, key)
+  end
   if question.why ~= "answer" then
     return ("symphony resume %d --retry %s | --skip %s | --result %s=JSON"):format(number, key, key, key)
   end

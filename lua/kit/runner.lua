@@ -199,7 +199,7 @@ end
 ---@return Problem?
 function M.start(host, prepared, options)
   local definition = prepared.definition
-  local uncovered = spending.refuse(prepared, options.budget)
+  local uncovered = spending.misplaced(definition, options.budget) or spending.refuse(prepared, options.budget)
   if uncovered then return nil, uncovered end
   local hash = definition_of.hash(definition)
   local ok, why = install.all(host, prepared.registry, M.extensions(definition))
@@ -242,6 +242,8 @@ end
 function M.resume(host, place, row, options)
   local definition, why = pinned.definition(host, row)
   if not definition then return nil, why end
+  local misplaced = spending.misplaced(definition, options.budget)
+  if misplaced then return nil, misplaced end
   local ok, bad = M.install(host, place, row, definition)
   if not ok then return nil, bad end
   local run, failure, code = host:resume {

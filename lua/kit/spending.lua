@@ -6,6 +6,7 @@
 local definition_of = require "melody.definition"
 local estimates = require "melody.estimates"
 local problem = require "kit.problem"
+local suggest = require "kit.suggest"
 
 local M = {}
 
@@ -30,6 +31,22 @@ function M.mentions(sources)
     if path:match("%.lua$") and text:find("%f[%w_]estimate%f[^%w_]") then return true end
   end
   return false
+end
+
+--- Why a budget names a task that is not there.
+---@param definition table
+---@param budget table?
+---@return Problem?
+function M.misplaced(definition, budget)
+  local keys, known = {}, {}
+  for i, task in ipairs(definition.tasks) do keys[i], known[task.key] = task.key, true end
+  for key in pairs(budget and budget.tasks or {}) do
+    if not known[key:match "^[^/]*"] then
+      return problem.new("usage", ("--budget: %s has no task `%s`"):format(definition.name, key),
+        { hint = suggest.hint(key, keys) or ("symphony melody show %s   lists its tasks"):format(definition.name) })
+    end
+  end
+  return nil
 end
 
 --- Why a run may not start under a budget of its own: an operation may spend and does not say how much.

@@ -38,6 +38,14 @@ local function diamond()
   return { span("a", 0, 0, 100), span("b", 0, 100, 300), span("c", 0, 150, 900), span("d", 0, 900, 1000) }
 end
 
+describe("a gantt chart", function()
+  it("has what lies below a task behind it, whoever began in between", function()
+    local spans = { span("sub", 0, 0, 9), span("other", 0, 0, 3), span("sub/inner", 0, 1, 9), span("made", 0, 2, 3),
+      span("sub/inner/1/x", 0, 2, 3), span("made/compensate", 0, 8, 9) }
+    assert.equal("sub sub/inner sub/inner/1/x other made made/compensate", keys(gantt.tree(spans)))
+  end)
+end)
+
 describe("the critical path", function()
   it("goes back from what ended last through what each waited for", function()
     local spans = diamond()

@@ -24,12 +24,12 @@ WHERE e.pipeline_orchestration_id = ?1
 ORDER BY e.seq]]
 
 --- The keys of tasks that are meant; nil: all.
-local function chosen(host, run, glob, failed)
+local function chosen(host, row, glob, failed)
   if not glob and not failed then return nil end
-  local rows = host:query("SELECT key, task_status FROM task WHERE pipeline_orchestration_id = ?1", { run })
+  local rows = host:query("SELECT key, task_status FROM task WHERE pipeline_orchestration_id = ?1", { row.id })
   local keys = {}
   local list, why = rows, nil
-  if glob then list, why = select.tasks(rows, glob) end
+  if glob then list, why = select.tasks(rows, glob, row.number) end
   if not list then return nil, why end
   for _, row in ipairs(list) do keys[row.key] = not failed or row.task_status == "failed" end
   return keys
@@ -52,6 +52,7 @@ local function engine_words(kind, payload)
     if payload.ms then words[#words + 1] = text.duration(payload.ms) end
     return table.concat(words, "  ")
   end
+  if payload.key and payload.status == "executing" then return "" end
   return payload.number and payload.status and "" or nil
 end
 
@@ -126,7 +127,7 @@ return {
     local since = 0
     while true do
       row = select.run(host, row.id)
-      local keys, unknown = chosen(host, row.id, words[2], words.options.failed)
+      local keys, unknown = chosen(host, row, words[2], words.options.failed)
       if unknown then return nil, unknown end
       for _, event in ipairs(host:query(NEXT, { row.id, since })) do
         if not keys or keys[event.key] then show(ctx, event) end

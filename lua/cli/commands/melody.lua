@@ -102,7 +102,7 @@ local function show(ctx, words)
     ctx.documented = true
     return exit.DONE
   end
-  ctx:print(("%s  %s"):format(ctx.style:paint("bold", made.name), made.doc or ""))
+  ctx:print((("%s  %s"):format(ctx.style:paint("bold", made.name), made.doc or ""):gsub("%s+$", "")))
   ctx:print(("from %s (%s), %s"):format(found.melody.file, found.melody.origin, definition_of.hash(made):sub(1, 19)))
   local params, names = {}, {}
   for name in pairs(made.params or {}) do names[#names + 1] = name end

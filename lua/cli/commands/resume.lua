@@ -7,16 +7,20 @@ local exit = require "cli.exit"
 local follow = require "cli.follow"
 local inbox = require "kit.inbox"
 local json = require "sy.json"
+local paths = require "kit.paths"
 local problem = require "kit.problem"
 local runner = require "kit.runner"
 local select = require "cli.select"
 
-local USAGE = "resume [RUN] [--retry TASK | --skip TASK | --result TASK=JSON] [--budget AMOUNT]... [--accept-code]"
+local USAGE = "resume [RUN] [--retry TASK | --skip TASK | --result TASK=JSON] [--budget AMOUNT]... "
+  .. "[--on-breach WHAT] [--accept-code]"
 
 local RESUMABLE = {
   sql = "p.status IN ('running', 'pending', 'paused', 'waiting')",
   what = "to resume: none was interrupted",
 }
+
+local ENDED = { completed = true, failed = true, cancelled = true }
 
 local function choice(options)
   local given = {}
@@ -66,7 +70,7 @@ local function from_inbox(ctx, host, row)
   for _, line in ipairs(said) do ctx:note(line) end
   local first = answers[1]
   if not first then return nil end
-  ctx:note(("`%s` is answered by %s"):format(first.task, first.file.path))
+  ctx:note(("`%s` is answered by %s"):format(first.task, paths.relative(first.file.path, ctx:place().dir)))
   return { task = first.task, value = first.value }, first.file
 end
 
@@ -97,8 +101,11 @@ return {
     if chosen.budget then
       chosen.budget = budgets.merge((json.decode(row.options) or {}).budget, chosen.budget)
     end
-    if (status == "completed" or status == "failed" or status == "cancelled") and not changes then
+    if ENDED[status] and not (chosen.budget and spent(row)) then
       ctx:note(("run #%d had ended before: %s"):format(row.number, status))
+      if chosen.retry then
+        ctx:note(("symphony fork %d --from %s   does it again"):format(row.number, chosen.retry))
+      end
       return follow.conclude(ctx, host, row)
     end
     if alive and row.owner_host ~= host:id() and changes then return tell(ctx, host, row, chosen) end
@@ -114,6 +121,6 @@ return {
     if file then inbox.consume(file) end
     local params = json.decode(row.params)
     return follow.run(ctx, host, { run = row.id, number = row.number },
-      { name = document.name(row), params = params })
+      { name = document.name(row), params = params, before = ENDED[status] and row.completed_at or nil })
   end,
 }

@@ -12,7 +12,7 @@ local runner = require "kit.runner"
 local select = require "cli.select"
 local text = require "cli.output.text"
 
-local USAGE = "run MELODY [-p key=value]... [--params FILE] [--budget AMOUNT]... "
+local USAGE = "run MELODY [-p key=value]... [--params FILE] [--budget AMOUNT]... [--on-breach WHAT] "
   .. "[--durability full|process|none] [--dry-run] [--detach] [--no-cache] [--parallel N] "
   .. "[--weight N] [--dedupe ID] [--mode manual]"
 

@@ -6,6 +6,7 @@ local document = require "cli.output.document"
 local exit = require "cli.exit"
 local follow = require "cli.follow"
 local json = require "sy.json"
+local next_steps = require "cli.next_steps"
 local questions = require "kit.questions"
 local results = require "cli.output.results"
 local select = require "cli.select"
@@ -70,7 +71,9 @@ return {
     artifacts(ctx, doc)
     if #doc.waiting > 0 then waiting(ctx, host, row) end
     for _, line in ipairs(results.lines(doc.outputs, ctx.style)) do ctx:print(line) end
-    if doc.error ~= json.null then ctx:print(("error[%s]: %s"):format(doc.error.code, doc.error.message)) end
+    local failure = doc.status == "failed" and follow.failure(doc)
+    if failure then ctx:print(ctx:render(failure)) end
+    if doc.status == "failed" then ctx:print(next_steps.lines(host, doc)[1]) end
     return exit.DONE
   end,
 }

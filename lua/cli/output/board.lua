@@ -19,11 +19,12 @@ Board.__index = Board
 ---@param host table
 ---@param run string id
 ---@param style Style
+---@param before? string when the run had ended before it was resumed: what had not gone well then may run again
 ---@return Board
-function M.new(host, run, style)
+function M.new(host, run, style, before)
   local row = host:query("SELECT task_dag, execution_sequence FROM pipeline_orchestration WHERE id = ?1", { run })[1]
-  local self = setmetatable({ host = host, run = run, style = style, lines = {}, by_key = {} },
-    Board)
+  local self = setmetatable({ host = host, run = run, style = style, lines = {}, by_key = {},
+    before = before }, Board)
   for _, task in ipairs(document.ordered(json.decode(row.task_dag), json.decode(row.execution_sequence) or {})) do
     local line = { key = task.key, state = "pending", text = "", needs = {} }
     self.lines[#self.lines + 1] = line
@@ -165,26 +166,44 @@ function Board:update_line(line, row)
   end
 end
 
+--- Whether a row is of the time before a resume that may do its task again.
+function Board:is_old(row)
+  local bad = row.task_status == "failed" or row.outcome == "skipped"
+  return self.before ~= nil and bad and present(row.completed_at) and row.completed_at <= self.before
+end
+
 --- Reads what has been committed since.
-function Board:refresh()
+---@param all? boolean also what is of the time before a resume
+function Board:refresh(all)
+  if all then self.before = nil end
   local rows = {}
   for _, row in ipairs(self.host:query(ROWS, { self.run })) do rows[row.key] = row end
   for _, line in ipairs(self.lines) do
-    if rows[line.key] and not line.done then self:update_line(line, rows[line.key]) end
+    local row = rows[line.key]
+    local undone = row and line.done and not line.undone and row.outcome == "compensated"
+    if undone then line.undone, line.taken = true, false end
+    if row and (not line.done or undone) and not self:is_old(row) then self:update_line(line, row) end
   end
 end
 
---- Lines that have ended and were not given yet, in the order of the melody: one waits for those before it.
+--- Lines that have ended and were not given yet, in the order of the melody: one waits for those before it. What was
+--- undone comes last, once more.
 ---@param all? boolean do not wait
 ---@return table[]
 function Board:take(all)
   local taken = {}
   for _, line in ipairs(self.lines) do
-    if line.done and not line.taken then
+    if line.done and not line.taken and not line.undone then
       line.taken = true
       taken[#taken + 1] = line
     elseif not line.done and not all then
       break
+    end
+  end
+  for _, line in ipairs(all and self.lines or {}) do
+    if line.undone and not line.taken then
+      line.taken = true
+      taken[#taken + 1] = line
     end
   end
   return taken

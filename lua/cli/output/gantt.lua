@@ -19,6 +19,31 @@ function Gantt:letter(name)
   return LETTERS[name][self.style.utf8 and 1 or 2]
 end
 
+-- ---- order ----
+
+--- The spans as a tree: what lies below a task stands behind it, also where it began later than other tasks.
+---@param spans Span[]
+---@return Span[]
+function M.tree(spans)
+  local known, below, out = {}, {}, {}
+  for _, span in ipairs(spans) do known[span.key] = true end
+  for _, span in ipairs(spans) do
+    local parent = span.key:match "^(.+)/[^/]+$"
+    while parent and not known[parent] do parent = parent:match "^(.+)/[^/]+$" end
+    parent = parent or ""
+    below[parent] = below[parent] or {}
+    table.insert(below[parent], span)
+  end
+  local function add(parent)
+    for _, span in ipairs(below[parent] or {}) do
+      out[#out + 1] = span
+      add(span.key)
+    end
+  end
+  add ""
+  return out
+end
+
 -- ---- many tasks ----
 
 --- Which of many spans keep a line of their own: those of the critical path, then the longest.
@@ -134,7 +159,7 @@ end
 ---@return string[]
 function M.lines(model, style)
   local self = setmetatable({ style = style, finish = math.max(model.finish, 1) }, Gantt)
-  local spans, lines = M.fold(model.spans), {}
+  local spans, lines = M.fold(M.tree(model.spans)), {}
   for _, span in ipairs(spans) do self.finish = math.max(self.finish, span.finish) end
   self.key = 4
   for _, span in ipairs(spans) do self.key = math.max(self.key, text.width(name_of(span))) end

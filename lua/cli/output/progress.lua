@@ -114,7 +114,7 @@ end
 
 --- The last picture, which stays: all tasks, without the bar.
 function Progress:finish()
-  self.board:refresh()
+  self.board:refresh(true)
   if self.live then
     self:erase()
     self.board:fit()
