@@ -424,6 +424,17 @@ m:task("bad", "toy.fail", {}, { after = { "list" }, on_error = "compensate" })]]
     assert.equal("a\nb\nc\nundo one\nundo one\nundo a\n", log())
   end)
 
+  it("is told when it has happened, after what had ended", function()
+    melody("undone", BODY)
+    local result = symphony("run", "undone")
+    assert.equal(1, result.code)
+    assert.matches("! a     undone", result.out, 1, true)
+    assert.matches("task bad\n", symphony("show").out, 1, true)
+    local again = symphony("resume", "last", "--retry", "bad")
+    assert.equal(1, again.code)
+    assert.matches("symphony fork 1 --from bad   does it again", again.err, 1, true)
+  end)
+
   it("knows the task's own output", function()
     run([[
 m:task("a", "toy.write", { line = "a" }, { compensate = { "toy.write", { line = melody.own.line } } })

@@ -142,7 +142,8 @@ end
 function M.add_waits(host, row, list)
   for _, one in ipairs(host:query(DECISIONS, { row.id })) do
     local context = decoded(one.operation_context)
-    list[#list + 1] = reason("waited", decision_text(context, decoded(one.resource_allocations)), { decision = context.decision or json.null,
+    list[#list + 1] = reason("waited", decision_text(context, decoded(one.resource_allocations)), {
+      decision = context.decision or json.null,
       ms = context.waited_ms or json.null })
   end
 end

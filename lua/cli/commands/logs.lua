@@ -31,7 +31,7 @@ local function chosen(host, row, glob, failed)
   local list, why = rows, nil
   if glob then list, why = select.tasks(rows, glob, row.number) end
   if not list then return nil, why end
-  for _, row in ipairs(list) do keys[row.key] = not failed or row.task_status == "failed" end
+  for _, one in ipairs(list) do keys[one.key] = not failed or one.task_status == "failed" end
   return keys
 end
 
