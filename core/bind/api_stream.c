@@ -18,7 +18,7 @@ sy_stream(sy_host *h, const char *run, const char *task, const char *kind, int64
           int64_t *next)
 {
     sy__error err = {0};
-    sy__stream_piece p;
+    sy__stream_piece p = {0};
     int status = sy__api_ready(h);
     *bytes = NULL;
     *size = 0;

@@ -37,7 +37,7 @@
 
 typedef struct sy__curl {
     void *library;
-#define SY__CURL_MEMBER(name) __typeof__(curl_##name) *name;
+#define SY__CURL_MEMBER(name) __typeof__(curl_##name) *(name);
     SY__CURL_FUNCTIONS(SY__CURL_MEMBER)
 #undef SY__CURL_MEMBER
 } sy__curl;

@@ -48,7 +48,7 @@
 
 typedef struct sy__tar {
     void *library;
-#define SY__TAR_MEMBER(name) __typeof__(archive_##name) *name;
+#define SY__TAR_MEMBER(name) __typeof__(archive_##name) *(name);
     SY__TAR_FUNCTIONS(SY__TAR_MEMBER)
 #undef SY__TAR_MEMBER
 } sy__tar;

@@ -348,7 +348,7 @@ sy__journal_begin(sy__stage *s, sy__task *t)
     t->journal = sy__calloc(s->engine->alloc, 1, sizeof *t->journal);
     int status = t->journal ? SY_OK : sy__error_set(&err, SY_ENOMEM, "no memory for a flow");
     if (!status) sy__map_init(&t->journal->names, s->engine->alloc);
-    if (!status && t->run->past) t->journal->rows = sy__past_positions(t->run->past, t->id);
+    if (!status && t->journal && t->run->past) t->journal->rows = sy__past_positions(t->run->past, t->id);
     if (!status && !t->input) status = make_input(s, t, &err);
     if (!status) status = make_isolate(s, t, &iso, &err);
     sy__attempt *a = status ? NULL : sy__attempt_new(s, t);

@@ -86,7 +86,6 @@ put_text(sy__vbuf *b, const char *s, size_t len, sy__error *err)
             continue;
         }
         if (end > at) sy__vbuf_str(b, s + at, end - at);
-        at = end;
         if (end == len) break;
         const char *close = memchr(s + end, '}', len - end);
         if (s[end] == '}' || !close) return bad_text(err);
