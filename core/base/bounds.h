@@ -10,7 +10,7 @@ enum {
     SY_MAX_TASKS = 100000,         /* tasks written out in one melody */
     SY_MAX_EACH = 1000000,         /* children of each */
     SY_MAX_INLINE_BYTES = 8 << 10, /* JSON of a value kept in its row; larger goes to the artifact store */
-    SY_MAX_QUEUE_CHANGES = 20000,  /* the writer's queue: beyond it no task starts */
+    SY_MAX_QUEUE_CHANGES = 6000,   /* the writer's queue: beyond it no task starts */
     SY_MAX_QUEUE_BYTES = 64 << 20,
     SY_MAX_ISOLATES = 1000,       /* live isolates of a host */
     SY_MIN_STACK_BYTES = 1 << 20, /* of every thread that runs Lua */

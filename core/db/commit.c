@@ -5,7 +5,8 @@
  * writing: after a failed fsync nobody knows what the disk has, so the connection is closed.
  *
  * New rows and events of a group are written many at once (rows.h); what a constraint refuses there is not named, so
- * that the group is then written change by change, every row as one that may be there already.
+ * that the group is then written change by change, every row as one that may be there already. The foreign keys of a
+ * large group of nothing else are looked up by refs.h instead of SQLite.
  */
 #include "db/internal.h"
 
@@ -23,6 +24,7 @@ enum {
     BUSY_BYTES = 48 << 20,           /* also in the middle of work */
     TRUNCATE_BYTES = 64 << 20,       /* insist */
     CHECKPOINT_STEP_BYTES = 4 << 20, /* after a reader kept a checkpoint from ending */
+    MANY_CHANGES = 300,              /* of a group of rows and events: their references are found here */
 };
 
 static int
@@ -89,7 +91,7 @@ sy__writer_prepare(sy__db *db, sqlite3 *conn, sy__error *err)
     };
     int code = sy__sql_exec(conn,
                             "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;"
-                            "PRAGMA cache_size = -24000; PRAGMA temp_store = MEMORY",
+                            "PRAGMA cache_size = -4000; PRAGMA temp_store = MEMORY; PRAGMA secure_delete = FAST",
                             err);
     if (code == SY_OK) code = sy__sql_int(conn, "PRAGMA page_size", 0, &w->page_bytes, err);
     (void)sqlite3_busy_timeout(conn, WAIT_STEP_MS);
@@ -111,6 +113,8 @@ sy__writer_finalize(sy__db *db)
         (void)sqlite3_finalize(w->statements[i]);
         (void)sqlite3_finalize(w->many[i]);
         w->statements[i] = w->many[i] = NULL;
+        sy__refs_free(w->refs[i], db->alloc);
+        w->refs[i] = NULL;
     }
     sy__rows_close(&w->rows, db->alloc);
     sy__rows_close(&w->events, db->alloc);
@@ -156,6 +160,15 @@ last_seq(sy__writer *w, int64_t *seq)
 {
     *seq = sqlite3_step(w->last_seq) == SQLITE_ROW ? sqlite3_column_int64(w->last_seq, 0) : 0;
     return sqlite3_reset(w->last_seq);
+}
+
+static const char *
+sql_of(sy__db *db, int number)
+{
+    (void)pthread_mutex_lock(&db->queue.lock);
+    const char *sql = db->queue.statements[number];
+    (void)pthread_mutex_unlock(&db->queue.lock);
+    return sql;
 }
 
 static sqlite3_stmt *
@@ -245,6 +258,43 @@ write_change(sy__db *db, const sy__change *c, int64_t *seq)
     return write_params(db, c);
 }
 
+/* ---- references ---- */
+
+/* Whether SQLite looks at foreign keys (else refs.c does). Statements prepare themselves anew after a change, so only
+ * large groups are worth it; it then stays until a group has something else than rows and events. */
+static int
+set_keys(sy__writer *w, bool own)
+{
+    if (w->own_keys == own) return SQLITE_OK;
+    int rc = sqlite3_db_config(w->conn, SQLITE_DBCONFIG_ENABLE_FKEY, own ? 0 : 1, NULL);
+    if (rc == SQLITE_OK) w->own_keys = own;
+    return rc;
+}
+
+static int
+choose_keys(sy__writer *w, const sy__group *g, bool careful)
+{
+    bool plain = !careful && g->others == 0 && !w->no_own_keys;
+    return set_keys(w, plain && (w->own_keys || g->count >= MANY_CHANGES));
+}
+
+/* What these changes of one statement refer to must be there, or in the rows written last. */
+static int
+check_refs(sy__db *db, const sy__change *const *list, size_t count, int statement)
+{
+    sy__writer *w = &db->writer;
+    sy__refs **refs = &w->refs[statement];
+    if (!w->own_keys) return SQLITE_OK;
+    int rc = *refs ? SQLITE_OK : sy__refs_new(refs, db->alloc, w->conn, sql_of(db, statement));
+    if (rc == SQLITE_MISUSE) w->no_own_keys = true;
+    if (rc != SQLITE_OK) return rc == SQLITE_MISUSE ? SQLITE_CONSTRAINT_FOREIGNKEY : rc;
+    sy__refs_forget(*refs, w->attempt);
+    const sy__refs *rows = w->sorted > 0 ? w->refs[w->rows.statement] : NULL;
+    for (size_t i = 0; i < count && rc == SQLITE_OK; i++)
+        rc = sy__refs_check(*refs, list[i], &w->rows, w->sorted, rows ? rows->table : NULL);
+    return rc;
+}
+
 /* ---- many changes at once ---- */
 
 static int
@@ -253,11 +303,10 @@ flush_rows(sy__db *db, sy__rows *rows)
     sy__writer *w = &db->writer;
     if (rows->count == 0) return SQLITE_OK;
     sqlite3_stmt **s = &w->many[rows->statement];
-    (void)pthread_mutex_lock(&db->queue.lock);
-    const char *sql = db->queue.statements[rows->statement];
-    (void)pthread_mutex_unlock(&db->queue.lock);
-    int rc = *s ? SQLITE_OK : sy__rows_prepare(w->conn, sql, s);
+    int rc = *s ? SQLITE_OK : sy__rows_prepare(w->conn, sql_of(db, rows->statement), s);
     if (rows->statement != SY__STATEMENT_EVENT) sy__rows_sort(rows);
+    if (rows == &w->rows) w->sorted = rows->count;
+    if (rc == SQLITE_OK) rc = check_refs(db, rows->list, rows->count, rows->statement);
     w->source = rows;
     if (rc == SQLITE_OK) rc = run(*s);
     w->source = NULL;
@@ -277,6 +326,7 @@ static int
 collect(sy__db *db, sy__rows *to, const sy__change *c)
 {
     int rc = to->count > 0 && to->statement != c->statement ? flush_rows(db, to) : SQLITE_OK;
+    if (to == &db->writer.rows) db->writer.sorted = 0; /* the list is used again */
     to->statement = c->statement;
     if (rc == SQLITE_OK && sy__rows_add(to, db->alloc, c)) rc = SQLITE_NOMEM;
     return rc;
@@ -297,6 +347,7 @@ write_soon(sy__db *db, const sy__change *c, int64_t *seq)
     bool row = db->queue.again[c->statement] != NULL;
     if (row && !c->again) return collect(db, &w->rows, c);
     rc = row ? flush_rows(db, &w->rows) : flush_all(db);
+    if (rc == SQLITE_OK && row) rc = check_refs(db, &c, 1, c->statement);
     return rc == SQLITE_OK ? write_params(db, c) : rc;
 }
 
@@ -307,7 +358,7 @@ write_group(sy__db *db, sy__group *g, bool careful, sy__change **bad)
     sy__writer *w = &db->writer;
     int64_t seq = 0;
     int rc = g->events > 0 ? last_seq(w, &seq) : SQLITE_OK;
-    w->rows.count = w->events.count = 0;
+    w->rows.count = w->events.count = w->sorted = 0;
     for (size_t i = 0; i < g->count && rc == SQLITE_OK; i++) {
         rc = careful ? write_change(db, &g->changes[i], &seq) : write_soon(db, &g->changes[i], &seq);
         if (careful && is_refusal(rc)) *bad = &g->changes[i];
@@ -350,6 +401,7 @@ attempt(sy__db *db, sy__group *g, bool careful, sy__change **bad, sy__error *err
     w->attempt++;
     *bad = NULL;
     int rc = set_fsync(w, full);
+    if (rc == SQLITE_OK) rc = choose_keys(w, g, careful);
     if (rc == SQLITE_OK) rc = run(w->begin);
     if (rc == SQLITE_OK) rc = write_group(db, g, careful, bad);
     if (rc == SQLITE_OK) rc = commit_now(w, full, before);
@@ -420,6 +472,7 @@ static int
 begin_patiently(sy__db *db)
 {
     int rc = set_fsync(&db->writer, true);
+    if (rc == SQLITE_OK) rc = set_keys(&db->writer, false);
     if (rc == SQLITE_OK) rc = run(db->writer.begin);
     for (int waited_ms = 0; may_pass(rc) && waited_ms < db->retry_ms; waited_ms += WAIT_STEP_MS) {
         wait_a_bit(db, rc);

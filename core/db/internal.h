@@ -3,6 +3,7 @@
 #define SY_DB_INTERNAL_H
 
 #include "db/queue.h"
+#include "db/refs.h"
 #include "db/rows.h"
 
 /* The writing connection; after sy__writer_start only the writer thread touches it. */
@@ -13,10 +14,14 @@ typedef struct sy__writer {
     sqlite3_stmt *statements[SY__STATEMENTS_MAX]; /* one change; of a statement of rows `again` */
     sqlite3_stmt *many[SY__STATEMENTS_MAX];       /* of a statement of rows: all of `source` */
     sy__rows rows, events;                        /* collected, not yet written */
-    const sy__rows *source;                       /* what the table sy_rows holds */
-    sy__id_source ids;                            /* of events that were put without one */
+    size_t sorted;                      /* of `rows`: how many were written last and still lie there, in order */
+    sy__refs *refs[SY__STATEMENTS_MAX]; /* of a statement of rows: what it refers to */
+    const sy__rows *source;             /* what the table sy_rows holds */
+    sy__id_source ids;                  /* of events that were put without one */
     sqlite3_stmt *begin, *commit, *rollback, *epoch, *last_seq;
     bool fsyncs;      /* synchronous = FULL is set */
+    bool own_keys;    /* refs.h looks foreign keys up, SQLite doesn't */
+    bool no_own_keys; /* … and cannot: the schema has some of another form */
     uint64_t attempt; /* counts transactions begun */
     int64_t page_bytes;
     int64_t wal_bytes;     /* of pages in the log after the last commit */

@@ -70,6 +70,7 @@ typedef struct sy__group {
     size_t bytes;
     sy__durability level; /* the strongest of its changes */
     size_t events;
+    size_t others; /* neither events nor of statements of rows */
 } sy__group;
 
 typedef struct sy__notice {

@@ -206,6 +206,74 @@ a_refused_change_stays_with_its_run(void)
     fixture_remove(dir);
 }
 
+static void
+put_many(sy__db *db, const char *run, const char *from, int count)
+{
+    char id[80], task[64];
+    for (int i = 0; i < count; i++) {
+        (void)snprintf(task, sizeof task, "%s-%d", from, i);
+        (void)snprintf(id, sizeof id, "e-%s", task);
+        CHECK_INT(fixture_task(db, SY__LEVEL_PROCESS, run, task, task, "completed", NULL), SY_OK);
+        CHECK_INT(fixture_event(db, SY__LEVEL_PROCESS, id, run, task, "{}"), SY_OK);
+    }
+}
+
+static int
+forget_run(sqlite3 *conn, void *ud, sy__error *err)
+{
+    (void)ud;
+    int rc = sqlite3_exec(conn, "DELETE FROM pipeline_orchestration WHERE id = 'r2'", NULL, NULL, NULL);
+    return rc == SQLITE_OK ? SY_OK : sy__error_set(err, SY_EINVAL, "%s", sqlite3_errmsg(conn));
+}
+
+/* Foreign keys of groups that are large enough to be looked up without SQLite. */
+static void
+a_large_group_refers_to_what_is_there(void)
+{
+    char dir[256];
+    sy__error err = {0};
+    fixture_dir(dir);
+    sy__db *db = fixture_open_with_project(dir, NULL, NULL, 0);
+    CHECK_INT(fixture_run(db, "r1", 1, 1), SY_OK);
+    CHECK_INT(fixture_run(db, "r2", 2, 1), SY_OK);
+    CHECK_INT(sy__db_run_own(db, "r1", 1), SY_OK);
+    CHECK_INT(sy__db_wait(db, sy__db_now(db), false, NULL), SY_OK);
+    sy__db_begin(db);
+    put_many(db, "r2", "a", 400);
+    sy__db_end(db);
+    CHECK_INT(sy__db_wait(db, sy__db_now(db), false, NULL), SY_OK);
+    sy__db_begin(db);
+    put_many(db, "r2", "c", 300);
+    for (int i = 0; i < 100; i++) CHECK_INT(fixture_event(db, SY__LEVEL_PROCESS, NULL, "r2", "a-7", "{}"), SY_OK);
+    sy__db_end(db);
+    CHECK_INT(sy__db_wait(db, sy__db_now(db), false, NULL), SY_OK);
+    CHECK_INT(fixture_int(db, "SELECT count(*) FROM task WHERE key <> ''"), 700);
+    CHECK_INT(fixture_int(db, "SELECT count(*) FROM event"), 800);
+    sy__db_begin(db);
+    put_many(db, "r2", "b", 200);
+    put_many(db, "r1", "d", 200);
+    CHECK_INT(fixture_event(db, SY__LEVEL_PROCESS, "lone", "r1", "nobody", "{}"), SY_OK);
+    sy__db_end(db);
+    CHECK_INT(sy__db_wait(db, sy__db_now(db), false, NULL), SY_OK);
+    CHECK(sy__db_run_lost(db, "r1") && !sy__db_run_lost(db, "r2"));
+    CHECK(strstr(fixture_last, "FOREIGN KEY") != NULL);
+    sy__db_begin(db);
+    put_many(db, "r9", "f", 400); /* no such run */
+    sy__db_end(db);
+    CHECK_INT(sy__db_wait(db, sy__db_now(db), false, NULL), SY_OK);
+    sy__db_begin(db);
+    put_many(db, "r2", "g", 400);
+    sy__db_end(db);
+    CHECK_INT(sy__db_exclusive(db, forget_run, NULL, &err), SY_EINVAL); /* what is referred to stays */
+    CHECK(strstr(err.message, "FOREIGN KEY") != NULL);
+    CHECK_INT(fixture_int(db, "SELECT count(*) FROM task WHERE pipeline_orchestration_id = 'r2'"), 1300);
+    CHECK_INT(fixture_int(db, "SELECT count(*) FROM task WHERE pipeline_orchestration_id <> 'r2'"), 0);
+    CHECK_INT(fixture_int(db, "SELECT count(*) FROM event"), 1400);
+    CHECK_INT(fixture_int(db, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
+    sy__db_close(db);
+    fixture_remove(dir);
+}
+
 /* Rows before events, each kind in the order it was put; ids where there are none; other changes keep their place. */
 static void
 rows_of_a_group_are_written_together(void)
@@ -421,6 +489,7 @@ main(void)
     events_have_no_gaps();
     notices_come_once();
     a_refused_change_stays_with_its_run();
+    a_large_group_refers_to_what_is_there();
     rows_of_a_group_are_written_together();
     a_row_that_is_there_is_written_again();
     another_epoch_stops_the_run();
