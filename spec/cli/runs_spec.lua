@@ -150,6 +150,21 @@ describe("on a terminal", function()
     assert.is_nil(r.out:find "\27%[%d*m")
   end)
 
+  it("keeps to the width of a narrow one, so that no line is left behind", function()
+    let_go()
+    local r = support.run({ support.bin, "run", "slow" },
+      { cwd = dir, pty = true, columns = 34, env = { TERM = "xterm", NO_COLOR = "1" } })
+    assert.equal(0, r.code, r.out)
+    local lines = 0
+    for line in r.out:gsub("\27%[%d*%a", ""):gmatch "[^\r\n]+" do
+      if line:find "^  [✓›]" or line:find "%d/3" then
+        lines = lines + 1
+        assert.is_true(assert(utf8.len(line)) <= 34, line)
+      end
+    end
+    assert.is_true(lines > 3)
+  end)
+
   it("is drawn nowhere else", function()
     let_go()
     local r = symphony("run", "slow")

@@ -9,6 +9,7 @@ local text = require "cli.output.text"
 
 local DEFAULT_LIMIT = 50
 local ASKED_WIDTH = 30
+local LEAST_ASKED = 12
 
 local function rows_of(host, limit)
   return host:query([[
@@ -19,9 +20,15 @@ end
 local STATES = { completed = "ok", failed = "fail", cancelled = "skip", waiting = "wait", paused = "wait",
   running = "run", pending = "pending" }
 
-local function asked(ctx, run)
-  if run.waits_for == json.null then return "" end
-  return text.cut(text.clean(run.waits_for), ASKED_WIDTH, ctx.style:letter "ellipsis")
+--- What each run waits for, in what the other columns leave.
+local function add_asked(ctx, list, rows, options)
+  local left = ctx.style.columns
+  for _, line in ipairs(text.table(rows, options)) do left = math.min(left, ctx.style.columns - text.width(line) - 2) end
+  local room = math.max(LEAST_ASKED, math.min(ASKED_WIDTH, left))
+  for i, run in ipairs(list) do
+    local said = run.waits_for ~= json.null and text.clean(run.waits_for) or ""
+    rows[i][#rows[i] + 1] = text.cut(said, room, ctx.style:letter "ellipsis")
+  end
 end
 
 local function table_of(ctx, list)
@@ -33,10 +40,11 @@ local function table_of(ctx, list)
       run.interrupted and "interrupted" or run.status,
       run.started_at ~= json.null and run.started_at:gsub("T", " "):sub(1, 19) or "",
       text.duration(run.cost.ms),
-      asked(ctx, run),
     }
   end
-  return text.table(rows, { right = { [5] = true } })
+  local options = { right = { [5] = true } }
+  add_asked(ctx, list, rows, options)
+  return text.table(rows, options)
 end
 
 return {

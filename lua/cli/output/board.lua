@@ -249,7 +249,8 @@ function Board:render(line)
   said = text.cut(said, math.max(room, 12), self.style:letter "ellipsis")
   if not self.style.utf8 then said = M.ascii(said) end
   if time == "" then return ((head .. said):gsub("%s+$", "")) end
-  return head .. text.pad(said, self.text_width or TEXT_WIDTH) .. text.pad(time, TIME_WIDTH, true)
+  local width = math.min(self.text_width or TEXT_WIDTH, math.max(room, 12))
+  return head .. text.pad(said, width) .. text.pad(time, TIME_WIDTH, true)
 end
 
 local ASCII = { ["−"] = "-", ["–"] = "-", ["—"] = "-", ["→"] = "->", ["·"] = "|", ["…"] = "...", ["“"] = '"',

@@ -6,6 +6,8 @@ local M = {}
 
 local FRAME_MS = 80
 local BAR_WIDTH = 24
+local LEAST_BAR = 4
+local COUNT_WIDTH = 22 -- of the counts and the time beside the bar
 local SPARE_ROWS = 5
 
 ---@class Progress
@@ -37,8 +39,9 @@ end
 
 function Progress:bar()
   local done, all = self.board:count()
-  local filled = all > 0 and done * BAR_WIDTH // all or 0
-  local bar = self.style:letter("full"):rep(filled) .. self.style:letter("empty"):rep(BAR_WIDTH - filled)
+  local width = math.max(LEAST_BAR, math.min(BAR_WIDTH, self.style.columns - COUNT_WIDTH))
+  local filled = all > 0 and done * width // all or 0
+  local bar = self.style:letter("full"):rep(filled) .. self.style:letter("empty"):rep(width - filled)
   return ("  %s  %d/%d  %s"):format(bar, done, all, text.duration(time.monotonic() - self.began))
 end
 
