@@ -23,7 +23,9 @@ local STATES = { completed = "ok", failed = "fail", cancelled = "skip", waiting 
 --- What each run waits for, in what the other columns leave.
 local function add_asked(ctx, list, rows, options)
   local left = ctx.style.columns
-  for _, line in ipairs(text.table(rows, options)) do left = math.min(left, ctx.style.columns - text.width(line) - 2) end
+  for _, line in ipairs(text.table(rows, options)) do
+    left = math.min(left, ctx.style.columns - text.width(line) - 2)
+  end
   local room = math.max(LEAST_ASKED, math.min(ASKED_WIDTH, left))
   for i, run in ipairs(list) do
     local said = run.waits_for ~= json.null and text.clean(run.waits_for) or ""
