@@ -1,6 +1,6 @@
 /* api_stream.c: sy_stream of symphony.h. */
 #include "bind/api_impl.h"
-#include "pit/stream.h"
+#include "pit/stream/stream.h"
 
 enum { PIECE_BYTES = 64 << 10 };
 

@@ -1,7 +1,7 @@
 /* core_data.c: rows and artifacts for trusted Lua. Methods of the host of core.c. */
 #include "bind/core.h"
 #include "kit/luavalue.h"
-#include "pit/stale.h"
+#include "pit/stale/stale.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* core_storage.c: what keeps storage from growing for ever, for trusted Lua. Methods of the host of core.c. */
 #include "bind/core.h"
-#include "pit/retention.h"
+#include "pit/stale/retention.h"
 
 /* The texts of the array at `index`, in a userdata that stays on the stack; they live as long as the array does. */
 static const char **

@@ -1,6 +1,6 @@
 /* core_stream.c: what a task streams, for trusted Lua. A method of the host of core.c. */
 #include "bind/core.h"
-#include "pit/stream.h"
+#include "pit/stream/stream.h"
 
 enum { DEFAULT_BYTES = 64 << 10, MAX_BYTES = 4 << 20 };
 

@@ -7,7 +7,7 @@
  */
 #include "bind/core.h"
 #include "kit/luavalue.h"
-#include "pit/tape.h"
+#include "pit/task/tape.h"
 
 int
 sy__core_tape(lua_State *L)

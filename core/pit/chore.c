@@ -1,8 +1,8 @@
 /* chore.c: rows and events of what the host does on its own. Everything is queued; a chore's row first. */
 #include "pit/chore.h"
 
-#include "pit/record_impl.h"
-#include "pit/statements.h"
+#include "pit/record/record_impl.h"
+#include "pit/record/statements.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,14 +1,14 @@
 /*
  * engine.c: opening and closing the engine, and the list of its runs.
  */
-#include "pit/flow.h"
-#include "pit/budget_shared.h"
+#include "pit/arbiter/flow.h"
+#include "pit/budget/budget_shared.h"
 
 #include "pit/chore.h"
-#include "pit/state.h"
-#include "pit/tape.h"
-#include "pit/statements.h"
-#include "pit/watch.h"
+#include "pit/run/state.h"
+#include "pit/task/tape.h"
+#include "pit/record/statements.h"
+#include "pit/run/watch.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -9,8 +9,8 @@
 
 #include "kit/isolate.h"
 #include "kit/registry.h"
-#include "pit/artifact.h"
-#include "pit/budget.h"
+#include "pit/artifact/artifact.h"
+#include "pit/budget/budget.h"
 #include "router/router.h"
 
 struct sy__spawner;

@@ -17,9 +17,9 @@
 #include "base/id.h"
 #include "base/map.h"
 #include "kit/expr.h"
-#include "pit/arbiter.h"
+#include "pit/arbiter/arbiter.h"
 #include "pit/engine.h"
-#include "pit/plan.h"
+#include "pit/plan/plan.h"
 
 #include <event2/event.h>
 #include <pthread.h>

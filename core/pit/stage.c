@@ -8,8 +8,8 @@
 #include "base/bounds.h"
 #include "base/thread.h"
 #include "io/http.h"
-#include "pit/cache.h"
-#include "pit/flow.h"
+#include "pit/cache/cache.h"
+#include "pit/arbiter/flow.h"
 
 #include <errno.h>
 #include <stdio.h>

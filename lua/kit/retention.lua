@@ -1,5 +1,5 @@
 --- What is kept and for how long: which runs are old enough to go, what goes with them, and when. How they are removed
---- without anybody waiting is core/pit/retention.h.
+--- without anybody waiting is core/pit/stale/retention.h.
 local fs = require "sy.fs"
 local json = require "sy.json"
 local paths = require "kit.paths"

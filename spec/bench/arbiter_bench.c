@@ -2,7 +2,7 @@
  * arbiter_bench.c: what it costs to be let in: CPU time of one thread, the best of many short rounds, for other work
  * shares the machine. "alone": one run, nothing scarce: the path of every task.
  */
-#include "pit/arbiter.h"
+#include "pit/arbiter/arbiter.h"
 
 #include "bench/bench.h"
 

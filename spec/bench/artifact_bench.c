@@ -2,7 +2,7 @@
  * artifact_bench.c: storing and reading back, durable: a store counts as done when its files are synced and
  * its rows are committed and synced. Beside the figures stand limits of the machine, measured in the same run.
  */
-#include "pit/artifact.h"
+#include "pit/artifact/artifact.h"
 
 #include "bench/bench.h"
 

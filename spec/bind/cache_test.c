@@ -6,7 +6,7 @@
  */
 #include "bind/stdlib.h"
 #include "host/project.h"
-#include "pit/stale.h"
+#include "pit/stale/stale.h"
 
 #include "test.h"
 

@@ -29,7 +29,7 @@ static const char DESCRIPTION[] =
 
 #include "bind/runs.h"
 #include "io/http_server.h"
-#include "pit/stream.h"
+#include "pit/stream/stream.h"
 
 #include <dlfcn.h>
 #include <netdb.h>

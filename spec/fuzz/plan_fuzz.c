@@ -1,5 +1,5 @@
 /* plan_fuzz.c: input is a definition of a melody, as JSON. Whatever compiles can be walked; what does not says why. */
-#include "pit/plan.h"
+#include "pit/plan/plan.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* arbiter_test.c: gates, rates, priorities, shares, ageing; and that a closed gate delays nobody else. */
-#include "pit/arbiter.h"
+#include "pit/arbiter/arbiter.h"
 
 #include "test.h"
 

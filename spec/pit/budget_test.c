@@ -2,7 +2,7 @@
  * budget_test.c: reservations up a chain, who waits and who is refused, and the property that matters: at every
  * moment settled + reserved <= limit, an overshoot of at most one reserve, and nothing reserved at the end.
  */
-#include "pit/budget.h"
+#include "pit/budget/budget.h"
 
 #include "test.h"
 

@@ -1,5 +1,5 @@
 /* dag_test.c: which task is ready, which is skipped, which circle stands in the way. */
-#include "pit/dag.h"
+#include "pit/plan/dag.h"
 
 #include "test.h"
 

@@ -1,5 +1,5 @@
 /* plan_test.c: definitions that are refused, and the edges of those that are not. */
-#include "pit/plan.h"
+#include "pit/plan/plan.h"
 
 #include "test.h"
 

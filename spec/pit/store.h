@@ -2,8 +2,8 @@
 #ifndef SY_SPEC_PIT_STORE_H
 #define SY_SPEC_PIT_STORE_H
 
-#include "pit/artifact.h"
-#include "pit/stale.h"
+#include "pit/artifact/artifact.h"
+#include "pit/stale/stale.h"
 
 #include "test.h"
 
