@@ -56,7 +56,8 @@ stamp(store *s, int64_t ago_ms, char out[40])
 static sy__stale_report
 collect(store *s, int64_t max_bytes, int64_t archive_ms, bool dry_run)
 {
-    sy__stale_policy p = {.hot_ms = DAY, .archive_ms = archive_ms, .max_bytes = max_bytes, .dry_run = dry_run};
+    sy__stale_policy p = {
+        .hot_ms = DAY, .archive_ms = archive_ms, .max_bytes = max_bytes, .keep_orphans = true, .dry_run = dry_run};
     sy__stale_report report;
     sy__error err = {0};
     CHECK_INT(sy__stale_collect(s->artifacts, &p, &report, &err), SY_OK);

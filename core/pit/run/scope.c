@@ -19,7 +19,7 @@ make_tasks(sy__scope *c, sy__value params)
     c->tasks = sy__calloc(a, c->plan->count, sizeof *c->tasks);
     if (!c->params || !c->tasks) return SY_ENOMEM;
     sy__id_source_init(&ids, c->run->engine->o.clock);
-    int64_t now = sy__wall_ms(c->run->engine->o.clock);
+    int64_t now = c->owner ? sy__wall_ms(c->run->engine->o.clock) : c->run->created_ms;
     for (uint32_t i = 0; i < c->plan->count; i++) {
         sy__task *t = &c->tasks[i];
         t->run = c->run;

@@ -127,7 +127,7 @@ collect(sy__collection *c, sy__error *err)
     int rc = count_all(c, err);
     if (rc == SY_OK && c->policy->budget_ms <= 0) rc = trim_cache(c, err);
     if (rc == SY_OK) rc = sy__stale_pins(c->conn, &c->pinned, err);
-    if (rc == SY_OK) rc = sy__stale_orphans(c, err);
+    if (rc == SY_OK && !c->policy->keep_orphans) rc = sy__stale_orphans(c, err);
     if (rc || c->policy->budget_ms > 0) return rc;
     rc = sy__stale_references(c->conn, c->hot_since, &c->referenced, err);
     if (rc == SY_OK) rc = sy__stale_archive(c, err);

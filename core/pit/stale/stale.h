@@ -18,6 +18,7 @@ typedef struct sy__stale_policy {
     int64_t grace_ms;    /* a blob's file lives this long after its last use; at least an hour */
     int64_t cache_ms;    /* results of the cache that were not used for this long go; 0: they stay */
     int64_t cache_bytes; /* above it the least recently used go; 0: no limit */
+    bool keep_orphans;   /* contents to which no run refers stay, too, until there is pressure */
     int64_t budget_ms;   /* only orphans, and not if finding them takes longer; 0: everything */
     bool dry_run;
 } sy__stale_policy;
