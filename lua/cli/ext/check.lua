@@ -1,4 +1,4 @@
---- Looks for mistakes in an extension without running it.
+--- ext check: looks for mistakes in an extension without running it.
 local args = require "cli.args"
 local exit = require "cli.exit"
 local json = require "sy.json"
@@ -7,8 +7,6 @@ local paths = require "kit.paths"
 local problem = require "kit.problem"
 local registry = require "kit.registry"
 local sources = require "kit.sources"
-
-local M = {}
 
 --- The manifest that a name or path means, as text and name for messages.
 local function manifest_text(ctx, typed)
@@ -74,11 +72,7 @@ local function is_ok(problems)
   return true
 end
 
---- ext check: mistakes in a manifest, its schemas and its Lua files.
----@param ctx Context
----@param words table
----@return integer?, Problem?
-function M.run(ctx, words)
+local function check(ctx, words)
   local ok, why = args.count(words, 1, 1, "ext check NAME|FOLDER|FILE")
   if not ok then return nil, why end
   local bytes, file = manifest_text(ctx, words[1])
@@ -103,4 +97,11 @@ function M.run(ctx, words)
   return is_ok(problems) and exit.DONE or exit.USAGE
 end
 
-return M
+return {
+  name = "check",
+  summary = "look for mistakes in a manifest and its code",
+  usage = "ext check NAME|FOLDER|FILE",
+  options = {},
+  example = "symphony ext check extensions/mine",
+  run = check,
+}

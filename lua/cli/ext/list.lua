@@ -1,0 +1,7 @@
+--- The subcommands of ext, in the order in which help shows them. Each is one file of cli/ext with the constant entry
+--- {name, summary, usage, options, example, run}.
+return {
+  "ls",
+  "show",
+  "check",
+}
