@@ -4,16 +4,36 @@
  * Two extensions: `t` reads files, `p` starts programs. Each check is a run of one task and its outcome: `cached`,
  * or `ok` when the operation was called.
  */
-#include "bind/stdlib.h"
-#include "host/project.h"
-#include "pit/stale/stale.h"
-
-#include "test.h"
+#include "base/clock.h"
 
 #include <stdatomic.h>
+
+static atomic_llong ahead_ms;
+static bool trusted;
+
+static int64_t
+wall(void *ud)
+{
+    (void)ud;
+    return sy__wall_ms(&sy__clock_system) + atomic_load(&ahead_ms);
+}
+
+static int64_t
+mono(void *ud)
+{
+    (void)ud;
+    return sy__mono_ns(&sy__clock_system);
+}
+
+static const sy__clock test_clock = {wall, mono, NULL};
+
+#define OWN_REGISTRATION
+#define RUNS_CLOCK &test_clock
+#define RUNS_TRUSTED trusted
+#include "bind/runs.h"
+#include "pit/stale/stale.h"
+
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include <utime.h>
 
 static const char FILES[] =
@@ -60,166 +80,37 @@ static const char PROGRAMS_DESCRIPTION[] =
     "\"named\":{\"effects\":\"read\",\"cache\":true,\"reads\":[\"src/*.h\"]},"
     "\"blind\":{\"effects\":\"read\",\"cache\":true}},\"sources\":{\"init.lua\":\"\"}}";
 
-static char dir[64];
-static sy__project *project;
-static atomic_llong ahead_ms;
-static bool trusted;
-
-static int64_t
-wall(void *ud)
-{
-    (void)ud;
-    return sy__wall_ms(&sy__clock_system) + atomic_load(&ahead_ms);
-}
-
-static int64_t
-mono(void *ud)
-{
-    (void)ud;
-    return sy__mono_ns(&sy__clock_system);
-}
-
-static const sy__clock test_clock = {wall, mono, NULL};
-
 static void
-die(const char *what, const sy__error *err)
+register_extension(void)
 {
-    (void)fprintf(stderr, "%s: %s\n", what, err->message);
-    exit(2);
-}
-
-static int
-write_rows(sqlite3 *conn, void *ud, sy__error *err)
-{
-    static const char sql[] =
-        "INSERT INTO extension (id, orchestra_kit_id, manifest, capabilities, extension_type, installed_at, name, "
-        "source)"
-        " SELECT n.value, k.id, '{}', '{}', 'operator', '2026-01-01T00:00:00.000Z', n.value, 'dev'"
-        " FROM orchestra_kit k, json_each('[\"t\",\"p\"]') n WHERE true ON CONFLICT DO NOTHING;"
-        "INSERT INTO extension_version (id, extension_id, version, code_hash, manifest, installed_at)"
-        " VALUES ('t-1', 't', '1.0.0', 'a', '{}', '2026-01-01T00:00:00.000Z'),"
-        "        ('p-1', 'p', '1.0.0', 'a', '{}', '2026-01-01T00:00:00.000Z') ON CONFLICT DO NOTHING;";
-    char *why = NULL;
-    (void)ud;
-    return sqlite3_exec(conn, sql, NULL, NULL, &why) == SQLITE_OK ? SY_OK : sy__error_set(err, SY_EIO, "%s", why);
-}
-
-static void
-put_with_source(sy__vbuf *to, sy__value description, const char *source)
-{
-    sy__value_iter it;
-    sy__vbuf_map(to);
-    sy__value_iter_init(&it, description);
-    while (sy__value_iter_next(&it)) {
-        sy__vbuf_key(to, it.key, it.key_len);
-        if (it.key_len == 7 && memcmp(it.key, "sources", 7) == 0) {
-            sy__vbuf_map(to);
-            sy__vbuf_key(to, "init.lua", 8);
-            sy__vbuf_cstr(to, source);
-            sy__vbuf_end(to);
-        } else {
-            sy__vbuf_value(to, it.value);
-        }
-    }
-    sy__vbuf_end(to);
-}
-
-static void
-register_as(const char *description, const char *source, const char *code_hash)
-{
-    sy__vbuf b, with;
-    sy__value v;
-    sy__error err = {0};
-    char text[4096];
-    (void)snprintf(text, sizeof text, description, code_hash);
-    sy__vbuf_init(&b, &sy__alloc_default);
-    sy__vbuf_init(&with, &sy__alloc_default);
-    if (sy__value_from_json(&b, text, strlen(text), &err) || sy__vbuf_done(&b, &v)) die("description", &err);
-    put_with_source(&with, v, source);
-    if (sy__vbuf_done(&with, &v) || sy__registry_add(sy__project_registry(project), v, dir, &err))
-        die("registry", &err);
-    sy__vbuf_close(&b);
-    sy__vbuf_close(&with);
-}
-
-static void
-open_project(void)
-{
-    sy__error err = {0};
-    sy__project_options o = {.alloc = &sy__alloc_default,
-                             .clock = &test_clock,
-                             .dir = dir,
-                             .modules = sy__stdlib_modules,
-                             .trusted = trusted,
-                             .stages = 2};
-    if (sy__project_open(&project, &o, &err)) die("open", &err);
-    sy__artifacts_set_clock(sy__project_artifacts(project), &test_clock);
-    if (sy__db_identity(sy__project_db(project), "0192d3b0-0000-7000-8000-000000000001", "test", "", "{}", "test", "{}",
-                        &err))
-        die("identity", &err);
-    if (sy__db_exclusive(sy__project_db(project), write_rows, NULL, &err)) die("rows", &err);
     register_as(FILES_DESCRIPTION, FILES, "sha256:one");
     register_as(PROGRAMS_DESCRIPTION, PROGRAMS, "sha256:one");
 }
 
-static int
-start_at(const char *tasks, sy__durability level, const char *options, sy__run_info *info, sy__error *err)
-{
-    sy__vbuf b, none, opt;
-    char text[8192];
-    (void)snprintf(text, sizeof text, "{\"format\":1,\"name\":\"test\",\"tasks\":[%s]}", tasks);
-    sy__vbuf_init(&b, &sy__alloc_default);
-    sy__vbuf_init(&none, &sy__alloc_default);
-    sy__vbuf_init(&opt, &sy__alloc_default);
-    sy__vbuf_map(&none);
-    sy__vbuf_end(&none);
-    sy__run_request q = {.durability = level};
-    if (sy__value_from_json(&b, text, strlen(text), err) || sy__vbuf_done(&b, &q.definition)) die(tasks, err);
-    if (sy__value_from_json(&opt, options, strlen(options), err) || sy__vbuf_done(&opt, &q.options)) die(options, err);
-    (void)sy__vbuf_done(&none, &q.params);
-    int status = sy__engine_start(sy__project_engine(project), &q, info, err);
-    for (int i = 0; !status && !info->committed && i < 30000; i++) {
-        (void)sy__project_step(project, 10);
-        (void)sy__engine_info(sy__project_engine(project), info->id, info);
-    }
-    sy__vbuf_close(&b);
-    sy__vbuf_close(&none);
-    sy__vbuf_close(&opt);
-    return status;
-}
+static sy__run_info last;
 
 /* One text of the row of a task of the last run; "" for NULL or no row. */
-static char last_run[37];
-
 static const char *
-ask(const char *expression, const char *key)
+row(const char *expression, const char *key)
 {
-    static char answer[8192];
-    char sql[1024];
-    sqlite3_stmt *stmt = NULL;
-    sqlite3 *conn = sy__db_reader(sy__project_db(project), NULL);
-    answer[0] = '\0';
-    (void)snprintf(sql, sizeof sql, "SELECT %s FROM task WHERE pipeline_orchestration_id = ?1 AND key = '%s'",
-                   expression, key);
-    if (sqlite3_prepare_v2(conn, sql, -1, &stmt, NULL) != SQLITE_OK)
-        (void)fprintf(stderr, "%s: %s\n", sql, sqlite3_errmsg(conn));
-    (void)sqlite3_bind_text(stmt, 1, last_run, -1, SQLITE_STATIC);
-    if (sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_text(stmt, 0))
-        (void)snprintf(answer, sizeof answer, "%s", (const char *)sqlite3_column_text(stmt, 0));
-    (void)sqlite3_finalize(stmt);
-    sy__db_reader_release(sy__project_db(project), conn);
-    return answer;
+    return ask(&last, expression, key);
+}
+
+static int
+start_one(const char *task, sy__durability level, const char *options, sy__error *err)
+{
+    char tasks[8000];
+    (void)snprintf(tasks, sizeof tasks, "\"tasks\":[%s]", task);
+    return try_start(tasks, options, (sy__run_request){.durability = level}, &last, err);
 }
 
 static const char *
 outcome_with(const char *tasks, const char *options)
 {
-    sy__run_info info = {0};
     sy__error err = {0};
-    if (start_at(tasks, SY__LEVEL_PROCESS, options, &info, &err)) die(tasks, &err);
-    CHECK(info.committed);
-    memcpy(last_run, info.id, sizeof last_run);
-    return ask("outcome", "a");
+    if (start_one(tasks, SY__LEVEL_PROCESS, options, &err)) die(tasks, &err);
+    finish(&last);
+    return row("outcome", "a");
 }
 
 /* The outcome of one call as the task `a`. */
@@ -254,32 +145,19 @@ sql(const char *text)
     (void)sqlite3_close(conn);
 }
 
-static int64_t
-count(const char *query)
-{
-    int64_t n = -1;
-    sqlite3_stmt *stmt = NULL;
-    sqlite3 *conn = sy__db_reader(sy__project_db(project), NULL);
-    if (sqlite3_prepare_v2(conn, query, -1, &stmt, NULL) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
-        n = sqlite3_column_int64(stmt, 0);
-    (void)sqlite3_finalize(stmt);
-    sy__db_reader_release(sy__project_db(project), conn);
-    return n;
-}
-
 /* ---- what makes it run again ---- */
 
 static void
 the_same_input_gives_the_same_result(void)
 {
     CHECK_STR(call("t.echo", "{\"n\":1}"), "ok");
-    CHECK_STR(ask("execution_context ->> '$.cache.verdict'", "a"), "miss");
-    CHECK_STR(ask("execution_context ->> '$.cache.kept'", "a"), "1");
+    CHECK_STR(row("execution_context ->> '$.cache.verdict'", "a"), "miss");
+    CHECK_STR(row("execution_context ->> '$.cache.kept'", "a"), "1");
     CHECK_STR(call("t.echo", "{\"n\":1}"), "cached");
-    CHECK_STR(ask("output", "a"), "{\"n\":1}");
-    CHECK_STR(ask("attempts", "a"), "0");
-    CHECK_STR(ask("task_status", "a"), "completed");
-    CHECK_STR(ask("(SELECT count(*) FROM pit_operation p WHERE p.task_id = task.id AND"
+    CHECK_STR(row("output", "a"), "{\"n\":1}");
+    CHECK_STR(row("attempts", "a"), "0");
+    CHECK_STR(row("task_status", "a"), "completed");
+    CHECK_STR(row("(SELECT count(*) FROM pit_operation p WHERE p.task_id = task.id AND"
                   " p.operation_type = 'artifact_storage' AND p.operation_context ->> '$.decision' = 'cache_hit')",
                   "a"),
               "1");
@@ -296,12 +174,12 @@ one_byte_of_a_file_is_enough(void)
     put_file("one", "abd");
     CHECK_STR(call("t.read", "{\"path\":\"two\"}"), "cached");
     CHECK_STR(call("t.read", "{\"path\":\"one\"}"), "ok");
-    CHECK_STR(ask("output", "a"), "{\"text\":\"abd\"}");
-    CHECK_STR(ask("execution_context ->> '$.cache.changed[0].path'", "a"), "one");
-    CHECK_STR(ask("execution_context ->> '$.cache.changed[0].how'", "a"), "changed");
+    CHECK_STR(row("output", "a"), "{\"text\":\"abd\"}");
+    CHECK_STR(row("execution_context ->> '$.cache.changed[0].path'", "a"), "one");
+    CHECK_STR(row("execution_context ->> '$.cache.changed[0].how'", "a"), "changed");
     put_file("one", "abc"); /* back again: both states are kept */
     CHECK_STR(call("t.read", "{\"path\":\"one\"}"), "cached");
-    CHECK_STR(ask("output", "a"), "{\"text\":\"abc\"}");
+    CHECK_STR(row("output", "a"), "{\"text\":\"abc\"}");
 }
 
 /* Neither a new time with the same bytes nor new bytes with the same times deceive. */
@@ -344,9 +222,9 @@ absence_is_something_read(void)
     CHECK_STR(call("t.exists", "{\"path\":\"later\"}"), "cached");
     put_file("later", "now");
     CHECK_STR(call("t.exists", "{\"path\":\"later\"}"), "ok");
-    CHECK_STR(ask("output", "a"), "{\"there\":true}");
+    CHECK_STR(row("output", "a"), "{\"there\":true}");
     CHECK_STR(call("t.read", "{\"path\":\"later\"}"), "ok");
-    CHECK_STR(ask("execution_context ->> '$.cache.changed[0].how'", "a"), "appeared");
+    CHECK_STR(row("execution_context ->> '$.cache.changed[0].how'", "a"), "appeared");
     put_file("later", "then"); /* that it is there has not changed */
     CHECK_STR(call("t.exists", "{\"path\":\"later\"}"), "cached");
 }
@@ -367,7 +245,7 @@ listings_are_read_as_far_as_they_matter(void)
     CHECK_STR(call("t.list", "{\"path\":\"src\"}"), "ok");
     put_file("src/b.c", "");
     CHECK_STR(call("t.glob", "{\"pattern\":\"src/*.c\"}"), "ok");
-    CHECK_STR(ask("output", "a"), "{\"files\":[\"src/a.c\",\"src/b.c\"]}");
+    CHECK_STR(row("output", "a"), "{\"files\":[\"src/a.c\",\"src/b.c\"]}");
     CHECK_STR(call("t.size", "{\"path\":\"src/a.c\"}"), "ok");
     put_file("src/a.c", "3");
     CHECK_STR(call("t.size", "{\"path\":\"src/a.c\"}"), "cached");
@@ -399,13 +277,13 @@ what_is_not_pure_is_not_kept(void)
 {
     put_file("one", "abc");
     CHECK_STR(call("t.write", "{\"path\":\"made\"}"), "ok");
-    CHECK_STR(ask("execution_context ->> '$.cache.not_kept'", "a"), "it wrote `made`");
+    CHECK_STR(row("execution_context ->> '$.cache.not_kept'", "a"), "it wrote `made`");
     CHECK_STR(call("t.write", "{\"path\":\"made\"}"), "ok");
     CHECK_STR(call("t.fail", "{\"path\":\"one\"}"), "error");
     CHECK_STR(call("t.fail", "{\"path\":\"one\"}"), "error");
-    CHECK_STR(ask("attempts", "a"), "1");
+    CHECK_STR(row("attempts", "a"), "1");
     CHECK_STR(call("t.odd", "{}"), "ok");
-    CHECK_STR(ask("execution_context ->> '$.cache.not_kept'", "a"), "its output cannot be kept exactly");
+    CHECK_STR(row("execution_context ->> '$.cache.not_kept'", "a"), "its output cannot be kept exactly");
     CHECK_STR(call("t.odd", "{}"), "ok");
 }
 
@@ -420,22 +298,21 @@ options_switch_it(void)
                                "\"options\":{\"cache\":{\"ttl_ms\":604800000}}}";
     static const char on[] = "{\"key\":\"a\",\"operation\":\"p.blind\",\"extension\":\"p\",\"input\":{},"
                              "\"options\":{\"cache\":true}}";
-    sy__run_info info = {0};
     sy__error err = {0};
     CHECK_STR(outcome_with(off, "{}"), "ok");
     CHECK_STR(call("t.echo", "{\"n\":1}"), "cached");
     CHECK_STR(outcome_with("{\"key\":\"a\",\"operation\":\"t.echo\",\"extension\":\"t\",\"input\":{\"n\":1}}",
                            "{\"cache\":false}"),
               "ok");
-    CHECK_STR(ask("execution_context -> '$.cache'", "a"), "");
+    CHECK_STR(row("execution_context -> '$.cache'", "a"), "");
     CHECK_STR(outcome_with(week, "{}"), "ok");
     atomic_fetch_add(&ahead_ms, 6LL * 86400000);
     CHECK_STR(outcome_with(week, "{}"), "cached");
     atomic_fetch_add(&ahead_ms, 2LL * 86400000);
     CHECK_STR(outcome_with(week, "{}"), "ok");
-    CHECK_STR(ask("execution_context ->> '$.cache.none_since'", "a"), "1");
+    CHECK_STR(row("execution_context ->> '$.cache.none_since'", "a"), "1");
     CHECK_STR(outcome_with(week, "{}"), "cached");
-    CHECK_INT(start_at(on, SY__LEVEL_PROCESS, "{}", &info, &err), SY_EMELODY);
+    CHECK_INT(start_one(on, SY__LEVEL_PROCESS, "{}", &err), SY_EMELODY);
 }
 
 /* ---- programs ---- */
@@ -449,10 +326,10 @@ programs_count_with_what_is_declared(void)
     CHECK_STR(call("p.cat", "{\"path\":\"one\"}"), "cached");
     put_file("one", "abcd");
     CHECK_STR(call("p.cat", "{\"path\":\"one\"}"), "ok");
-    CHECK_STR(ask("output", "a"), "{\"text\":\"abcd\"}");
+    CHECK_STR(row("output", "a"), "{\"text\":\"abcd\"}");
     CHECK_STR(call("p.more", "{\"path\":\"one\"}"), "ok");
     CHECK_STR(call("p.more", "{\"path\":\"one\"}"), "ok");
-    CHECK_STR(ask("execution_context ->> '$.cache.not_kept'", "a"),
+    CHECK_STR(row("execution_context ->> '$.cache.not_kept'", "a"),
               "it started cat, which reads more than is declared");
     CHECK_STR(call("p.named", "{\"path\":\"one\"}"), "ok");
     CHECK_STR(call("p.named", "{\"path\":\"one\"}"), "cached");
@@ -464,7 +341,7 @@ programs_count_with_what_is_declared(void)
     CHECK_STR(call("p.named", "{\"path\":\"one\"}"), "ok");
     CHECK_STR(call("p.blind", "{}"), "ok");
     CHECK_STR(call("p.blind", "{}"), "ok");
-    CHECK_STR(ask("execution_context -> '$.cache'", "a"), "");
+    CHECK_STR(row("execution_context -> '$.cache'", "a"), "");
 }
 
 /* ---- artifacts ---- */
@@ -479,21 +356,21 @@ artifacts_come_back_with_their_origin(void)
     char first[64], second[64];
     sy__error err = {0};
     CHECK_STR(outcome_with(two, "{}"), "ok");
-    (void)snprintf(first, sizeof first, "%s", ask("output ->> '$.ref.id'", "a"));
+    (void)snprintf(first, sizeof first, "%s", row("output ->> '$.ref.id'", "a"));
     CHECK_STR(outcome_with(two, "{}"), "cached");
-    (void)snprintf(second, sizeof second, "%s", ask("output ->> '$.ref.id'", "a"));
+    (void)snprintf(second, sizeof second, "%s", row("output ->> '$.ref.id'", "a"));
     CHECK(strcmp(first, second) != 0);
-    CHECK_STR(ask("outcome", "b"), "cached"); /* its input is the same content under another id */
-    CHECK_STR(ask("output ->> '$.ref.id'", "b"), second);
-    CHECK_STR(ask("(SELECT a.metadata ->> '$.cached_from.artifact' FROM artifact a WHERE a.task_id = task.id)", "a"),
+    CHECK_STR(row("outcome", "b"), "cached"); /* its input is the same content under another id */
+    CHECK_STR(row("output ->> '$.ref.id'", "b"), second);
+    CHECK_STR(row("(SELECT a.metadata ->> '$.cached_from.artifact' FROM artifact a WHERE a.task_id = task.id)", "a"),
               first);
-    CHECK_STR(ask("(SELECT a.id FROM artifact a WHERE a.task_id = task.id)", "a"), second);
-    CHECK_STR(ask("(SELECT p.operation_context ->> '$.decision' FROM artifact_pit_operation l JOIN pit_operation p ON"
+    CHECK_STR(row("(SELECT a.id FROM artifact a WHERE a.task_id = task.id)", "a"), second);
+    CHECK_STR(row("(SELECT p.operation_context ->> '$.decision' FROM artifact_pit_operation l JOIN pit_operation p ON"
                   " p.id = l.pit_operation_id JOIN artifact a ON a.id = l.artifact_id WHERE a.task_id = task.id)",
                   "a"),
               "cache_hit");
     char hash[80];
-    (void)snprintf(hash, sizeof hash, "%s", ask("output ->> '$.ref.\"$artifact\"'", "a"));
+    (void)snprintf(hash, sizeof hash, "%s", row("output ->> '$.ref.\"$artifact\"'", "a"));
     CHECK_INT(sy__artifact_verify(sy__project_artifacts(project), hash, &err), SY_OK);
 }
 
@@ -503,11 +380,11 @@ damaged_results_are_none(void)
     CHECK_STR(call("t.make", "{\"bytes\":\"gone\"}"), "ok");
     CHECK_STR(call("t.make", "{\"bytes\":\"gone\"}"), "cached");
     char hash[80], text[256];
-    (void)snprintf(hash, sizeof hash, "%s", ask("output ->> '$.ref.\"$artifact\"'", "a"));
+    (void)snprintf(hash, sizeof hash, "%s", row("output ->> '$.ref.\"$artifact\"'", "a"));
     (void)snprintf(text, sizeof text, "DELETE FROM blob WHERE hash = '%s'", hash);
     sql(text);
     CHECK_STR(call("t.make", "{\"bytes\":\"gone\"}"), "ok");
-    CHECK_STR(ask("execution_context ->> '$.cache.damaged'", "a"), "1");
+    CHECK_STR(row("execution_context ->> '$.cache.damaged'", "a"), "1");
     CHECK_STR(call("t.make", "{\"bytes\":\"gone\"}"), "cached");
     CHECK_STR(call("t.echo", "{\"d\":1}"), "ok");
     sql("UPDATE cache_entry SET reads = '[[\"f\",\"none\",\"00\"]]' WHERE output = '{\"d\":1}'");
@@ -527,7 +404,7 @@ retention_goes_by_last_use(void)
     sy__error err = {0};
     char hash[80];
     CHECK_STR(call("t.make", "{\"bytes\":\"kept for long\"}"), "ok");
-    (void)snprintf(hash, sizeof hash, "%s", ask("output ->> '$.ref.\"$artifact\"'", "a"));
+    (void)snprintf(hash, sizeof hash, "%s", row("output ->> '$.ref.\"$artifact\"'", "a"));
     CHECK_STR(call("t.echo", "{\"k\":1}"), "ok");
     atomic_fetch_add(&ahead_ms, 8LL * 86400000);
     CHECK_STR(call("t.make", "{\"bytes\":\"kept for long\"}"), "cached");
@@ -535,17 +412,17 @@ retention_goes_by_last_use(void)
     p.dry_run = true;
     CHECK_INT(sy__stale_collect(sy__project_artifacts(project), &p, &report, &err), SY_OK);
     CHECK(report.cache_dropped > 1);
-    int64_t before = count("SELECT count(*) FROM cache_entry");
+    int64_t before = count_of("SELECT count(*) FROM cache_entry");
     p.dry_run = false;
     p.max_bytes = 1; /* as much pressure as can be: what the cache refers to stays */
     CHECK_INT(sy__stale_collect(sy__project_artifacts(project), &p, &report, &err), SY_OK);
-    CHECK_INT(count("SELECT count(*) FROM cache_entry"), before - report.cache_dropped);
+    CHECK_INT(count_of("SELECT count(*) FROM cache_entry"), before - report.cache_dropped);
     CHECK_INT(sy__artifact_verify(sy__project_artifacts(project), hash, &err), SY_OK);
     CHECK_STR(call("t.make", "{\"bytes\":\"kept for long\"}"), "cached");
     CHECK_STR(call("t.echo", "{\"k\":1}"), "ok");
     p = (sy__stale_policy){.cache_bytes = 1};
     CHECK_INT(sy__stale_collect(sy__project_artifacts(project), &p, &report, &err), SY_OK);
-    CHECK_INT(count("SELECT count(*) FROM cache_entry"), 0);
+    CHECK_INT(count_of("SELECT count(*) FROM cache_entry"), 0);
     CHECK_STR(call("t.make", "{\"bytes\":\"kept for long\"}"), "ok");
 }
 
@@ -573,22 +450,19 @@ no_durability_is_no_hindrance(void)
 {
     static const char task[] =
         "{\"key\":\"a\",\"operation\":\"t.make\",\"extension\":\"t\",\"input\":{\"bytes\":\"none\"}}";
-    sy__run_info info = {0};
     sy__error err = {0};
-    int64_t before = count("SELECT count(*) FROM cache_entry");
-    CHECK_INT(start_at(task, SY__LEVEL_NONE, "{}", &info, &err), SY_OK);
-    CHECK_STR(info.status, "completed");
-    CHECK_INT(count("SELECT count(*) FROM cache_entry"), before + 1);
+    int64_t before = count_of("SELECT count(*) FROM cache_entry");
+    CHECK_INT(start_one(task, SY__LEVEL_NONE, "{}", &err), SY_OK);
+    finish(&last);
+    CHECK_STR(last.status, "completed");
+    CHECK_INT(count_of("SELECT count(*) FROM cache_entry"), before + 1);
     CHECK_STR(call("t.make", "{\"bytes\":\"none\"}"), "cached");
 }
 
 int
 main(void)
 {
-    char command[128];
-    (void)snprintf(dir, sizeof dir, "/tmp/symphony-cache-XXXXXX");
-    if (!mkdtemp(dir)) return 2;
-    open_project();
+    begin_tests();
     the_same_input_gives_the_same_result();
     one_byte_of_a_file_is_enough();
     content_decides_not_time();
@@ -603,8 +477,6 @@ main(void)
     results_outlive_the_host();
     no_durability_is_no_hindrance();
     retention_goes_by_last_use();
-    sy__project_close(project);
-    (void)snprintf(command, sizeof command, "rm -rf %s", dir);
-    if (system(command) != 0) return 2;
+    end_tests();
     TEST_END();
 }

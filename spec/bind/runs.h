@@ -1,7 +1,13 @@
 /*
  * runs.h: whole runs for the tests of the engine: a project in a folder of its own, one extension `t` written here, a
- * definition, a run, and what its rows say afterwards. For one test program; everything is static. A program with
- * an extension of its own defines OWN_EXTENSION, EXTENSION and DESCRIPTION before it includes this.
+ * definition, a run, and what its rows say afterwards. For one test program; everything is static. Before it includes
+ * this, a program may define
+ *
+ *     OWN_EXTENSION       and EXTENSION, DESCRIPTION: another `t`
+ *     OWN_REGISTRATION    and, anywhere, register_extension: what is registered instead of it; `p` has a row, too
+ *     RUNS_CLOCK          the clock of the project and its artifacts
+ *     RUNS_STAGES         how many threads
+ *     RUNS_TRUSTED        whether the project is trusted
  */
 #ifndef SY_SPEC_RUNS_H
 #define SY_SPEC_RUNS_H
@@ -18,7 +24,15 @@
 #define RUNS_STAGES 2
 #endif
 
-#ifndef OWN_EXTENSION
+#ifndef RUNS_CLOCK
+#define RUNS_CLOCK &sy__clock_system
+#endif
+
+#ifndef RUNS_TRUSTED
+#define RUNS_TRUSTED false
+#endif
+
+#if !defined OWN_EXTENSION && !defined OWN_REGISTRATION
 static const char EXTENSION[] =
     "local count = {}\n"
     "local fs, time = require 'fs', require 'time'\n"
@@ -60,7 +74,9 @@ static const char DESCRIPTION[] =
 
 static char dir[64];
 static sy__project *project;
+#ifndef OWN_REGISTRATION
 static char version[] = "t-1";
+#endif
 
 static void
 die(const char *what, const sy__error *err)
@@ -75,11 +91,12 @@ write_rows(sqlite3 *conn, void *ud, sy__error *err)
     static const char sql[] =
         "INSERT INTO extension (id, orchestra_kit_id, manifest, capabilities, extension_type, installed_at, name, "
         "source)"
-        " SELECT 't', id, '{}', '{}', 'operator', '2026-01-01T00:00:00.000Z', 't', 'dev' FROM orchestra_kit WHERE true"
-        " ON CONFLICT DO NOTHING;"
+        " SELECT n.value, k.id, '{}', '{}', 'operator', '2026-01-01T00:00:00.000Z', n.value, 'dev'"
+        " FROM orchestra_kit k, json_each('[\"t\",\"p\"]') n WHERE true ON CONFLICT DO NOTHING;"
         "INSERT INTO extension_version (id, extension_id, version, code_hash, manifest, installed_at)"
         " VALUES ('t-1', 't', '1.0.0', 'a', '{}', '2026-01-01T00:00:00.000Z'),"
-        "        ('t-2', 't', '2.0.0', 'b', '{}', '2026-01-01T00:00:00.000Z') ON CONFLICT DO NOTHING;";
+        "        ('t-2', 't', '2.0.0', 'b', '{}', '2026-01-01T00:00:00.000Z'),"
+        "        ('p-1', 'p', '1.0.0', 'a', '{}', '2026-01-01T00:00:00.000Z') ON CONFLICT DO NOTHING;";
     char *why = NULL;
     (void)ud;
     return sqlite3_exec(conn, sql, NULL, NULL, &why) == SQLITE_OK ? SY_OK : sy__error_set(err, SY_EIO, "%s", why);
@@ -87,44 +104,66 @@ write_rows(sqlite3 *conn, void *ud, sy__error *err)
 
 /* The description with the extension's source in it. */
 static void
-register_extension(void)
+put_with_source(sy__vbuf *to, sy__value description, const char *source)
+{
+    sy__value_iter it;
+    sy__vbuf_map(to);
+    sy__value_iter_init(&it, description);
+    while (sy__value_iter_next(&it)) {
+        sy__vbuf_key(to, it.key, it.key_len);
+        if (it.key_len == 7 && memcmp(it.key, "sources", 7) == 0) {
+            sy__vbuf_map(to);
+            sy__vbuf_key(to, "init.lua", 8);
+            sy__vbuf_cstr(to, source);
+            sy__vbuf_end(to);
+        } else {
+            sy__vbuf_value(to, it.value);
+        }
+    }
+    sy__vbuf_end(to);
+}
+
+/* `word` is for the %s in the description. */
+static void
+register_as(const char *description, const char *source, const char *word)
 {
     sy__vbuf b, with;
-    sy__value v, part;
-    sy__value_iter it;
+    sy__value v;
     sy__error err = {0};
     char text[4096];
-    (void)snprintf(text, sizeof text, DESCRIPTION, version);
+    (void)snprintf(text, sizeof text, description, word);
     sy__vbuf_init(&b, &sy__alloc_default);
     sy__vbuf_init(&with, &sy__alloc_default);
     if (sy__value_from_json(&b, text, strlen(text), &err) || sy__vbuf_done(&b, &v)) die("description", &err);
-    sy__vbuf_map(&with);
-    sy__value_iter_init(&it, v);
-    while (sy__value_iter_next(&it)) {
-        sy__vbuf_key(&with, it.key, it.key_len);
-        if (it.key_len == 7 && memcmp(it.key, "sources", 7) == 0) {
-            sy__vbuf_map(&with);
-            sy__vbuf_key(&with, "init.lua", 8);
-            sy__vbuf_cstr(&with, EXTENSION);
-            sy__vbuf_end(&with);
-        } else {
-            sy__vbuf_value(&with, it.value);
-        }
-    }
-    sy__vbuf_end(&with);
-    if (sy__vbuf_done(&with, &part) || sy__registry_add(sy__project_registry(project), part, dir, &err))
+    put_with_source(&with, v, source);
+    if (sy__vbuf_done(&with, &v) || sy__registry_add(sy__project_registry(project), v, dir, &err))
         die("registry", &err);
     sy__vbuf_close(&b);
     sy__vbuf_close(&with);
 }
 
+#ifdef OWN_REGISTRATION
+static void register_extension(void);
+#else
+static void
+register_extension(void)
+{
+    register_as(DESCRIPTION, EXTENSION, version);
+}
+#endif
+
 static void
 open_project(void)
 {
     sy__error err = {0};
-    sy__project_options o = {
-        .alloc = &sy__alloc_default, .dir = dir, .modules = sy__stdlib_modules, .stages = RUNS_STAGES};
+    sy__project_options o = {.alloc = &sy__alloc_default,
+                             .clock = RUNS_CLOCK,
+                             .dir = dir,
+                             .modules = sy__stdlib_modules,
+                             .trusted = RUNS_TRUSTED,
+                             .stages = RUNS_STAGES};
     if (sy__project_open(&project, &o, &err)) die("open", &err);
+    sy__artifacts_set_clock(sy__project_artifacts(project), sy__project_clock(project));
     if (sy__db_identity(sy__project_db(project), "0192d3b0-0000-7000-8000-000000000001", "test", "", "{}", "test", "{}",
                         &err))
         die("identity", &err);
@@ -132,24 +171,35 @@ open_project(void)
     register_extension();
 }
 
-static sy__run_info
-start_at(const char *tasks, sy__durability level, int64_t parallel)
+/* Starts a run of a definition's `"tasks":[…]` with the options there. */
+static int
+try_start(const char *tasks, const char *options, sy__run_request q, sy__run_info *info, sy__error *err)
 {
-    sy__vbuf b, none;
-    sy__error err = {0};
-    sy__run_info info = {0};
+    sy__vbuf b, none, opt;
     char text[8192];
     (void)snprintf(text, sizeof text, "{\"format\":1,\"name\":\"test\",%s}", tasks);
     sy__vbuf_init(&b, &sy__alloc_default);
     sy__vbuf_init(&none, &sy__alloc_default);
+    sy__vbuf_init(&opt, &sy__alloc_default);
     sy__vbuf_map(&none);
     sy__vbuf_end(&none);
-    sy__run_request q = {.durability = level, .parallel = parallel};
-    if (sy__value_from_json(&b, text, strlen(text), &err) || sy__vbuf_done(&b, &q.definition)) die(tasks, &err);
+    if (sy__value_from_json(&b, text, strlen(text), err) || sy__vbuf_done(&b, &q.definition)) die(tasks, err);
+    if (sy__value_from_json(&opt, options, strlen(options), err) || sy__vbuf_done(&opt, &q.options)) die(options, err);
     (void)sy__vbuf_done(&none, &q.params);
-    if (sy__engine_start(sy__project_engine(project), &q, &info, &err)) die(tasks, &err);
+    int status = sy__engine_start(sy__project_engine(project), &q, info, err);
     sy__vbuf_close(&b);
     sy__vbuf_close(&none);
+    sy__vbuf_close(&opt);
+    return status;
+}
+
+static sy__run_info
+start_at(const char *tasks, sy__durability level, int64_t parallel)
+{
+    sy__error err = {0};
+    sy__run_info info = {0};
+    sy__run_request q = {.durability = level, .parallel = parallel};
+    if (try_start(tasks, "{}", q, &info, &err)) die(tasks, &err);
     return info;
 }
 
@@ -163,7 +213,7 @@ finish(sy__run_info *info)
     CHECK(info->committed);
 }
 
-static sy__run_info
+__attribute__((unused)) static sy__run_info
 run(const char *tasks)
 {
     sy__run_info info = start_at(tasks, SY__LEVEL_PROCESS, 0);
@@ -172,11 +222,11 @@ run(const char *tasks)
 }
 
 /* One text of a row; "" for NULL or no row. */
-static const char *
+__attribute__((unused)) static const char *
 ask(const sy__run_info *info, const char *expression, const char *key)
 {
-    static char answer[4096];
-    char sql[512];
+    static char answer[8192];
+    char sql[1024];
     sqlite3_stmt *stmt = NULL;
     sqlite3 *conn = sy__db_reader(sy__project_db(project), NULL);
     answer[0] = '\0';
@@ -193,6 +243,20 @@ ask(const sy__run_info *info, const char *expression, const char *key)
     (void)sqlite3_finalize(stmt);
     sy__db_reader_release(sy__project_db(project), conn);
     return answer;
+}
+
+/* One number of the database; -1 for none. */
+__attribute__((unused)) static int64_t
+count_of(const char *query)
+{
+    int64_t n = -1;
+    sqlite3_stmt *stmt = NULL;
+    sqlite3 *conn = sy__db_reader(sy__project_db(project), NULL);
+    if (sqlite3_prepare_v2(conn, query, -1, &stmt, NULL) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
+        n = sqlite3_column_int64(stmt, 0);
+    (void)sqlite3_finalize(stmt);
+    sy__db_reader_release(sy__project_db(project), conn);
+    return n;
 }
 
 /* A definition written with ' for ". */
