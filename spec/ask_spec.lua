@@ -44,6 +44,38 @@ m:output("sum", other.sum)]]
     assert.matches("Really Ada?", symphony("show").out, 1, true)
   end)
 
+  --- The payload of the event that asked.
+  local function asked()
+    for line in symphony("events", "--json").out:gmatch "[^\n]+" do
+      local event = json.decode(line)
+      if event.event_type == "task.asked" then return event.payload end
+    end
+  end
+
+  it("is told by an event, which carries the question", function()
+    local doc = run([[
+m:ask("which", "Which?\nThis or \"that\"?", { enum = { "this", "that" } }, { default = "this", timeout = "1h" })]], 5)
+    local payload = asked()
+    local stamp = "^%d+%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%dZ$"
+    assert.matches(stamp, payload["until"])
+    assert.is_true(payload["until"] > task(doc, "which").started_at)
+    payload["until"] = nil
+    assert.same({ key = "which", operation = "host.ask", status = "executing", question = 'Which?\nThis or "that"?',
+                  schema = { enum = { "this", "that" } }, default = "this" }, payload)
+    assert.matches('task%.asked +Which%?\n +This or "that"%? %[this|that%]', symphony("logs", "1").out)
+  end)
+
+  it("is told in part where it is long", function()
+    local many = {}
+    for i = 1, 400 do many[i] = ("%q"):format("choice " .. i) end
+    run(('m:ask("which", ("é"):rep(2049), { enum = { %s } })'):format(table.concat(many, ", ")), 5)
+    local payload = asked()
+    assert.equal(("é"):rep(2048), payload.question)
+    assert.is_true(payload.cut)
+    assert.is_nil(payload.schema)
+    assert.matches("éé …\n", symphony("logs", "1").out, 1, true)
+  end)
+
   it("goes on with the answer, which is consumed once", function()
     run(ASK, 5)
     local r = symphony("answer", "true", "--json")

@@ -168,6 +168,8 @@ void sy__sub_end(sy__stage *s, sy__task *t);
 void sy__ask_begin(sy__stage *s, sy__task *t);
 /* Nobody answered in time: its default, or a failure. */
 void sy__ask_late(sy__stage *s, sy__task *t);
+/* `task.asked`, with the question; without memory for it, without. run.lock held. */
+void sy__ask_event(sy__stage *s, sy__task *t);
 /* Sets a task aside until a person decides. `err` NULL: it is a question. Stage thread. */
 void sy__wait_begin(sy__stage *s, sy__task *t, sy__wait why, const sy__error *err);
 /* A child or node that waited before a resume waits on. run.lock held. */

@@ -1,4 +1,5 @@
 --- Finds in a melody's source what a problem is about, so that it can be shown with a caret below it.
+local flow_calls = require "melody.flow_calls"
 local lexer = require "melody.lexer"
 
 local M = {}
@@ -105,6 +106,15 @@ local function locate(tokens, first, last, target)
   return { start = name and start, caret = tokens[caret].pos, length = stop - tokens[caret].pos + 1, to = to }
 end
 
+--- The name of an operation within the function of a flow, `target.fn`.
+local function locate_call(tokens, source, target)
+  local at = flow_calls.find(tokens, source, target.fn, target.text)
+  if not at then return nil end
+  local first, last = source:find(target.text, tokens[at].pos, true)
+  if not first or last > tokens[at].stop then first, last = tokens[at].pos, tokens[at].stop end -- it has escapes
+  return { caret = first, length = last - first + 1, to = at }
+end
+
 --- The excerpt starts at a field's name and ends with its value; else it is the whole line. It never spans lines.
 local function excerpt(p, source, tokens, range)
   local line, column = lexer.line_at(source, range.caret)
@@ -141,9 +151,13 @@ function M.fill(p, definition, sources)
   local source = file and sources[file]
   if not source or p.source_line then return end
   local tokens = p.target and p.where.task and tokens_of(sources, file)
-  local first, last
-  if tokens then first, last = call_range(tokens, p.where.task, p.where.line) end
-  local range = first and locate(tokens, first, last, p.target)
+  local range
+  if tokens and p.target.fn then
+    range = locate_call(tokens, source, p.target)
+  elseif tokens then
+    local first, last = call_range(tokens, p.where.task, p.where.line)
+    range = first and locate(tokens, first, last, p.target)
+  end
   if range then
     excerpt(p, source, tokens, range)
   else

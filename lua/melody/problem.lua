@@ -11,7 +11,14 @@ local M = {}
 ---@field source_line string? the line, or the part of it that matters
 ---@field col integer? where the caret stands in source_line, from 1
 ---@field length integer? of the underlined part
----@field target? { option: string?, path: (string|integer)[]?, part: string?, text: string? } for place.lua
+---@field target? melody.Target for place.lua
+
+---@class melody.Target what a problem is about, within the call that adds its task
+---@field option string?
+---@field path (string|integer)[]?
+---@field part string?
+---@field text string?
+---@field fn string? instead: text of a flow's function, in which an operation is named `text`
 
 --- Makes a problem. `fields` may hold severity, file, line, task, hint, note and target.
 ---@param code string

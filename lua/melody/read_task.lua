@@ -124,7 +124,7 @@ function readers.flow(state, raw, task)
   for i, name in ipairs(names) do
     if not M.split(name) then
       report(state, ("`%s` is no operation: they are named extension.operation"):format(tostring(name)),
-             { target = { text = name } })
+             { target = { text = name, fn = task.fn.lua } })
     end
     local given = is_list(raw.operations) and is_map(raw.operations[i]) and raw.operations[i].extension or nil
     task.operations[i] = { operation = name, extension = given or extension_of(name) }

@@ -66,6 +66,12 @@ describe("a test that is none", function()
     { "t:case('a', { expect = { check = 5 } })", "expect.check is a function" },
     { "test.sequence {}", "needs a list" },
     { "os.execute 'true'", "" },
+    { "t:case('a', { stubs = { fuond = {} } })", "did you mean `found`?" },
+    { "t:case('a', { stubs = { ['*/x'] = {} } })", "the case `a` has a stub for `*/x`, and the melody has no such task" },
+    { "t:case('a', { stubs = { ['texts/one'] = {} } })", "nothing of that name is below `texts`" },
+    { "t:case('a', { stubs = { [''] = {} } })", "has a stub for ``" },
+    { "t:case('a', { stubs = { ['first/compensate'] = {} } })", "nothing of that name is below `first`" },
+    { "t:case('a', { answers = { zzz = 1 } })", "there are: found, texts, first, sure" },
   }
   for _, case in ipairs(wrong) do
     it("is refused: " .. case[1], function()
@@ -104,8 +110,13 @@ t:case("d", { stubs = { ]] .. FILES .. [[first = ]] .. TEXT .. [[, texts = {}, s
       expect = { outputs = { sure = true } } })]], 0)
   end)
 
-  it("that are missing fail the task, offline", function()
+  it("that are missing fail the task, offline, and it says how to record", function()
     assert.matches("`found` would call file.glob, and there is no stub and no recording", problems "", 1, true)
+    local hint = "symphony melody test --record   records what is called"
+    local document = run('t:case("c", { stubs = { ' .. FILES .. 'texts = {} }, expect = { outcomes = { first = "ok" } } })', 1)
+    assert.equal(hint, document.cases[1].hint)
+    assert.matches("      " .. hint, symphony("melody", "test").out, 1, true)
+    assert.matches('hint: "' .. hint, symphony("melody", "test", "--tap").out, 1, true)
   end)
 
   it("must fit the operation's schema", function()
@@ -156,6 +167,31 @@ describe("expectations", function()
       assert.matches(case[2], problems(STUBS .. case[1]), 1, true)
     end)
   end
+end)
+
+describe("a stub's key", function()
+  local known = require "cli.testing.known"
+  local undo = { compensate = { operation = "x.y" } }
+  local sub = { tasks = { { key = "read", verb = "task", options = undo }, { key = "again", verb = "sub", melody = "s" } } }
+  local top = { melodies = { s = sub }, tasks = {
+    { key = "a", verb = "task" }, { key = "e", verb = "each", options = undo }, { key = "l", verb = "loop" },
+    { key = "s", verb = "sub", melody = "s" }, { key = "flow", verb = "flow" } } }
+
+  it("names a task, wherever it lies", function()
+    for _, key in ipairs { "a", "*", "e", "e/*", "e/12", "e/3/compensate", "e/compensate", "l/1", "s/read", "s/*",
+                           "s/read/compensate", "s/again/again/read", "*/read", "flow/anything/2", "s/**" } do
+      assert.is_nil(known.unknown(top, key), key)
+    end
+  end)
+
+  it("of no task is told, with the nearest", function()
+    assert.equal("there are: a, e, l, s, flow", known.unknown(top, "zzzzz"))
+    assert.equal("did you mean `read`?", known.unknown(top, "s/raed"))
+    assert.equal("in `s/again` there are: read, again", known.unknown(top, "s/again/zzzzzz"))
+    for _, key in ipairs { "a/1", "e/x", "e/1/2", "l/1/compensate", "s/read/1", "a/compensate", "e/*/*/zzz" } do
+      assert.is_string(known.unknown(top, key), key)
+    end
+  end)
 end)
 
 describe("recordings", function()

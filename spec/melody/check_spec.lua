@@ -97,6 +97,34 @@ describe("operations", function()
     assert.equal("git.dif", p.source_line:sub(p.col, p.col + p.length - 1))
   end)
 
+  it("that a flow calls are found where it calls them", function()
+    local p = help.only_in [=[
+local melody = require "melody"
+local name = "git.dif" -- run:call("git.dif")
+return melody.flow("x", function(run)
+  local said = 'run:call("git.dif")'
+  name.run:call "git.dif"
+  return run:map(
+    [[git.dif]], { said }, function() return {} end)
+end)
+]=]
+    is(p, "unknown_operation", 7, "`git.dif`")
+    assert.equal("did you mean `git.diff`?", p.note)
+    assert.equal("[[git.dif]], { said }, function() return {} end)", p.source_line)
+    assert.equal("git.dif", p.source_line:sub(p.col, p.col + p.length - 1))
+  end)
+
+  it("that are none are found in a flow, too", function()
+    local p = help.only_in [=[
+local melody = require "melody"
+return melody.flow("x", function(run)
+  return run:call("d\"if", {})
+end)
+]=]
+    is(p, "melody_invalid", 3, "`d\"if` is no operation")
+    assert.equal([["d\"if"]], p.source_line:sub(p.col, p.col + p.length - 1))
+  end)
+
   it("in fallbacks are looked up too", function()
     is(help.only 'm:task("a", "git.diff", {}, { fallback = { "hg.diff" } })', "unknown_operation", 3, "`hg.diff`")
   end)

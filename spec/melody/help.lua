@@ -93,14 +93,20 @@ function M.check(body, options)
   return M.problems(M.body(body), options)
 end
 
---- The one problem of a body; fails when there is none or more.
-function M.only(body, options)
-  local problems = M.check(body, options)
+--- The one problem of something loaded; fails when there is none or more.
+function M.only_of(loaded, options)
+  local problems = M.problems(loaded, options)
   local said = {}
   for i, p in ipairs(problems) do said[i] = p.code .. ": " .. p.message end
   assert(#problems == 1, ("expected one problem, got %d\n%s"):format(#problems, table.concat(said, "\n")))
   return problems[1]
 end
+
+--- The one problem of a body.
+function M.only(body, options) return M.only_of(M.body(body), options) end
+
+--- The one problem of a whole file.
+function M.only_in(source) return M.only_of(load_melody.text(source, { file = "melodies/test.lua" })) end
 
 --- Whether two plain values are equal, tables deeply.
 function M.equal(a, b)

@@ -83,7 +83,10 @@ sy__wait_begin(sy__stage *s, sy__task *t, sy__wait why, const sy__error *err)
     t->status = SY__TASK_EXECUTING;
     if (why == SY__WAIT_TIME || (why == SY__WAIT_ANSWER && t->spec->timeout_ms)) r->timed = true;
     if (r->level != SY__LEVEL_NONE) sy__record_task(s, t);
-    sy__record_event(s, t, why == SY__WAIT_ANSWER ? "task.asked" : "task.waiting", NULL);
+    if (why == SY__WAIT_ANSWER)
+        sy__ask_event(s, t);
+    else
+        sy__record_event(s, t, "task.waiting", NULL);
     sy__task *next = replacement(s, t);
     sy__scope_leave(t->scope);
     sy__scope_wait(t->scope, 1);

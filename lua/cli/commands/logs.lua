@@ -5,6 +5,7 @@ local exit = require "cli.exit"
 local follow = require "cli.follow"
 local json = require "sy.json"
 local problem = require "kit.problem"
+local questions = require "kit.questions"
 local select = require "cli.select"
 local stream = require "cli.stream"
 local term = require "sy.term"
@@ -44,6 +45,10 @@ local function engine_words(kind, payload)
   if kind == "resource_allocated" and payload.decision then
     return ("%s of %s%s"):format(payload.decision, payload.extension or "a program",
       payload.ms and "  " .. text.duration(payload.ms) or "")
+  end
+  if kind == "task.asked" and type(payload.question) == "string" then
+    local asked = payload.question .. (payload.cut and " …" or "")
+    return questions.text { why = "answer", question = asked, schema = payload.schema }
   end
   if payload.key and payload.status == "completed" then
     local words = { payload.summary }

@@ -4,12 +4,23 @@ local exit = require "cli.exit"
 local expect = require "cli.testing.expect"
 local fs = require "sy.fs"
 local json = require "sy.json"
+local known = require "cli.testing.known"
 local paths = require "kit.paths"
 local play = require "cli.testing.play"
 local problem = require "kit.problem"
 local report = require "cli.testing.report"
 local runner = require "kit.runner"
 local time = require "sy.time"
+
+--- What to do about a case: where a recording is missing, the error of a task says it.
+local function hint_of(run)
+  local errors = { run.error }
+  for _, task in pairs(run.tasks) do errors[#errors + 1] = task.error end
+  for _, one in pairs(errors) do
+    local hint = type(one) == "table" and one.hint
+    if type(hint) == "string" and hint:find("--record", 1, true) then return hint end
+  end
+end
 
 --- One case, from its run to what is wrong.
 local function one_case(session, test, loaded, prepared, case, recorded)
@@ -20,6 +31,7 @@ local function one_case(session, test, loaded, prepared, case, recorded)
   return {
     test = test.name, file = test.file, melody = loaded.melody, case = case.name, line = case.line,
     ok = #problems == 0, ms = time.monotonic() - began, problems = problems,
+    hint = run and #problems > 0 and hint_of(run) or nil,
   }, calls
 end
 
@@ -32,6 +44,10 @@ local function one_test(session, test, results)
   if not prepared.ok then return nil, prepared.problems[1] end
   local recorded, bad = cases.recordings(test)
   if not recorded then return nil, bad end
+  for _, case in ipairs(loaded.cases) do
+    local fine, unknown = known.check(prepared.definition, test, case)
+    if not fine then return nil, unknown end
+  end
   local kept = {}
   for _, case in ipairs(loaded.cases) do
     local result, calls = one_case(session, test, loaded, prepared, case, recorded[case.name])

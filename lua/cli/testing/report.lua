@@ -13,6 +13,7 @@ local M = {}
 ---@field ok boolean
 ---@field ms number
 ---@field problems string[]
+---@field hint string? what to do next
 
 local ESCAPES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&apos;" }
 
@@ -46,6 +47,7 @@ local function case_xml(one)
   if one.ok then return head .. "/>" end
   local lines = {}
   for i, why in ipairs(one.problems) do lines[i] = xml(why) end
+  if one.hint then lines[#lines + 1] = xml(one.hint) end
   return ('%s>\n      <failure message="%s">%s</failure>\n    </testcase>'):format(head,
     lines[1] or "it failed", table.concat(lines, "\n"))
 end
@@ -80,6 +82,7 @@ function M.tap(results)
       lines[#lines + 1] = "  ---"
       lines[#lines + 1] = "  message: " .. json.encode(one.problems[1] or "it failed")
       lines[#lines + 1] = "  problems: " .. json.encode(json.array(one.problems))
+      if one.hint then lines[#lines + 1] = "  hint: " .. json.encode(one.hint) end
       lines[#lines + 1] = ("  at: %s"):format(json.encode(("%s:%s"):format(one.file, one.line or 1)))
       lines[#lines + 1] = "  ..."
     end
@@ -95,7 +98,7 @@ function M.document(results)
   local cases = json.array {}
   for i, one in ipairs(results) do
     cases[i] = { test = one.test, file = one.file, line = one.line or json.null, melody = one.melody, case = one.case,
-                 ok = one.ok, ms = one.ms, problems = json.array(one.problems) }
+                 ok = one.ok, ms = one.ms, problems = json.array(one.problems), hint = one.hint or json.null }
   end
   return { passed = passed, failed = failed, cases = cases }
 end
@@ -116,6 +119,7 @@ function M.lines(results, style)
     for i, one in ipairs(group) do
       lines[#lines + 1] = drawn[i]
       for _, why in ipairs(one.problems) do lines[#lines + 1] = "      " .. text.clean(why) end
+      if one.hint then lines[#lines + 1] = "      " .. text.clean(one.hint) end
     end
   end
   local passed, failed = counts(results)

@@ -21,14 +21,19 @@ function M.targets(task)
   return list
 end
 
+--- Where an operation is named: in a flow, within its function.
+local function named(task, name)
+  return { text = name, fn = task.verb == "flow" and task.fn.lua or nil }
+end
+
 --- An operation whose extension is there, but is not trusted or has a mistake.
 local function unusable(context, task, name, why)
   local file = why.where.file
   if why.code == "not_trusted" or not file then
-    return context.report(why.code, task, why.message, { target = { text = name }, hint = why.hint })
+    return context.report(why.code, task, why.message, { target = named(task, name), hint = why.hint })
   end
   context.report(why.code, task, ("the extension of `%s` is not valid: %s"):format(name, why.message),
-    { target = { text = name }, hint = "symphony ext check " .. file })
+    { target = named(task, name), hint = "symphony ext check " .. file })
 end
 
 --- Adds the problems of this stage, and the operations found as context.operations[name].
@@ -45,7 +50,7 @@ function M.run(context)
         unusable(context, task, name, why)
       elseif not found then
         context.report("unknown_operation", task, ("no installed extension has the operation `%s`"):format(name),
-                       { note = names and suggest.phrase(name, names) or nil, target = { text = name },
+                       { note = names and suggest.phrase(name, names) or nil, target = named(task, name),
                          hint = "symphony ext ls   lists what is installed" })
       end
     end
