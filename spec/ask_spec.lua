@@ -213,9 +213,13 @@ m:output("inner", m:ask("last", "Last?", { type = "integer" }))]]
     drop("1/last.json", "5")
     local said = symphony "runs"
     assert.matches("run #1 has an answer in its inbox   symphony resume 1", said.err, 1, true)
+    run('m:output("b", m:ask("b", "B?", {}))', 5)
+    drop("2/b.json", "1")
     local r = symphony("resume", "1", "--json")
     assert.equal(0, r.code, r.out .. r.err)
     assert.equal("completed", document(r).status)
+    assert.not_matches("symphony resume 1", r.err, 1, true)
+    assert.matches("run #2 has an answer in its inbox   symphony resume 2", r.err, 1, true)
     assert.is_false(support.exists(trial.dir .. "/.symphony/inbox/1/inner.how.json"))
     assert.is_false(support.exists(trial.dir .. "/.symphony/inbox/1/last.json"))
   end)

@@ -126,6 +126,18 @@ m:task("bad", "toy.fail", {}, { after = { "list" }, on_error = "compensate" })]]
     assert.matches("symphony fork 1 --from bad   does it again", again.err, 1, true)
   end)
 
+  it("is what why says of the task and of what undid it", function()
+    run(BODY .. '\nm:task("c", "toy.write", { line = "c" }, { compensate = { "toy.fail", {} } })', 1)
+    local undone = "it ran, and was undone at %d+%-%d+%-%d+ %d+:%d+:%d+ UTC by toy.write "
+    local said = document(symphony("why", "1", "a", "--json")).tasks[1]
+    assert.equal("undone", said.verdict)
+    assert.matches("^" .. undone .. "%(a/compensate%)$", said.reasons[1].text)
+    assert.matches(undone .. "%(list/2/compensate%)\n", symphony("why", "1", "list/2").out)
+    assert.matches("\n  it undoes `list/2`\n", symphony("why", "1", "list/2/compensate").out, 1, true)
+    local kept = symphony("why", "1", "c").out
+    assert.matches("c  toy.write  ran\n  it ran; undoing it by toy.fail (c/compensate) failed: it always fails", kept, 1, true)
+  end)
+
   it("knows the task's own output", function()
     run([[
 m:task("a", "toy.write", { line = "a" }, { compensate = { "toy.write", { line = melody.own.line } } })

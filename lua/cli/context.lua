@@ -72,7 +72,8 @@ function Context:settings()
 end
 
 --- Opens the host of this project; later calls give the same one.
----@param options? { create: boolean? } create false: `not_found` where there is no .symphony yet
+---@param options? { create: boolean?, resumes: boolean? } create false: `not_found` where there is no .symphony yet;
+--- resumes: the command says itself, by Context:answered, which runs the inbox has answers for
 ---@return table? host
 ---@return Problem?
 function Context:host(options)
@@ -80,7 +81,17 @@ function Context:host(options)
   local host, why = opening.open(self:place(), self:settings(), options)
   self.opened = host
   for _, said in ipairs(host and self:place().inbox or {}) do self:note(said) end
+  if host and not (options and options.resumes) then self:answered() end
   return host, why
+end
+
+--- Mentions the parked runs that the inbox has answers for.
+---@param but? integer number of a run that goes on anyway
+function Context:answered(but)
+  for _, number in ipairs(self:place().answered or {}) do
+    local said = ("run #%d has an answer in its inbox   symphony resume %d"):format(number, number)
+    if number ~= but then self:note(said) end
+  end
 end
 
 --- Writes text for people to stdout (nothing with --json or --quiet).

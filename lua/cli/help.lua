@@ -76,6 +76,18 @@ function M.overview(ctx)
   return exit.DONE
 end
 
+--- The options that every command takes, in a line or two; `symphony help` says what they do.
+local function with_every_command(ctx)
+  local words = {}
+  for _, option in ipairs(args.GLOBAL) do
+    local value = option.choices and table.concat(option.choices, "|") or option.argument
+    if option.name ~= "help" then words[#words + 1] = "--" .. option.name .. (value and "\1" .. value or "") end
+  end
+  local room = math.min(ctx.style.columns, MOST_COLUMNS)
+  local lines = text.wrap("With\1every\1command: " .. table.concat(words, ", "), room)
+  for _, line in ipairs(lines) do ctx:print((line:gsub("\1", " "))) end
+end
+
 --- One command, with its options and an example.
 ---@param ctx Context
 ---@param entry table
@@ -102,6 +114,7 @@ function M.command(ctx, entry, name)
   end
   ctx:print("")
   ctx:print("Example: " .. entry.example)
+  with_every_command(ctx)
   return exit.DONE
 end
 

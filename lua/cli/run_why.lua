@@ -6,6 +6,7 @@ local order = require "cli.why_order"
 local pinned = require "kit.pinned"
 local select = require "cli.select"
 local why_cache = require "cli.why_cache"
+local why_undone = require "cli.why_undone"
 
 local decoded = null.object
 
@@ -13,6 +14,7 @@ local M = {}
 
 local function verdict_of(row)
   if row.outcome == "cached" or row.outcome == "skipped" or row.outcome == "cancelled" then return row.outcome end
+  if row.outcome == "compensated" then return "undone" end
   if row.task_status == "failed" then return "failed" end
   if row.task_status == "completed" then return "ran" end
   return row.task_status == "executing" and "running" or "pending"
@@ -34,6 +36,7 @@ local function task_document(host, run, row, states, definition)
   local verdict, list = verdict_of(row), json.array {}
   order.add_waits(host, row, list)
   order.add_failures(host, run, row, list)
+  why_undone.add(row, states, list)
   local own = own_reasons(host, run, row, verdict, states, order.place(definition, row.key))
   table.move(own, 1, #own, #list + 1, list)
   return { key = row.key, operation = row.operation, status = row.task_status, outcome = row.outcome,

@@ -171,9 +171,10 @@ end
 ---@param host table
 ---@param place Place
 ---@return string[] said
+---@return integer[] answered numbers of parked runs that have an answer
 function M.settle(host, place)
-  local said, mentioned = {}, {}
-  if not fs.exists(folder(place)) then return said end
+  local said, answered, mentioned = {}, {}, {}
+  if not fs.exists(folder(place)) then return said, answered end
   for _, file in ipairs(files(place)) do
     local row, why = row_of(host, file)
     local answer = nil
@@ -182,10 +183,10 @@ function M.settle(host, place)
       said[#said + 1] = refuse(host, place, file, why)
     elseif answer and (row.status == "waiting" or row.status == "paused") and not mentioned[row.number] then
       mentioned[row.number] = true
-      said[#said + 1] = ("run #%d has an answer in its inbox   symphony resume %d"):format(row.number, row.number)
+      answered[#answered + 1] = row.number
     end
   end
-  return said
+  return said, answered
 end
 
 return M

@@ -25,7 +25,7 @@ end
 ---@param place Place
 ---@param settings Config
 ---@param options? { create: boolean? } create false: `not_found` where there is no .symphony yet
----@return table? host; what the inbox had to say is in place.inbox
+---@return table? host; what the inbox had to say is in place.inbox, runs it has answers for in place.answered
 ---@return Problem?
 function M.open(place, settings, options)
   local ok, why = project.prepare(place, not options or options.create ~= false)
@@ -50,7 +50,7 @@ function M.open(place, settings, options)
     host:close()
     return nil, bad
   end
-  place.inbox = inbox.settle(host, place)
+  place.inbox, place.answered = inbox.settle(host, place)
   return host
 end
 

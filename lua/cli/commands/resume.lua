@@ -92,9 +92,10 @@ return {
     if not ok then return nil, why end
     local chosen, bad = choice(words.options)
     if not chosen then return nil, bad end
-    local host, closed = ctx:host { create = false }
+    local host, closed = ctx:host { create = false, resumes = true }
     if not host then return nil, closed end
     local row, none = select.run(host, words[1], RESUMABLE)
+    ctx:answered(row and row.number)
     if not row then return nil, none end
     local status, alive = document.status(host, row)
     local changes = chosen.retry or chosen.skip or chosen.result or chosen.budget and spent(row)
