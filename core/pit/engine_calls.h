@@ -95,7 +95,7 @@ void sy__attempt_current(sy__stage *s, sy__attempt *a);
 bool sy__attempt_arm(sy__attempt *a, int64_t ns);
 /* Cancels whatever this stage does for the run, or for one of its sub-melodies (`within`: the prefix of its keys). */
 void sy__task_sweep(sy__stage *s, sy__run *r, const char *within, int why);
-/* Whether it is a task of the run, and of that sub-melody or below, but none that undoes; `prefix` NULL: any. */
+/* Whether it is a task of the run, and of that sub-melody or below, but nothing that undoes; `prefix` NULL: any. */
 bool sy__task_within(const sy__task *t, const sy__run *r, const char *prefix);
 
 /* ---- retry.c (stage thread) ---- */
@@ -188,8 +188,9 @@ const char *sy__wait_name(sy__wait why); /* "effect", …; NULL for none */
 /* Starts the next compensation of a scope that failed; false: none is left, or a person must decide first. run.lock
  * held. */
 bool sy__undo_next(sy__stage *s, sy__scope *c);
-/* Whether something is still to be undone. run.lock held. */
+/* Whether something of the scope itself is still to be undone; in one of the sub-melodies below it. run.lock held. */
 bool sy__undo_open(const sy__scope *c);
+bool sy__undo_below(const sy__scope *c);
 /* A compensation ended, or was dropped: the next one. */
 void sy__undo_child_end(sy__stage *s, sy__task *child, bool dropped);
 void sy__undo_free(sy__scope *c);

@@ -345,6 +345,14 @@ sy__plan_find(const sy__plan *p, const char *key, size_t len)
     return (int64_t)(uintptr_t)sy__map_get(p->by_key, key, len) - 1;
 }
 
+/* What undoes the task itself, or one call of a map: not what undoes a task of its sub-melody. */
+static bool
+undoes(const sy__plan_task *t, const char *rest)
+{
+    if (t->verb == SY__VERB_EACH) rest += strspn(rest, "/0123456789") - 1;
+    return strcmp(rest, "/compensate") == 0;
+}
+
 const sy__plan_task *
 sy__plan_at(const sy__plan *root, const char *path)
 {
@@ -355,8 +363,7 @@ sy__plan_at(const sy__plan *root, const char *path)
         if (index < 0) return NULL;
         const sy__plan_task *t = &p->tasks[index];
         if (!slash) return t;
-        size_t len = strlen(path);
-        if (len > 11 && t->compensate && strcmp(path + len - 11, "/compensate") == 0) return t->compensate;
+        if (t->compensate && undoes(t, slash)) return t->compensate;
         if (t->verb != SY__VERB_SUB) return t;
         const sy__plan_sub *sub = sy__plan_sub_find(root, t->melody);
         if (!sub) return NULL;

@@ -53,6 +53,16 @@ record_root(sy__stage *s, sy__run *r)
         r, sy__db_put(s->engine->o.db, sy__record_level(r), st->task, r->id, p, sizeof p / sizeof *p, &r->root_slot));
 }
 
+/* Rows from before a resume of what did not come up again: a call of a map or of a flow that was cut short. */
+static void
+record_left(sy__stage *s, sy__run *r)
+{
+    char completed[SY__STAMP_BYTES];
+    sy__param p[] = {sy__p_text(r->id), sy__p_stamp(r->completed_ms, completed)};
+    sy__record_checked(
+        r, sy__db_put(s->engine->o.db, sy__record_level(r), s->engine->statements->left, r->id, p, 2, NULL));
+}
+
 void
 sy__record_run(sy__stage *s, sy__run *r)
 {
@@ -82,6 +92,7 @@ sy__record_run(sy__stage *s, sy__run *r)
     char type[32] = "run.";
     (void)strcat(type, sy__run_status_name(r->status));
     sy__db_begin(s->engine->o.db);
+    if (over && r->past) record_left(s, r);
     sy__record_checked(
         r, sy__db_put(s->engine->o.db, sy__record_level(r), st->run, r->id, p, sizeof p / sizeof *p, &r->slot));
     record_root(s, r);

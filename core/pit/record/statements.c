@@ -108,9 +108,11 @@ sy__statements_new(sy__engine *e, sy__error *err)
     st->uncertain = sy__db_statement(e->o.db, "UPDATE task SET error=?2 WHERE id=?1");
     st->compensated = sy__db_statement(
         e->o.db, "UPDATE task SET outcome='compensated' WHERE pipeline_orchestration_id=?1 AND key=?2");
+    st->left = sy__db_statement(e->o.db, "UPDATE task SET task_status='failed', outcome='cancelled', completed_at=?2"
+                                         " WHERE pipeline_orchestration_id=?1 AND outcome IS NULL AND key<>''");
     st->stream = sy__stream_statement(e->o.db);
     if (sy__state_statements(e) || sy__chore_statements(e) || sy__cache_statements(e) || st->uncertain < 0 ||
-        st->stream < 0)
+        st->left < 0 || st->stream < 0)
         return sy__error_set(err, SY_ENOMEM, "no memory for the statements");
     return register_host(e, err);
 }

@@ -4,8 +4,8 @@
 
 /* Constant after sy__statements_new: any thread. */
 typedef struct sy__statements {
-    int task, run, pit, artifact, event_artifact, pit_artifact, handled, uncertain, quality,
-        compensated;                                                                /* of sy__db_statement */
+    int task, run, pit, artifact, event_artifact, pit_artifact, handled, uncertain, quality, compensated,
+        left;                                                                       /* of sy__db_statement */
     int history, metrics, kit_state, queue, rest, rest_shown, broken, broken_shown; /* state.c */
     int cache_key, cache_entry, cache_used, cache_drop, file_hash;                  /* cache_rows.c */
     int pit_of_hash;                                                                /* chore.c */

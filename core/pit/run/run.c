@@ -166,9 +166,10 @@ static sy__run_status
 final_status(const sy__run *r, size_t open)
 {
     const sy__scope *c = r->root;
-    if (r->cancelled && (sy__scope_cut(c) || sy__undo_open(c))) return SY__RUN_CANCELLED;
-    if (r->parking && (open > 0 || sy__undo_open(c))) return SY__RUN_PAUSED;
-    if (c->halting) return sy__undo_open(c) ? SY__RUN_WAITING : SY__RUN_FAILED;
+    bool undoes = sy__undo_open(c) || sy__undo_below(c);
+    if (r->cancelled && (sy__scope_cut(c) || undoes)) return SY__RUN_CANCELLED;
+    if (r->parking && (open > 0 || undoes)) return SY__RUN_PAUSED;
+    if (c->halting) return undoes ? SY__RUN_WAITING : SY__RUN_FAILED;
     return open > 0 ? SY__RUN_WAITING : SY__RUN_COMPLETED;
 }
 

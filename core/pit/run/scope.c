@@ -118,14 +118,20 @@ sy__scope_park(sy__scope *c, int change)
     for (; c; c = above(c)) c->flows += (size_t)change;
 }
 
+/* It, one above it or the run. */
+static bool
+is_stopped(const sy__scope *c)
+{
+    if (atomic_load(&c->run->stopping)) return true;
+    for (; c->owner; c = above(c))
+        if (atomic_load(&c->stopping)) return true;
+    return false;
+}
+
 bool
 sy__task_stopped(const sy__task *t)
 {
-    if (t->undoes) return atomic_load(&t->run->cutting);
-    if (atomic_load(&t->run->stopping)) return true;
-    for (const sy__scope *c = t->scope; c->owner; c = above(c))
-        if (atomic_load(&c->stopping)) return true;
-    return false;
+    return t->undoes ? atomic_load(&t->run->cutting) : is_stopped(t->scope);
 }
 
 /* It ended because it was stopped, not by a failure of its own. */
@@ -193,15 +199,14 @@ restore_children(sy__task *t)
     const sy__alloc *a = t->run->engine->alloc;
     if (t->spec->verb != SY__VERB_EACH || !t->spec->compensate) return SY_OK;
     sy__task child = {.run = t->run, .scope = t->scope, .spec = t->spec, .parent = t};
-    size_t count = 0;
-    while (child.number = (uint32_t)count, sy__past_of(&child)) count++;
+    size_t count = sy__past_positions(t->run->past, t->id); /* some below it may have no row: they had not ended */
     t->each = sy__calloc(a, 1, sizeof *t->each);
     if (t->each) t->each->outputs = sy__calloc(a, count + 1, sizeof *t->each->outputs);
     if (!t->each || !t->each->outputs) return SY_ENOMEM;
     t->each->count = count;
     for (child.number = 0; child.number < count; child.number++) {
         const sy__past *p = sy__past_of(&child);
-        bool done = p->outcome >= SY__OUTCOME_OK && p->outcome <= SY__OUTCOME_FALLBACK;
+        bool done = p && p->outcome >= SY__OUTCOME_OK && p->outcome <= SY__OUTCOME_FALLBACK;
         if (done && p->output) t->each->outputs[child.number] = sy__blob_hold(p->output);
     }
     return SY_OK;
@@ -232,6 +237,16 @@ past_failure(const sy__task *t, sy__error *why)
     sy__buf_close(&key);
 }
 
+/* Maps that the failure, and then the end of the process, cut short: what they did is undone, too. */
+static int
+restore_cut_maps(sy__scope *c)
+{
+    int status = SY_OK;
+    for (uint32_t i = 0; !status && c->undoing && i < c->plan->count; i++)
+        if (!c->tasks[i].ended && sy__past_of(&c->tasks[i])) status = restore_children(&c->tasks[i]);
+    return status;
+}
+
 int
 sy__scope_restore(sy__scope *c)
 {
@@ -250,7 +265,7 @@ sy__scope_restore(sy__scope *c)
         sy__scope_fail(c, &why, t->spec->key);
     }
     sy__nodes_close(&skipped);
-    return status;
+    return status ? status : restore_cut_maps(c);
 }
 
 /* ---- launching ---- */
@@ -271,6 +286,20 @@ set_aside(sy__stage *s, sy__scope *c, sy__nodes *ready)
     ready->count = kept;
 }
 
+/* Leaves in `ready` of a stopped scope the sub-melodies that had begun: what they were undoing goes on. */
+static void
+keep_begun(sy__scope *c, sy__nodes *ready)
+{
+    size_t kept = 0;
+    for (size_t i = 0; c->run->past && i < ready->count; i++) {
+        sy__task *t = &c->tasks[ready->at[i]];
+        const sy__past *p = t->spec->verb == SY__VERB_SUB ? sy__past_of(t) : NULL;
+        t->reopens = p && p->status == SY__TASK_EXECUTING;
+        if (t->reopens) ready->at[kept++] = ready->at[i];
+    }
+    ready->count = kept;
+}
+
 void
 sy__scope_launch(sy__stage *s, sy__scope *c)
 {
@@ -286,9 +315,11 @@ sy__scope_launch(sy__stage *s, sy__scope *c)
     }
     for (size_t i = 0; i < c->resumable.count; i++)
         if (!c->tasks[c->resumable.at[i]].ended) (void)sy__nodes_add(&ready, c->resumable.at[i]);
-    bool stopping = atomic_load(&c->stopping) || atomic_load(&r->stopping);
-    if (!stopping && r->past) set_aside(s, c, &ready);
-    sy__job *list = stopping ? NULL : jobs_of(c, &ready);
+    if (is_stopped(c))
+        keep_begun(c, &ready);
+    else if (r->past)
+        set_aside(s, c, &ready);
+    sy__job *list = jobs_of(c, &ready);
     sy__scope_leave(c->owner ? c->owner->scope : c); /* it was active until now */
     sy__scope_settle(s, c);
     (void)pthread_mutex_unlock(&r->lock);
@@ -406,9 +437,7 @@ sy__scope_cut(const sy__scope *c)
 static bool
 is_cut(const sy__scope *c)
 {
-    bool stopped = atomic_load(&c->run->stopping);
-    for (const sy__scope *up = above(c); up; up = above(up)) stopped |= atomic_load(&up->stopping);
-    return stopped && sy__scope_cut(c);
+    return is_stopped(above(c)) && sy__scope_cut(c);
 }
 
 /* Whether nothing of a sub-melody is left to do. */
@@ -431,7 +460,7 @@ sy__scope_settle(sy__stage *s, sy__scope *c)
             return;
         }
         if (c->halting && sy__undo_next(s, c)) return;
-        if (c->halting && sy__undo_open(c)) continue; /* what undoes it waits for a person */
+        if (c->halting && (sy__undo_open(c) || sy__undo_below(c))) continue; /* what undoes it waits for a person */
         give_back(s, c);
         return;
     }

@@ -44,7 +44,7 @@ bool
 sy__task_within(const sy__task *t, const sy__run *r, const char *prefix)
 {
     if (!prefix) return t->run == r;
-    return t->run == r && !t->undoes && strncmp(t->scope->prefix, prefix, strlen(prefix)) == 0;
+    return t->run == r && !t->undoes && !t->reopens && strncmp(t->scope->prefix, prefix, strlen(prefix)) == 0;
 }
 
 static bool

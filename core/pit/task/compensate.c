@@ -4,7 +4,8 @@
  * The tasks that completed and say how they are undone are taken newest first, the children of a map from the last to
  * the first, one at a time; each compensation is a task below the one it undoes, KEY/compensate or KEY/3/compensate. A
  * task that was undone has the outcome `compensated`, which is durable, so that a resume goes on with the next one. A
- * compensation that fails is kept as failed, and the others are still done.
+ * compensation that fails is kept as failed, and the others are still done. What a sub-melody has to undo is undone
+ * before anything of its caller is.
  */
 #include "pit/run/past.h"
 
@@ -35,6 +36,16 @@ bool
 sy__undo_open(const sy__scope *c)
 {
     return c->undoing && (!c->undo || c->undo->at < c->undo->count);
+}
+
+bool
+sy__undo_below(const sy__scope *c)
+{
+    for (uint32_t i = 0; i < c->plan->count; i++) {
+        const sy__scope *inner = c->tasks[i].inner;
+        if (inner && !inner->ended && (sy__undo_open(inner) || sy__undo_below(inner))) return true;
+    }
+    return false;
 }
 
 static bool
@@ -151,6 +162,7 @@ sy__undo_next(sy__stage *s, sy__scope *c)
     sy__task *t;
     uint32_t number;
     if (!c->undoing || (c->undo && c->undo->waits) || (!c->undo && !make_list(c))) return false;
+    if (c->waiting > 0 && sy__undo_below(c)) return false;
     while (current(c, &t, &number)) {
         sy__task *child = sy__subtask_new(s, t, t->spec->compensate, number);
         if (!child) return false;

@@ -223,7 +223,7 @@ first_time(sy__stage *s, sy__task *t)
     t->status = SY__TASK_DISPATCHED;
     sy__flow_admitted(s, t);
     if (t->run->budget) sy__budget_open(s, t);
-    int go = queued_too_long(s, t, &err) ? err.code : sy__input_when(s, t, &err);
+    int go = t->reopens ? 1 : queued_too_long(s, t, &err) ? err.code : sy__input_when(s, t, &err);
     if (go == 0) {
         sy__task_end(s, t, SY__TASK_COMPLETED, SY__OUTCOME_SKIPPED);
         return false;
@@ -236,6 +236,14 @@ first_time(sy__stage *s, sy__task *t)
     if (s->engine->tape && sy__tape_play_whole(s, t)) return false;
     begin_verb(s, t);
     return false;
+}
+
+/* Whether its turn is for nothing: it is not begun any more. */
+static bool
+comes_too_late(const sy__task *t)
+{
+    if (t->reopens) return atomic_load(&t->run->cutting);
+    return sy__task_stopped(t);
 }
 
 void
@@ -252,7 +260,7 @@ sy__task_run(sy__stage *s, sy__task *t)
         sy__task_end(s, t, t->status, t->outcome);
         return;
     }
-    if (sy__task_stopped(t)) {
+    if (comes_too_late(t)) {
         sy__task_drop(s, t);
         return;
     }
