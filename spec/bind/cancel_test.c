@@ -18,6 +18,7 @@ static const char EXTENSION[] =
     "function t.compare() begun() table.sort({ 1, 2, 3 }, loop) end\n"
     "function t.replace() time.sleep(0.01) begun() string.gsub('abc', '.', loop) end\n"
     "function t.rest() begun() time.sleep(60) end\n"
+    "function t.pay(input) begun() time.sleep(input.s) return {} end\n"
     "function t.ask(input) begun() return http.request { url = input.url } end\n"
     "function t.much(input, ctx) begun() while true do ctx.stream(('x'):rep(65536)) end end\n"
     "function t.fail() begun() return nil, 'no' end\n"
@@ -31,14 +32,17 @@ static const char DESCRIPTION[] =
     "{\"id\":\"t\",\"version_id\":\"%s\",\"name\":\"t\",\"type\":\"operator\",\"entry\":\"init.lua\",\"max_parallel\":"
     "1,"
     "\"capabilities\":{\"fs\":{\"read\":[\"$PROJECT/**\"],\"write\":[\"$PROJECT/**\"]},\"process\":[\"sh\"],"
-    "\"net\":[\"*:*\",\"127.0.0.1:*\"],\"cpu\":\"60s\",\"timeout\":\"120s\"},\"operations\":{" ENTRY("echo")
-        ENTRY("spin") ENTRY("catch") ENTRY("wrap") ENTRY("compare") ENTRY("replace") ENTRY("rest") ENTRY("ask")
-            ENTRY("much")
-                ENTRY("fail") "\"kids\":{\"effects\":\"read\",\"idempotent\":true}},\"sources\":{\"init.lua\":\"\"}}";
+    "\"net\":[\"*:*\",\"127.0.0.1:*\"],\"cpu\":\"60s\",\"timeout\":\"120s\"},\"operations\":{" ENTRY("echo") ENTRY(
+        "spin") ENTRY("catch") ENTRY("wrap") ENTRY("compare") ENTRY("replace") ENTRY("rest") ENTRY("ask") ENTRY("much")
+        ENTRY("fail") "\"pay\":{\"effects\":\"read\",\"idempotent\":true,\"spends\":true,\"estimate\":{\"usd\":0.3}},"
+                      "\"kids\":{\"effects\":\"read\",\"idempotent\":true}},\"sources\":{\"init.lua\":\"\"}}";
 
 #define RUNS_STAGES 1
+/* Of the project: what one call of `pay` reserves, not what two would. */
+#define RUNS_MICRO_USD 500000
 #include "bind/runs.h"
 #include "io/http_server.h"
+#include "pit/budget/budget_task.h"
 
 #include <dlfcn.h>
 #include <netdb.h>
@@ -138,6 +142,12 @@ one_queues(const sy__run_info *i)
     return file_there("begun") && strcmp(ask(i, "task_status", "a"), "executing") == 0;
 }
 
+static bool
+undo_runs(const sy__run_info *i)
+{
+    return file_there("begun") && strcmp(ask(i, "task_status", "a/u/compensate"), "executing") == 0;
+}
+
 /* ---- ending ---- */
 
 static int64_t
@@ -191,6 +201,8 @@ begin(const ending *e)
     return i;
 }
 
+#define OPEN_ROWS "(SELECT count(*) FROM task WHERE pipeline_orchestration_id = ?1 AND outcome IS NULL)"
+
 /* Cancels (or pauses) a run that is where `e` says; how long it took. */
 static void
 end_one(const ending *e, bool pause)
@@ -206,6 +218,7 @@ end_one(const ending *e, bool pause)
     CHECK_STR(i.status, pause ? "paused" : "cancelled");
     const char *outcome = ask(&i, "coalesce(outcome, 'none')", "a"); /* "": it has no row yet, which is pending */
     CHECK(pause ? strcmp(outcome, "none") == 0 || !outcome[0] : strcmp(outcome, "cancelled") == 0);
+    if (!pause) CHECK_STR(ask(&i, OPEN_ROWS, NULL), "0");
     if (pause) {
         i = resumed(&i, (sy__resume_request){.cancel = true});
         CHECK_STR(i.status, "cancelled");
@@ -213,6 +226,13 @@ end_one(const ending *e, bool pause)
     CHECK_STR(run(J("'tasks':[{'key':'a','operation':'t.echo','extension':'t','input':{}}]")).status, "completed");
 }
 
+#define CALL(key, op, more) "{'key':'" key "','operation':'t." op "','extension':'t'" more "}"
+#define MAP(key, op) "{'key':'" key "','verb':'each','operation':'t." op "','extension':'t','list':[{},{},{}]}"
+#define SUB(key, melody) "{'key':'" key "','verb':'sub','melody':'" melody "'}"
+#define MELODY(name, tasks) "'" name "':{'name':'" name "','tasks':[" tasks "]}"
+#define UNDONE                                                                                       \
+    CALL("u", "echo", ",'input':{},'options':{'compensate':{'operation':'t.rest','extension':'t'}}") \
+    "," CALL("x", "fail", ",'options':{'after':['u'],'on_error':'compensate'}")
 #define TASK(op, more) "'tasks':[{'key':'a','operation':'t." op "','extension':'t'" more "}]"
 
 static void
@@ -240,6 +260,19 @@ each_case(bool pause)
          "'tasks':[{'key':'a','operation':'t.rest','extension':'t'},{'key':'m','verb':'each','operation':'t.rest',"
          "'extension':'t','list':[{},{},{},{},{},{},{},{}]}]",
          one_queues},
+        {"a sub-melody", "'melodies':{" MELODY("in", CALL("r", "rest", "")) "},'tasks':[" SUB("a", "in") "]",
+         has_begun},
+        {"a loop in a sub-melody", "'melodies':{" MELODY("in", CALL("r", "catch", "")) "},'tasks':[" SUB("a", "in") "]",
+         has_begun},
+        {"a map, two melodies deep",
+         "'melodies':{" MELODY("in", MAP("m", "rest")) "," MELODY(
+             "mid", SUB("s", "in") "," CALL("r", "rest", "")) "},'tasks':[" SUB("a", "mid") "," MAP("m", "rest") "]",
+         has_begun},
+        {"a map of loops, two deep",
+         "'melodies':{" MELODY("in", MAP("m", "spin")) "," MELODY("mid", SUB("s", "in")) "},'tasks':[" SUB("a",
+                                                                                                           "mid") "]",
+         has_begun},
+        {"undoing in a sub-melody", "'melodies':{" MELODY("in", UNDONE) "},'tasks':[" SUB("a", "in") "]", undo_runs},
     };
     for (size_t n = 0; n < sizeof all / sizeof *all; n++) end_one(&all[n], pause);
 }
@@ -257,6 +290,56 @@ a_condition_that_never_ends_is_cancelled(void)
     CHECK_INT(sy__engine_cancel(sy__project_engine(project), i.id, &err), SY_OK);
     CHECK(time_until_over(&i, from, false) < LIMIT_MS);
     CHECK_STR(i.status, "cancelled");
+}
+
+/* ---- what others wait for ---- */
+
+static int64_t
+reserved(sy__run *r)
+{
+    sy__amounts settled, held;
+    sy__ledger_look(&r->engine->ledger, &r->budget->account, &settled, &held);
+    return held.of[SY__UNIT_USD];
+}
+
+static size_t
+gates(sy__engine *e)
+{
+    (void)pthread_mutex_lock(&e->gates_lock);
+    size_t n = e->gates.count;
+    (void)pthread_mutex_unlock(&e->gates_lock);
+    return n;
+}
+
+/* A sub-melody holds the money, the key and the extension's one place that another run needs. */
+static void
+what_it_held_is_free(bool pause)
+{
+#define PAY(s) ",'input':{'s':" s "},'options':{'key':'one'}"
+    static const ending pays = {
+        "a sub-melody that pays",
+        "'melodies':{" MELODY("in", CALL("p", "pay", PAY("60"))) "},'tasks':[" SUB("a", "in") "]", has_begun};
+    static const char rows[] = "(SELECT count(*) FROM budget_reservation)";
+    sy__error err = {0};
+    sy__engine *e = sy__project_engine(project);
+    sy__run_info i = begin(&pays), other = start_at(J("'tasks':[" CALL("a", "pay", PAY("0")) "]"), SY__LEVEL_FULL, 0);
+    sy__run *r = sy__engine_find(e, i.id);
+    CHECK_INT(reserved(r), 300000);
+    CHECK_STR(ask(&i, rows, NULL), "1");
+    CHECK_INT(gates(e), 2);
+    int64_t from = now_ms();
+    CHECK_INT(pause ? sy__engine_pause(e, i.id, &err) : sy__engine_cancel(e, i.id, &err), SY_OK);
+    int64_t ms = time_until_over(&i, from, false);
+    (void)printf("%-9s %-24s %4lld ms\n", pause ? "pause" : "cancel", pays.name, (long long)ms);
+    CHECK(ms < LIMIT_MS);
+    finish(&other);
+    CHECK_STR(i.status, pause ? "paused" : "cancelled");
+    CHECK_STR(other.status, "completed");
+    CHECK_INT(reserved(r), 0);
+    CHECK_STR(ask(&i, rows, NULL), "0");
+    CHECK_INT(gates(e), 0);
+    sy__run_release(r);
+#undef PAY
 }
 
 /* A socket whose queue of connections is full: who connects waits. */
@@ -282,6 +365,8 @@ main(void)
     begin_tests();
     each_case(false);
     each_case(true);
+    what_it_held_is_free(false);
+    what_it_held_is_free(true);
     a_condition_that_never_ends_is_cancelled();
     atomic_store(&hanging, false);
     while (atomic_load(&hung) > 0) (void)poll(NULL, 0, 10);

@@ -23,6 +23,9 @@
 #ifndef RUNS_STAGES
 #define RUNS_STAGES 2
 #endif
+#ifndef RUNS_MICRO_USD /* the budget of the project: none */
+#define RUNS_MICRO_USD 0
+#endif
 
 #ifndef RUNS_CLOCK
 #define RUNS_CLOCK &sy__clock_system
@@ -161,7 +164,8 @@ open_project(void)
                              .dir = dir,
                              .modules = sy__stdlib_modules,
                              .trusted = RUNS_TRUSTED,
-                             .stages = RUNS_STAGES};
+                             .stages = RUNS_STAGES,
+                             .budget.project[SY__UNIT_USD] = RUNS_MICRO_USD};
     if (sy__project_open(&project, &o, &err)) die("open", &err);
     sy__artifacts_set_clock(sy__project_artifacts(project), sy__project_clock(project));
     if (sy__db_identity(sy__project_db(project), "0192d3b0-0000-7000-8000-000000000001", "test", "", "{}", "test", "{}",
