@@ -123,7 +123,7 @@ struct sy__task {
     bool decided;      /* status, outcome and output are given by a person: its turn only writes them */
     bool early;        /* it began while its list still grows */
     bool undoes;       /* it compensates its parent */
-    bool reopens;      /* a sub-melody of a stopped scope, begun before a resume: something below may undo */
+    bool reopens;      /* of a stopped scope, begun before a resume: what is to be undone below it is */
     bool kept;         /* a fork took its result over: another run executed it, and it is not undone here */
     sy__wait waits;    /* under run.lock */
     uint32_t forgiven; /* attempts before a person said to try again */

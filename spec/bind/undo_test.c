@@ -220,6 +220,8 @@ every_one_of_three_undoes(void)
     check_undone(&i, "o/s/a", "o/s/b", "f9", "bakj");
     CHECK_STR(ask(&i, "outcome", "o/k"), "compensated");
     CHECK_STR(ask(&i, "outcome", "j"), "compensated");
+#undef ALL
+#undef UNDO_ALL
 }
 
 /* ---- other verbs ---- */
@@ -270,6 +272,77 @@ a_map_that_was_under_way(void)
     check_undone(&i, "m/1", "m/3", "f12", "mm");
     CHECK_STR(ask(&i, "outcome", "m/2"), "cancelled");
     CHECK_STR(ask(&i, "outcome", "m"), "cancelled");
+}
+
+/* The same over a list that still grew. */
+static void
+a_map_over_a_map(void)
+{
+    sy__run_info i = killed_run(
+        J("'tasks':[{'key':'a','verb':'each'," T(
+            "rest") ",'list':[{'s':0},{'s':60},{'s':0}]},"
+                    "{'key':'b','verb':'each'," T("echo") ",'list':{'$ref':['a']},'options':{" MARK(
+                        "f17", "b", "0") "}}," REST("z", "0.4") "," FAIL("y",
+                                                                         AFTER("z") ",'on_error':'compensate'") "]"),
+        "y", "failed");
+    i = resumed(&i, (sy__resume_request){0});
+    check_undone(&i, "b/1", "b/3", "f17", "bb");
+    CHECK_STR(ask(&i, "outcome", "b"), "cancelled");
+}
+
+/* ---- an effect that may have taken place ---- */
+
+#define EFFECT(file)                                                                                    \
+    "'tasks':[{'key':'e'," T("mark") ",'input':{'file':'" file "','text':'E','s':60},'options':{" MARK( \
+        file, "e",                                                                                      \
+        "0") "}}," ECHO("a", MARK(file, "a",                                                            \
+                                  "0")) "," REST("z", "0.4") "," FAIL("y", AFTER("z") ",'on_error':'compensate'") "]"
+
+static void
+an_effect_under_way(void)
+{
+    sy__run_info i = killed_run(J(EFFECT("f18")), "y", "failed");
+    i = resumed(&i, (sy__resume_request){0});
+    CHECK_STR(i.status, "waiting");
+    CHECK_STR(ask(&i, "error ->> '$.code'", "e"), "effect_uncertain");
+    i = give_result(&i, "e");
+    check_undone(&i, "a", "e", "f18", "Eea");
+    i = killed_run(J(EFFECT("f19")), "y", "failed");
+    i = resumed(&i, (sy__resume_request){.skip = "e"});
+    check_undone(&i, "a", "a", "f19", "Ea");
+    CHECK_STR(ask(&i, "outcome", "e"), "skipped");
+    i = killed_run(J(EFFECT("f20")), "y", "failed");
+    i = resumed(&i, (sy__resume_request){.retry = "e"}); /* it did not take place, and nothing new is done */
+    check_undone(&i, "a", "a", "f20", "Ea");
+    CHECK_STR(ask(&i, "outcome", "e"), "cancelled");
+}
+
+static void
+effects_of_a_map_under_way(void)
+{
+#define ITEM(file, s) "{'file':'" file "','text':'M','s':" s "}"
+#define MAP(file)                                                                                    \
+    "{'key':'m','verb':'each'," T("mark") ",'list':[" ITEM(file, "0") "," ITEM(file, "60") "," ITEM( \
+        file, "60") "],'options':{" MARK(file, "m", "0") "}}"
+#define ALL(file) CALLED(MAP(file), SUB("s", "in", "") "," LATER)
+    static const char undoing[] =
+        "'tasks':[" MAP("f21") "," REST("z", "0.4") "," FAIL("y", AFTER("z") ",'on_error':'compensate'") "]";
+    sy__run_info i = killed_run(J(undoing), "y", "failed");
+    i = resumed(&i, (sy__resume_request){.result_task = "m/2", .result = sy__value_null()});
+    CHECK_STR(i.status, "waiting");
+    i = resumed(&i, (sy__resume_request){.skip = "m"});
+    check_undone(&i, "m/1", "m/2", "f21", "MMMmm");
+    CHECK_STR(ask(&i, "outcome", "m/3"), "skipped");
+    CHECK_STR(ask(&i, "outcome", "m"), "ok");
+    i = killed_run(J(ALL("f22")), "y", "failed"); /* nobody undoes: nobody asks */
+    i = resumed(&i, (sy__resume_request){0});
+    CHECK_STR(i.status, "failed");
+    CHECK_STR(ask(&i, "outcome", "s/m/1"), "ok");
+    CHECK_STR(ask(&i, "outcome", "s/m/2"), "cancelled");
+    CHECK_STR(marks("f22"), "MMM");
+#undef ALL
+#undef MAP
+#undef ITEM
 }
 
 /* ---- what does not go on ---- */
@@ -382,6 +455,9 @@ main(void)
     the_calls_of_a_map();
     a_flow();
     a_map_that_was_under_way();
+    a_map_over_a_map();
+    an_effect_under_way();
+    effects_of_a_map_under_way();
     a_question_beside_it_is_cancelled();
     a_question_alone_is_cancelled();
     a_fallback_under_way_is_cancelled();

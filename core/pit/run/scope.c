@@ -237,13 +237,15 @@ past_failure(const sy__task *t, sy__error *why)
     sy__buf_close(&key);
 }
 
-/* Maps that the failure, and then the end of the process, cut short: what they did is undone, too. */
+/* Maps over lists that still grew when the scope failed, and then the process ended: what they did is undone, too. */
 static int
 restore_cut_maps(sy__scope *c)
 {
     int status = SY_OK;
-    for (uint32_t i = 0; !status && c->undoing && i < c->plan->count; i++)
-        if (!c->tasks[i].ended && sy__past_of(&c->tasks[i])) status = restore_children(&c->tasks[i]);
+    for (size_t i = 0; !status && c->undoing && i < c->plan->growing.count; i++) {
+        sy__task *t = &c->tasks[c->plan->growing.at[i]];
+        if (!t->ended && !c->tasks[t->spec->source - 1].ended && sy__past_of(t)) status = restore_children(t);
+    }
     return status;
 }
 
@@ -286,16 +288,29 @@ set_aside(sy__stage *s, sy__scope *c, sy__nodes *ready)
     ready->count = kept;
 }
 
-/* Leaves in `ready` of a stopped scope the sub-melodies that had begun: what they were undoing goes on. */
+/* Whether a task that had begun when the process ended comes up once more in a scope that is stopped: a sub-melody, of
+ * which something may be undoing; a map that is undone, for its calls; what a person has decided. */
+static bool
+goes_on(sy__task *t)
+{
+    const sy__past *p = sy__past_of(t);
+    if (!p || p->status != SY__TASK_EXECUTING) return false;
+    t->reopens = t->spec->verb == SY__VERB_SUB || (t->spec->verb == SY__VERB_EACH && t->spec->compensate);
+    return t->reopens || t->decided;
+}
+
+/* Takes out of `ready` of a stopped scope what does not go on. Whether an effect took place that would have to be
+ * undone is for a person to say. run.lock held. */
 static void
-keep_begun(sy__scope *c, sy__nodes *ready)
+keep_begun(sy__stage *s, sy__scope *c, sy__nodes *ready)
 {
     size_t kept = 0;
     for (size_t i = 0; c->run->past && i < ready->count; i++) {
         sy__task *t = &c->tasks[ready->at[i]];
-        const sy__past *p = t->spec->verb == SY__VERB_SUB ? sy__past_of(t) : NULL;
-        t->reopens = p && p->status == SY__TASK_EXECUTING;
-        if (t->reopens) ready->at[kept++] = ready->at[i];
+        if (goes_on(t))
+            ready->at[kept++] = ready->at[i];
+        else if (t->spec->compensate && sy__task_calls(t) && sy__past_waits(sy__past_of(t), t->spec))
+            sy__wait_on(s, t);
     }
     ready->count = kept;
 }
@@ -316,7 +331,7 @@ sy__scope_launch(sy__stage *s, sy__scope *c)
     for (size_t i = 0; i < c->resumable.count; i++)
         if (!c->tasks[c->resumable.at[i]].ended) (void)sy__nodes_add(&ready, c->resumable.at[i]);
     if (is_stopped(c))
-        keep_begun(c, &ready);
+        keep_begun(s, c, &ready);
     else if (r->past)
         set_aside(s, c, &ready);
     sy__job *list = jobs_of(c, &ready);

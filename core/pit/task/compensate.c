@@ -156,13 +156,24 @@ was_undone(const sy__task *child)
     return p && p->outcome != SY__OUTCOME_NONE;
 }
 
+/* Whether a person has to say first if there is something to undo. */
+static bool
+is_uncertain(const sy__scope *c)
+{
+    for (uint32_t i = 0; i < c->plan->count; i++)
+        if (c->tasks[i].waits == SY__WAIT_EFFECT && c->tasks[i].spec->compensate) return true;
+    for (const sy__task *t = c->run->children; t; t = t->siblings)
+        if (t->scope == c && t->waits == SY__WAIT_EFFECT && !t->undoes && t->spec->compensate) return true;
+    return false;
+}
+
 bool
 sy__undo_next(sy__stage *s, sy__scope *c)
 {
     sy__task *t;
     uint32_t number;
     if (!c->undoing || (c->undo && c->undo->waits) || (!c->undo && !make_list(c))) return false;
-    if (c->waiting > 0 && sy__undo_below(c)) return false;
+    if (c->waiting > 0 && (sy__undo_below(c) || is_uncertain(c))) return false;
     while (current(c, &t, &number)) {
         sy__task *child = sy__subtask_new(s, t, t->spec->compensate, number);
         if (!child) return false;

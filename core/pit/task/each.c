@@ -127,6 +127,21 @@ take_past(sy__stage *s, sy__task *parent, uint32_t number)
     return true;
 }
 
+/* In a scope that is stopped only those come up that a person decides about. */
+static bool
+stays(const sy__task *parent, uint32_t number)
+{
+    if (!parent->reopens) return false;
+    const sy__task child = {.run = parent->run,
+                            .scope = parent->scope,
+                            .spec = parent->spec,
+                            .parent = (sy__task *)parent,
+                            .number = number};
+    const sy__past *p = sy__past_of(&child);
+    bool decided = p && (p->decision == SY__DECIDE_RESULT || p->decision == SY__DECIDE_SKIP);
+    return !decided && !sy__past_waits(p, parent->spec);
+}
+
 static void
 no_memory(sy__task *parent)
 {
@@ -143,7 +158,7 @@ sy__each_next(sy__stage *s, sy__task *parent)
     sy__value item;
     sy__blob *holds = NULL;
     while (next_item(e, &number, &item, &holds)) {
-        if (take_past(s, parent, number)) continue;
+        if (take_past(s, parent, number) || stays(parent, number)) continue;
         sy__task *child = sy__subtask_new(s, parent, parent->spec, number);
         if (!child) {
             no_memory(parent);
