@@ -61,18 +61,20 @@ local function add_entity(lines, erd, entity)
   lines[#lines + 1] = ""
 end
 
---- The tables of a migration's SQL: { name, about, columns = { { name, type, about } } }.
+--- The tables of all migrations' SQL: { name, about, columns = { { name, type, about } } }. One that is made anew stands
+--- where it stood, in its last form.
 ---@param sql string
 ---@return table[]
 function M.tables(sql)
-  local list, one, about = {}, nil, {}
+  local list, places, one, about = {}, {}, nil, {}
   for text in sql:gmatch("[^\n]*") do
     local name = text:match("^CREATE TABLE ([%w_]+) %($")
     local comment = text:match("^%-%- (.*)$")
     local column, kind = text:match("^    ([a-z][%w_]*) ([A-Z]+)")
     if name then
       one = { name = name, about = table.concat(about, " "), columns = {} }
-      list[#list + 1] = one
+      places[name] = places[name] or #list + 1
+      list[places[name]] = one
     elseif one and column then
       table.insert(one.columns, { name = column, type = kind, about = text:match("%-%- (.*)$") or "" })
     elseif text:match("^%)") then

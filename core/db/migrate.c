@@ -177,7 +177,7 @@ make_current(const char *file, const sy__schema_set *set, sy__error *err)
     code = sy__sql_open(&conn, file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
     if (code == SY_OK) (void)sqlite3_db_config(conn, SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL);
     /* Free pages can be given back in small steps: must be known before the first table.
-     * Pages of 8 KiB: rows of tables WITHOUT ROWID lie in inner pages, too, so that larger ones make flatter trees. */
+     * Pages of 8 KiB: few rows of a task or an event fit into one, and half as many pages are counted and written. */
     if (code == SY_OK)
         code = sy__sql_exec(
             conn, "PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL", err);

@@ -130,7 +130,7 @@ CREATE TABLE control (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE event (
-    id TEXT NOT NULL PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
     task_id TEXT NOT NULL REFERENCES task (id),
     extension_id TEXT NOT NULL REFERENCES extension (id),
     event_type TEXT NOT NULL CHECK (
@@ -139,10 +139,10 @@ CREATE TABLE event (
     event_payload TEXT NOT NULL CHECK (json_valid(event_payload)),
     event_context TEXT NOT NULL CHECK (json_valid(event_context)),
     occurred_at TEXT NOT NULL,
-    seq INTEGER NOT NULL UNIQUE, -- commit order: what every cursor counts by
+    seq INTEGER NOT NULL PRIMARY KEY, -- commit order: what every cursor counts by
     topic TEXT NOT NULL,
     pipeline_orchestration_id TEXT REFERENCES pipeline_orchestration (id)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE event_artifact (
     artifact_id TEXT NOT NULL REFERENCES artifact (id),
@@ -383,7 +383,7 @@ CREATE TABLE task (
     cost_ms INTEGER NOT NULL DEFAULT 0,
     started_at TEXT, -- of the last attempt
     UNIQUE (pipeline_orchestration_id, key)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE task_stream (
     task_id TEXT NOT NULL REFERENCES task (id) ON DELETE CASCADE,

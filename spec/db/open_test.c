@@ -99,6 +99,53 @@ migrates_from_every_earlier_version(void)
     }
 }
 
+/* A table as the first migration made it, with the rows it has now. */
+static void
+step_back(const char *file, const char *table)
+{
+    char head[64], *sql = NULL;
+    (void)snprintf(head, sizeof head, "CREATE TABLE %s (", table);
+    const char *made = strstr(sy__db_migration(1), head), *end = strstr(made, ";\n\n");
+    CHECK(asprintf(&sql,
+                   "CREATE TEMP TABLE rows AS SELECT * FROM %s; DROP TABLE %s; %.*s;"
+                   " INSERT INTO %s SELECT * FROM rows; PRAGMA user_version = 7",
+                   table, table, (int)(end - made), made, table) > 0);
+    run_sql(file, sql);
+    free(sql);
+}
+
+/* Tasks and events of a database from before 0008, whose tables that migration makes anew. */
+static void
+rows_stay_when_their_tables_are_made_anew(void)
+{
+    static const char rows[] =
+        "SELECT (SELECT group_concat(id || key || output || task_payload) FROM (SELECT * FROM task"
+        " ORDER BY id)) || (SELECT group_concat(seq || id || task_id || topic) FROM event)";
+    char dir[256], file[300], before[4096], after[4096], key[16], id[16];
+    fixture_dir(dir);
+    (void)snprintf(file, sizeof file, "%s/.symphony/symphony.db", dir);
+    sy__db *db = fixture_open_with_project(dir, NULL, NULL, 0);
+    CHECK_INT(fixture_run(db, "r", 1, 1), SY_OK);
+    for (int i = 0; i < 20; i++) {
+        (void)snprintf(key, sizeof key, "k%d", i);
+        (void)snprintf(id, sizeof id, "t%02d", 19 - i);
+        CHECK_INT(fixture_task(db, SY__LEVEL_FULL, "r", id, key, "completed", NULL), SY_OK);
+        CHECK_INT(fixture_event(db, SY__LEVEL_FULL, NULL, "r", id, "{}"), SY_OK);
+    }
+    CHECK_INT(sy__db_wait(db, sy__db_now(db), true, NULL), SY_OK);
+    fixture_text(db, rows, before, sizeof before);
+    sy__db_close(db);
+    step_back(file, "task");
+    step_back(file, "event");
+    db = fixture_open_with_project(dir, NULL, NULL, 0);
+    fixture_text(db, rows, after, sizeof after);
+    CHECK(strlen(before) > 1000);
+    CHECK_STR(after, before);
+    CHECK_INT(fixture_int(db, "SELECT count(*) FROM pragma_index_list('event') WHERE name = 'event_of_host'"), 1);
+    sy__db_close(db);
+    fixture_remove(dir);
+}
+
 static int
 open_set(sqlite3 **conn, const char *dir, int lock, const sy__migration *list, int count, sy__error *err)
 {
@@ -431,6 +478,7 @@ main(void)
 {
     the_schema_is_the_committed_one();
     migrates_from_every_earlier_version();
+    rows_stay_when_their_tables_are_made_anew();
     copies_before_it_migrates();
     makes_the_folder();
     leaves_a_newer_database_alone();
