@@ -45,13 +45,15 @@ describe("kill -9 at every named point between two writes, then resume,", functi
       one:check()
       one, kills = one:fresh(), 0
     end
-    for point, still in pairs(unpassed) do -- only a project's first run may pass it
-      if still and one.passed[point] then
-        local first = one:fresh()
+    for point, still in pairs(unpassed) do -- only a project's first run may pass it, and some not every first run
+      local first
+      for _ = 1, still and one.passed[point] and 20 or 0 do
+        first = one:fresh()
         first:round { point = point, passes = 1 }
-        assert(first.kills > 0, point .. " was passed, but killed nothing")
         first:check()
+        if first.kills > 0 then break end
       end
+      assert(not first or first.kills > 0, point .. " was passed, but killed nothing")
     end
   end)
 end)

@@ -18,8 +18,11 @@
 #define UNDONE(file, how)           \
     ECHO("a", MARK(file, "a", "0")) \
     "," ECHO("b", AFTER("a") "," how) "," FAIL("x", AFTER("b") ",'on_error':'compensate'")
-/* The failure that stops the caller meanwhile. */
-#define LATER REST("z", "0.4") "," FAIL("y", AFTER("z")) "," ECHO("w", AFTER("y"))
+/* The failure that stops the caller as soon as so many bytes are in a file. */
+#define WHEN(file, bytes) "{'key':'z'," T("wait") ",'input':{'file':'" file "','bytes':" bytes "}}"
+#define LATER(file) WHEN(file, "1") "," FAIL("y", AFTER("z")) "," ECHO("w", AFTER("y"))
+/* The same after a while, where nothing is written. */
+#define SOON REST("z", "0.5") "," FAIL("y", AFTER("z")) "," ECHO("w", AFTER("y"))
 #define CALLED(inner, tasks) "'melodies':{" MELODY("in", inner) "},'tasks':[" tasks "]"
 
 static void
@@ -52,9 +55,10 @@ going_on(const sy__run_info *info, sy__resume_request q)
     return i;
 }
 
-/* Resumes a run in a child process and kills the child as soon as the row says so. */
+/* Resumes a run in a child process and kills the child as soon as the row and the file say so. */
 static void
-killed_again(sy__run_info *i, sy__resume_request q, const char *key, const char *expression, const char *value)
+killed_again(sy__run_info *i, sy__resume_request q, const char *key, const char *attempts, const char *file,
+             const char *said)
 {
     sy__project_close(project);
     pid_t child = fork();
@@ -64,7 +68,8 @@ killed_again(sy__run_info *i, sy__resume_request q, const char *key, const char 
         for (;;) (void)sy__project_step(project, 1000);
     }
     open_project();
-    until(i, key, expression, value);
+    until(i, key, "attempts || task_status", attempts);
+    for (int n = 0; n < 4000 && strcmp(marks(file), said) != 0; n++) (void)sy__project_step(project, 5);
     (void)kill(child, SIGKILL);
     (void)waitpid(child, NULL, 0);
 }
@@ -92,7 +97,7 @@ static void
 a_person_says_what_became_of_it(void)
 {
     sy__run_info i =
-        killed_run(J(CALLED(UNDONE("f1", MARK("f1", "b", "60")), SUB("s", "in", "") "," LATER)), "y", "failed");
+        killed_run(J(CALLED(UNDONE("f1", MARK("f1", "b", "60")), SUB("s", "in", "") "," LATER("f1"))), "y", "failed");
     i = resumed(&i, (sy__resume_request){0});
     CHECK_STR(i.status, "waiting");
     CHECK_STR(ask(&i, "error ->> '$.code'", "s/b/compensate"), "effect_uncertain");
@@ -108,10 +113,10 @@ static void
 it_is_done_once_more_when_a_person_says_so(void)
 {
     sy__run_info i =
-        killed_run(J(CALLED(UNDONE("f2", MARK("f2", "b", "2")), SUB("s", "in", "") "," LATER)), "y", "failed");
+        killed_run(J(CALLED(UNDONE("f2", MARK("f2", "b", "2")), SUB("s", "in", "") "," LATER("f2"))), "y", "failed");
     i = resumed(&i, (sy__resume_request){.retry = "s/b/compensate"});
     check_undone(&i, "s/a", "s/b", "f2", "bba");
-    i = killed_run(J(CALLED(UNDONE("f3", MARK("f3", "b", "60")), SUB("s", "in", "") "," LATER)), "y", "failed");
+    i = killed_run(J(CALLED(UNDONE("f3", MARK("f3", "b", "60")), SUB("s", "in", "") "," LATER("f3"))), "y", "failed");
     i = resumed(&i, (sy__resume_request){.skip = "s"});
     check_undone(&i, "s/a", "s/b", "f3", "ba");
     CHECK_STR(ask(&i, "outcome", "s/b/compensate"), "skipped");
@@ -120,7 +125,8 @@ it_is_done_once_more_when_a_person_says_so(void)
 static void
 it_is_done_once_more_by_itself_when_that_is_safe(void)
 {
-    sy__run_info i = killed_run(J(CALLED(UNDONE("f4", AGAIN("f4", "2")), SUB("s", "in", "") "," LATER)), "y", "failed");
+    sy__run_info i =
+        killed_run(J(CALLED(UNDONE("f4", AGAIN("f4", "2")), SUB("s", "in", "") "," LATER("f4"))), "y", "failed");
     i = resumed(&i, (sy__resume_request){0});
     check_undone(&i, "s/a", "s/b", "f4", "xxa");
     CHECK_STR(ask(&i, "attempts", "s/a/compensate"), "1");
@@ -129,8 +135,9 @@ it_is_done_once_more_by_itself_when_that_is_safe(void)
 static void
 killed_while_it_goes_on(void)
 {
-    sy__run_info i = killed_run(J(CALLED(UNDONE("f5", AGAIN("f5", "2")), SUB("s", "in", "") "," LATER)), "y", "failed");
-    killed_again(&i, (sy__resume_request){0}, "s/b/compensate", "attempts || task_status", "2executing");
+    sy__run_info i =
+        killed_run(J(CALLED(UNDONE("f5", AGAIN("f5", "2")), SUB("s", "in", "") "," LATER("f5"))), "y", "failed");
+    killed_again(&i, (sy__resume_request){0}, "s/b/compensate", "2executing", "f5", "xx");
     i = resumed(&i, (sy__resume_request){0});
     CHECK_STR(i.status, "failed");
     check_undone(&i, "s/a", "s/b", "f5", "xxxa");
@@ -140,10 +147,10 @@ static void
 killed_at_each_of_two(void)
 {
 #define SLOW ECHO("a", MARK("f6", "a", "60")) "," ECHO("b", AFTER("a") "," MARK("f6", "b", "60"))
-    sy__run_info i =
-        killed_run(J(CALLED(SLOW "," FAIL("x", AFTER("b") ",'on_error':'compensate'"), SUB("s", "in", "") "," LATER)),
-                   "y", "failed");
-    killed_again(&i, (sy__resume_request){.skip = "s/b/compensate"}, "s/a/compensate", "task_status", "executing");
+    sy__run_info i = killed_run(
+        J(CALLED(SLOW "," FAIL("x", AFTER("b") ",'on_error':'compensate'"), SUB("s", "in", "") "," LATER("f6"))), "y",
+        "failed");
+    killed_again(&i, (sy__resume_request){.skip = "s/b/compensate"}, "s/a/compensate", "1executing", "f6", "ba");
     i = resumed(&i, (sy__resume_request){0});
     CHECK_STR(i.status, "waiting");
     CHECK_STR(ask(&i, "outcome", "s/b"), "compensated");
@@ -159,8 +166,8 @@ a_melody_in_a_melody(void)
 {
     sy__run_info i = killed_run(
         J("'melodies':{" MELODY("in", UNDONE("f7", MARK("f7", "b", "60"))) "," MELODY(
-            "mid", SUB("s", "in", "") "," ECHO("k", MARK("f7", "k", "0"))) "},'tasks':[" SUB("o", "mid", "") "," LATER
-                                                                                                             "]"),
+            "mid", SUB("s", "in", "") "," ECHO("k", MARK("f7", "k", "0"))) "},'tasks':[" SUB("o", "mid",
+                                                                                             "") "," LATER("f7") "]"),
         "y", "failed");
     i = resumed(&i, (sy__resume_request){0});
     CHECK_STR(i.status, "waiting");
@@ -175,8 +182,12 @@ the_one_between_has_failed(void)
 {
     sy__run_info i = killed_run(
         J("'melodies':{" MELODY("in", UNDONE("f8", MARK("f8", "b", "60"))) "," MELODY(
-            "mid", SUB("s", "in", "") "," LATER) "},'tasks':[" SUB("o", "mid",
-                                                                   "'on_error':'skip'") "," REST("r", "1.5") "]"),
+            "mid", SUB("s", "in", "") "," LATER(
+                       "f8")) "},'tasks':[" SUB("o", "mid",
+                                                "'on_error':'skip'") ","
+                                                                     "{'key':'r'," T(
+                                                                         "wait") ",'input':{'file':'f8','bytes':2}}"
+                                                                                 "]"),
         "o/y", "failed");
     i = going_on(&i, (sy__resume_request){0});
     until(&i, "o/s/b/compensate", "error ->> '$.code'", "effect_uncertain");
@@ -205,9 +216,8 @@ every_one_of_three_undoes(void)
                 UNDO_ALL)) "},'tasks':[" ECHO("j",                                                             \
                                               MARK(file, "j",                                                  \
                                                    "0")) "," SUB("o", "mid",                                   \
-                                                                 AFTER(                                        \
-                                                                     "j")) "," REST("z",                       \
-                                                                                    "0.4") "," FAIL("y",       \
+                                                                 AFTER("j")) "," WHEN(file,                    \
+                                                                                      "1") "," FAIL("y",       \
                                                                                                     AFTER("z") \
                                                                                                         UNDO_ALL) "]"
     sy__run_info i = run(J(ALL("f0", "0.8")));
@@ -232,9 +242,9 @@ the_calls_of_a_map(void)
 #define EACH                                                                                               \
     "{'key':'m','verb':'each'," T("echo") ",'list':[{'v':1},{'v':2},{'v':3}],'options':{'compensate':{" T( \
         "mark") ",'input':{'file':'f10','text':{'$text':['',{'$ref':['m','v']},'']},'s':1.5}}}}"
-    sy__run_info i =
-        killed_run(J(CALLED(EACH "," FAIL("x", AFTER("m") ",'on_error':'compensate'"), SUB("s", "in", "") "," LATER)),
-                   "y", "failed");
+    sy__run_info i = killed_run(
+        J(CALLED(EACH "," FAIL("x", AFTER("m") ",'on_error':'compensate'"), SUB("s", "in", "") "," LATER("f10"))), "y",
+        "failed");
     i = resumed(&i, (sy__resume_request){0});
     CHECK_STR(i.status, "waiting");
     i = resumed(&i, (sy__resume_request){.retry = "s/m/3/compensate"});
@@ -251,7 +261,7 @@ a_flow(void)
     "'operations':[{" T("echo") "}],'options':{" AFTER("a") "," MARK("f11", "f", "60") "}}"
     sy__run_info i = killed_run(
         J(CALLED(ECHO("a", MARK("f11", "a", "0")) "," FLOW "," FAIL("x", AFTER("f") ",'on_error':'compensate'"),
-                 SUB("s", "in", "") "," LATER)),
+                 SUB("s", "in", "") "," LATER("f11"))),
         "y", "failed");
     i = resumed(&i, (sy__resume_request){0});
     CHECK_STR(i.status, "waiting");
@@ -266,7 +276,7 @@ a_map_that_was_under_way(void)
 {
     sy__run_info i = killed_run(
         J("'tasks':[{'key':'m','verb':'each'," T("rest") ",'list':[{'s':0},{'s':60},{'s':0}],'options':{" MARK(
-            "f12", "m", "0") "}}," REST("z", "0.4") "," FAIL("y", AFTER("z") ",'on_error':'compensate'") "]"),
+            "f12", "m", "0") "}}," REST("z", "0.8") "," FAIL("y", AFTER("z") ",'on_error':'compensate'") "]"),
         "y", "failed");
     i = resumed(&i, (sy__resume_request){0});
     check_undone(&i, "m/1", "m/3", "f12", "mm");
@@ -282,7 +292,7 @@ a_map_over_a_map(void)
         J("'tasks':[{'key':'a','verb':'each'," T(
             "rest") ",'list':[{'s':0},{'s':60},{'s':0}]},"
                     "{'key':'b','verb':'each'," T("echo") ",'list':{'$ref':['a']},'options':{" MARK(
-                        "f17", "b", "0") "}}," REST("z", "0.4") "," FAIL("y",
+                        "f17", "b", "0") "}}," REST("z", "0.8") "," FAIL("y",
                                                                          AFTER("z") ",'on_error':'compensate'") "]"),
         "y", "failed");
     i = resumed(&i, (sy__resume_request){0});
@@ -296,7 +306,8 @@ a_map_over_a_map(void)
     "'tasks':[{'key':'e'," T("mark") ",'input':{'file':'" file "','text':'E','s':60},'options':{" MARK( \
         file, "e",                                                                                      \
         "0") "}}," ECHO("a", MARK(file, "a",                                                            \
-                                  "0")) "," REST("z", "0.4") "," FAIL("y", AFTER("z") ",'on_error':'compensate'") "]"
+                                  "0")) "," WHEN(file, "1") "," FAIL("y",                               \
+                                                                     "'after':['z','a'],'on_error':'compensate'") "]"
 
 static void
 an_effect_under_way(void)
@@ -324,9 +335,10 @@ effects_of_a_map_under_way(void)
 #define MAP(file)                                                                                    \
     "{'key':'m','verb':'each'," T("mark") ",'list':[" ITEM(file, "0") "," ITEM(file, "60") "," ITEM( \
         file, "60") "],'options':{" MARK(file, "m", "0") "}}"
-#define ALL(file) CALLED(MAP(file), SUB("s", "in", "") "," LATER)
-    static const char undoing[] =
-        "'tasks':[" MAP("f21") "," REST("z", "0.4") "," FAIL("y", AFTER("z") ",'on_error':'compensate'") "]";
+#define ALL(file) \
+    MAP(file) "," WHEN(file, "3") ",{'key':'v'," T("rest") ",'input':{'s':0.2},'options':{" AFTER("z") "}}"
+    static const char undoing[] = "'tasks':[" ALL("f21") "," FAIL("y", AFTER("v") ",'on_error':'compensate'") "]";
+    static const char not_undoing[] = "'tasks':[" ALL("f22") "," FAIL("y", AFTER("v")) "]";
     sy__run_info i = killed_run(J(undoing), "y", "failed");
     i = resumed(&i, (sy__resume_request){.result_task = "m/2", .result = sy__value_null()});
     CHECK_STR(i.status, "waiting");
@@ -334,11 +346,11 @@ effects_of_a_map_under_way(void)
     check_undone(&i, "m/1", "m/2", "f21", "MMMmm");
     CHECK_STR(ask(&i, "outcome", "m/3"), "skipped");
     CHECK_STR(ask(&i, "outcome", "m"), "ok");
-    i = killed_run(J(ALL("f22")), "y", "failed"); /* nobody undoes: nobody asks */
+    i = killed_run(J(not_undoing), "y", "failed"); /* nobody undoes: nobody asks */
     i = resumed(&i, (sy__resume_request){0});
     CHECK_STR(i.status, "failed");
-    CHECK_STR(ask(&i, "outcome", "s/m/1"), "ok");
-    CHECK_STR(ask(&i, "outcome", "s/m/2"), "cancelled");
+    CHECK_STR(ask(&i, "outcome", "m/1"), "ok");
+    CHECK_STR(ask(&i, "outcome", "m/2"), "cancelled");
     CHECK_STR(marks("f22"), "MMM");
 #undef ALL
 #undef MAP
@@ -353,8 +365,8 @@ a_question_beside_it_is_cancelled(void)
     sy__run_info i = killed_run(
         J("'melodies':{" MELODY("in", UNDONE("f13", MARK("f13", "b", "60"))) "," MELODY(
             "asks", "{'key':'q','verb':'ask','question':'?'}," FAIL(
-                        "e", "'on_error':'ask'")) "},'tasks':[" SUB("s", "in", "") "," SUB("u", "asks", "") "," LATER
-                                                                                                            "]"),
+                        "e", "'on_error':'ask'")) "},'tasks':[" SUB("s", "in", "") "," SUB("u", "asks",
+                                                                                           "") "," LATER("f13") "]"),
         "y", "failed");
     i = resumed(&i, (sy__resume_request){0});
     CHECK_STR(i.status, "waiting");
@@ -369,7 +381,7 @@ static void
 a_question_alone_is_cancelled(void)
 {
     sy__run_info i = killed_run(
-        J(CALLED(FAIL("e", "'on_error':'ask'"), SUB("s", "in", "") "," REST("r", "60") "," LATER)), "y", "failed");
+        J(CALLED(FAIL("e", "'on_error':'ask'"), SUB("s", "in", "") "," REST("r", "60") "," SOON)), "y", "failed");
     i = resumed(&i, (sy__resume_request){0});
     CHECK_STR(i.status, "failed");
     CHECK_STR(ask(&i, "outcome", "s/e"), "cancelled");
@@ -380,7 +392,7 @@ static void
 a_fallback_under_way_is_cancelled(void)
 {
     sy__run_info i =
-        killed_run(J(CALLED(FAIL("e", "'fallback':[{" T("rest") ",'input':{'s':60}}]"), SUB("s", "in", "") "," LATER)),
+        killed_run(J(CALLED(FAIL("e", "'fallback':[{" T("rest") ",'input':{'s':60}}]"), SUB("s", "in", "") "," SOON)),
                    "y", "failed");
     i = resumed(&i, (sy__resume_request){0});
     CHECK_STR(i.status, "failed");
@@ -390,8 +402,8 @@ a_fallback_under_way_is_cancelled(void)
 static void
 a_run_that_waits_is_cancelled(void)
 {
-    sy__run_info i =
-        killed_run(J(CALLED(UNDONE("f14", MARK("f14", "b", "60")), SUB("s", "in", "") "," LATER)), "y", "failed");
+    sy__run_info i = killed_run(J(CALLED(UNDONE("f14", MARK("f14", "b", "60")), SUB("s", "in", "") "," LATER("f14"))),
+                                "y", "failed");
     i = resumed(&i, (sy__resume_request){0});
     CHECK_STR(i.status, "waiting");
     i = resumed(&i, (sy__resume_request){.cancel = true});
@@ -406,7 +418,7 @@ paused_again_and_again(void)
 {
     sy__engine *e = sy__project_engine(project);
     sy__run_info i =
-        start_at(J(CALLED(UNDONE("f15", "'compensate':{" T("rest") ",'input':{'s':1}}"), SUB("s", "in", "") "," LATER)),
+        start_at(J(CALLED(UNDONE("f15", "'compensate':{" T("rest") ",'input':{'s':1}}"), SUB("s", "in", "") "," SOON)),
                  SY__LEVEL_PROCESS, 0);
     until(&i, "y", "task_status", "failed");
     for (int n = 0; n < 3; n++) {
@@ -428,9 +440,8 @@ paused_again_and_again(void)
 static void
 cancelled_while_it_goes_on(void)
 {
-    sy__run_info i = killed_run(
-        J(CALLED(UNDONE("f16", "'compensate':{" T("rest") ",'input':{'s':60}}"), SUB("s", "in", "") "," LATER)), "y",
-        "failed");
+    sy__run_info i =
+        killed_run(J(CALLED(UNDONE("f16", AGAIN("f16", "60")), SUB("s", "in", "") "," LATER("f16"))), "y", "failed");
     i = going_on(&i, (sy__resume_request){0});
     until(&i, "s/b/compensate", "attempts || task_status", "2executing");
     CHECK_INT(sy__engine_cancel(sy__project_engine(project), i.id, NULL), SY_OK);
