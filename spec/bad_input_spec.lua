@@ -198,3 +198,54 @@ describe("values", function()
     assert.matches("{a.b} \\u0000 é", r.out, 1, true)
   end)
 end)
+
+describe("a URL that is none", function()
+  local MANIFEST = [[
+[extension]
+name = "ask"
+version = "0.1.0"
+type = "operator"
+description = "Asks a service."
+[operator]
+operator_type = "http"
+[operation.get]
+doc = "What is at a URL."
+effects = "read"
+input = { type = "object", properties = { url = { type = "string" } } }
+[capabilities]
+net = ["localhost:1"]
+]]
+  local CODE = [[
+local http = require "http"
+return { get = function(input)
+  local answer, message, code = http.request { url = input.url }
+  if not answer then return nil, message, code end
+  return { status = answer.status }
+end }
+]]
+
+  before_each(function()
+    new_project { ["extensions/ask/Symphony.toml"] = MANIFEST, ["extensions/ask/init.lua"] = CODE }
+  end)
+
+  it("is wrong usage of the operation, and says which", function()
+    for url, said in pairs { ["htp://x"] = "htp://x: only http:// and https:// are asked", [""] = '"": this is no URL',
+                             ["http://localhost:99999"] = "this is no URL", ["http://a b"] = "has a blank",
+                             ["http://localhost:1\0.org/"] = "control character",
+                             ["http://me:pw@localhost:1"] = "no user or password" } do
+      local _, failure = refused(2, "usage", "call", "ask.get", json.encode { url = url })
+      assert.matches(said, failure.message, 1, true)
+      assert.equal("get", failure.where.task)
+      assert.equal("symphony ext show ask.get   shows what it takes", failure.hint)
+    end
+    local _, elsewhere = refused(3, "permission_denied", "call", "ask.get", '{"url":"http:///x"}')
+    assert.matches("may not ask x:80", elsewhere.message, 1, true)
+  end)
+
+  it("fails the run with that code", function()
+    melody 'm:task("a", "ask.get", { url = "htp://x" })'
+    local r = symphony("run", "m", "--json")
+    assert.equal(1, r.code, r.err)
+    assert.equal("usage", json.decode(r.out).error.code)
+  end)
+end)

@@ -193,6 +193,10 @@ l_request(lua_State *L)
     r.on_done = on_done;
     r.ud = x;
     sy__error err = {0};
+    if (!r.url) {
+        (void)sy__error_set(&err, SY_EUSAGE, "the url has a blank or a control character in it");
+        return fail(L, &err);
+    }
     if (sy__transfer_start(&x->transfer, http, &r, &err)) return fail(L, &err);
     lua_settop(L, EXCHANGE_AT);
     return go_on(L, LUA_OK, TAKE);

@@ -114,6 +114,7 @@ read_method(lua_State *L, int index)
     return s;
 }
 
+/* NULL: it has a blank or a control character in it. */
 static const char *
 read_url(lua_State *L, int index)
 {
@@ -121,8 +122,7 @@ read_url(lua_State *L, int index)
     lua_getfield(L, index, "url");
     const char *s = text_of(L, "url", &len);
     for (size_t i = 0; i < len; i++)
-        if ((unsigned char)s[i] <= ' ' || s[i] == 0x7f)
-            luaL_error(L, "http.request: the url has a blank or a control character in it");
+        if ((unsigned char)s[i] <= ' ' || s[i] == 0x7f) return NULL;
     return s;
 }
 

@@ -125,7 +125,7 @@ on_connected(void *ud, char *address, char *own, int port, int own_port)
 static int
 refuse_url(const sy__transfer *t, const char *why, sy__error *err)
 {
-    return sy__error_set(err, SY_EUSAGE, "%.200s: %s", t->url, why);
+    return sy__error_set(err, SY_EUSAGE, "%.200s: %s", t->url[0] ? t->url : "\"\"", why);
 }
 
 static int

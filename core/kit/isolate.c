@@ -315,8 +315,8 @@ push_operation(lua_State *L, sy__isolate *iso, const char *path)
 static int
 code_of_name(const char *name)
 {
-    static const int passed_on[] = {SY_EPERM,    SY_ENOTFOUND, SY_ENOMODEL, SY_ENOEDITOR, SY_ETIMEOUT,
-                                    SY_EPROCESS, SY_EIO,       SY_ETYPE,    SY_EDISKFULL, SY_EINVAL};
+    static const int passed_on[] = {SY_EUSAGE,   SY_EPERM, SY_ENOTFOUND, SY_ENOMODEL,  SY_ENOEDITOR, SY_ETIMEOUT,
+                                    SY_EPROCESS, SY_EIO,   SY_ETYPE,     SY_EDISKFULL, SY_EINVAL};
     for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++)
         if (strcmp(name, sy_errname(passed_on[i])) == 0) return passed_on[i];
     return SY_EEXTENSION;
@@ -334,7 +334,9 @@ note_failure(lua_State *L, sy__isolate *iso, sy__call *call, int first)
     memcpy(call->code, code, len);
     call->code[len] = '\0';
     call->transient = iso->transient;
-    (void)sy__error_set(&call->error, code_of_name(call->code), "%s", message);
+    if (sy__error_set(&call->error, code_of_name(call->code), "%s", message) == SY_EUSAGE)
+        sy__error_hint(&call->error, "symphony ext show %s.%s   shows what it takes", iso->options.name,
+                       call->operation);
 }
 
 static int
