@@ -3,73 +3,11 @@
 local hash = require "sy.hash"
 local json = require "sy.json"
 local paths = require "kit.paths"
+local parcel = require "parcel"
 local support = require "support"
 
-local MELODY = [[
-local m = require "melody" "moved"
-m:param("name", { type = "string", default = "you" })
-local found = m:task("found", "file.glob", { pattern = "*.txt" })
-local read = m:each("read", found.files, "file.read", function(file) return { path = file.path } end)
-local said = m:task("said", "own.say", { text = m:text "{params.name}" }, { after = { "read" } })
-m:output("said", said.text)
-m:output("read", read)
-return m
-]]
-
-local MANIFEST = [[
-[extension]
-name = "own"
-version = "1.0.0"
-type = "operator"
-category = "test"
-description = "Says."
-license = "MIT"
-symphony = ">=0.1"
-entry = "init.lua"
-
-[operator]
-operator_type = "test"
-
-[operation.say]
-doc = "Says."
-effects = "none"
-input = { type = "object", properties = { text = { type = "string" } } }
-output = { type = "object", properties = { text = { type = "string" } } }
-]]
-
-local CODE = [[
-local own = {}
-function own.say(input) return { text = "%s " .. input.text } end
-return own
-]]
-
---- A trusted project with the melody, its extension and some files.
-local function project(greeting)
-  local dir = paths.real(support.tmpdir())
-  support.write_file(dir .. "/melodies/moved.lua", MELODY)
-  support.write_file(dir .. "/extensions/own/Symphony.toml", MANIFEST)
-  support.write_file(dir .. "/extensions/own/init.lua", CODE:format(greeting or "Hello"))
-  support.write_file(dir .. "/a.txt", "one\n")
-  support.write_file(dir .. "/b.txt", ("long line\n"):rep(2000))
-  assert.equal(0, support.symphony({ "trust" }, { cwd = dir }).code)
-  return dir
-end
-
-local function run(dir, ...)
-  return support.symphony({ ... }, { cwd = dir })
-end
-
-local function document(dir, ...)
-  local r = run(dir, ...)
-  local value = json.decode(r.out)
-  return value, r
-end
-
---- What a project's database holds that a run could have changed.
-local function state(dir)
-  local r = run(dir, "runs", "--json")
-  return r.code == 0 and r.out or "none"
-end
+local project, run, document, refused, packed = parcel.project, parcel.run, parcel.document, parcel.refused, parcel.packed
+local MELODY, CODE = parcel.MELODY, parcel.CODE
 
 --- A run document without what differs from place to place.
 local function same(doc)
@@ -235,49 +173,6 @@ end)
 
 -- ---- files that are not to be believed ----
 
---- A folder with what the file holds, to be packed again.
-local function unpacked()
-  local dir = paths.real(support.tmpdir())
-  support.sh(("zstd -dc '%s' | tar -x -C '%s'"):format(file, dir))
-  return dir
-end
-
-local function order_of()
-  local names = {}
-  for name in support.sh("zstd -dc run.tar.zst | tar -t", { cwd = source }):gmatch "[^\n]+" do
-    if name ~= "sums.json" then names[#names + 1] = name end
-  end
-  return names
-end
-
---- Packs a folder as export would, with honest hashes; `names` in this order.
-local function packed(dir, names, more)
-  local sums = json.array {}
-  for i, name in ipairs(names) do
-    local text = support.read_file(dir .. "/" .. name)
-    sums[i] = { name = name, size = #text, hash = "sha256:" .. hash.sha256(text) }
-  end
-  support.write_file(dir .. "/sums.json", json.encode { files = sums })
-  names = table.move(names, 1, #names, 1, {})
-  names[#names + 1] = "sums.json"
-  support.write_file(dir .. "/list", table.concat(names, "\n"))
-  support.sh(("tar --format=ustar -c -T list %s | zstd -q > made.tar.zst"):format(more or ""), { cwd = dir })
-  return dir .. "/made.tar.zst"
-end
-
-local target
-
-local function refused(path, code, what)
-  target = target or project()
-  run(target, "init")
-  local before = state(target)
-  local r = run(target, "import", path, "--json")
-  assert.equal(code or 2, r.code, r.out .. r.err)
-  local failure = json.decode(r.out).error
-  if what then assert.matches(what, failure.message) end
-  assert.equal(before, state(target))
-  return failure
-end
 
 describe("a file", function()
   it("that is not there is refused with 4", function()
@@ -323,7 +218,7 @@ describe("a file", function()
   end)
 
   it("whose parts do not have their hash is refused", function()
-    local dir, names = unpacked(), order_of()
+    local dir, names = parcel.unpacked(file), parcel.order_of(file)
     packed(dir, names)
     for _, name in ipairs { "run.json", "task/000001.json", "melody.json" } do
       local text = support.read_file(dir .. "/" .. name)
@@ -336,14 +231,14 @@ describe("a file", function()
 
   it("that was packed again with nothing changed is taken", function()
     local dir = project()
-    assert.equal(0, run(dir, "import", packed(unpacked(), order_of())).code)
+    assert.equal(0, run(dir, "import", packed(parcel.unpacked(file), parcel.order_of(file))).code)
   end)
 
   local function changed(name, fn)
-    local dir = unpacked()
+    local dir = parcel.unpacked(file)
     local text = fn(support.read_file(dir .. "/" .. name))
     support.write_file(dir .. "/" .. name, type(text) == "string" and text or json.encode(text))
-    return packed(dir, order_of())
+    return packed(dir, parcel.order_of(file))
   end
 
   it("with a melody that is not the one of its hash is refused", function()
@@ -395,7 +290,7 @@ describe("a file", function()
   end)
 
   it("with entries that lead elsewhere is refused", function()
-    local dir, names = unpacked(), order_of()
+    local dir, names = parcel.unpacked(file), parcel.order_of(file)
     packed(dir, names)
     support.write_file(dir .. "/evil", "evil\n")
     support.sh("ln -s /etc/passwd link; mkdir -p sub; ln run.json hard; mkfifo pipe; head -n -1 list > most", { cwd = dir })
@@ -409,15 +304,15 @@ describe("a file", function()
   end)
 
   it("that goes on behind its end is refused", function()
-    local dir = unpacked()
-    packed(dir, order_of())
+    local dir = parcel.unpacked(file)
+    packed(dir, parcel.order_of(file))
     support.write_file(dir .. "/evil", "{}")
     support.sh("tar --format=ustar -c -T list --transform 's|^evil$|code/own/late.lua|' evil | zstd -q > made.tar.zst", { cwd = dir })
     refused(dir .. "/made.tar.zst", 2, "behind its end")
   end)
 
   it("that unpacks to far more than its size is refused early", function()
-    local dir = unpacked()
+    local dir = parcel.unpacked(file)
     support.sh("truncate -s 700M big && tar --format=ustar -c manifest.json --transform 's|^big$|blobs/"
       .. ("0"):rep(64) .. "|' big | zstd -q -19 > made.tar.zst", { cwd = dir, timeout_s = 120 })
     refused(dir .. "/made.tar.zst", 2, "far more than its size")

@@ -11,6 +11,7 @@ local transfer = require "kit.transfer"
 local M = {}
 
 local PAGE = 1000
+local PIECES = 64 -- of a stream, each of up to 64 KiB
 
 local QUERIES = {
   task = "SELECT * FROM task WHERE pipeline_orchestration_id = ?1 AND (?2 IS NULL OR key > ?2) ORDER BY key LIMIT ?3",
@@ -38,6 +39,12 @@ SELECT a.* FROM json_each(?1) j JOIN artifact_pit_operation a ON a.artifact_id =
 JOIN pit_operation o ON o.id = a.pit_operation_id JOIN task t ON t.id = o.task_id
 JOIN artifact f ON f.id = a.artifact_id WHERE t.pipeline_orchestration_id = f.pipeline_orchestration_id
 ORDER BY a.artifact_id, a.pit_operation_id]]
+
+local STREAMING = [[SELECT j.value AS id FROM json_each(?1) j
+WHERE EXISTS (SELECT 1 FROM task_stream s WHERE s.task_id = j.value)]]
+
+local STREAMED = [[SELECT * FROM task_stream WHERE task_id = ?1 AND (kind, position) > (?2, ?3)
+ORDER BY kind, position LIMIT ?4]]
 
 -- ---- the file ----
 
@@ -87,7 +94,23 @@ local function ids_of(rows)
   return json.encode(ids)
 end
 
+--- What tasks streamed, a few pieces at a time.
+function Out:streams(tasks)
+  for _, task in ipairs(sure(self.host:query(STREAMING, { ids_of(tasks) }))) do
+    local kind, position = "", -1
+    repeat
+      local pieces = sure(self.host:query(STREAMED, { task.id, kind, position, PIECES }))
+      for _, piece in ipairs(pieces) do
+        kind, position = piece.kind, piece.position
+        piece.data = hash.base64(piece.data)
+        self:row("task_stream", piece)
+      end
+    until #pieces < PIECES
+  end
+end
+
 function Out:beside(kind, rows)
+  if kind == "task" then self:streams(rows) end
   local beside = BESIDE[kind]
   if not beside then return end
   for _, row in ipairs(self.host:query(beside[2], { ids_of(rows) })) do self:row(beside[1], row) end

@@ -1,5 +1,6 @@
 --- Looks at every row of a file that came from elsewhere: known columns, of the right types, ids that are ids, JSON
 --- that is JSON. Nothing here knows what the rows mean; the database refuses what its constraints forbid.
+local hash = require "sy.hash"
 local json = require "sy.json"
 local problem = require "kit.problem"
 local transfer = require "kit.transfer"
@@ -9,6 +10,8 @@ local M = {}
 local ID = "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$"
 local STAMP = "^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%dZ$"
 local HASH = "^sha256:" .. ("%x"):rep(64) .. "$"
+
+local MOST_BYTES = 1 << 52 -- of a stream
 
 --- `nil, problem`: the file is not what it should be.
 ---@param what string
@@ -50,7 +53,10 @@ local TYPES = {
   TEXT = function(value) return type(value) == "string" and utf8.len(value) ~= nil end,
   INTEGER = function(value) return is_number(value, true) end,
   REAL = function(value) return is_number(value, false) end,
+  BLOB = function(value) return type(value) == "string" and hash.unbase64(value) ~= nil end,
 }
+
+local TYPE_NAMES = { TEXT = "text", INTEGER = "integer", REAL = "real", BLOB = "base64" }
 
 local WORDS = {
   operation = "^[%w_/%-]+%.[%w_%.]+$", event_type = "^[%w_]+[%w_%.]*$", artifact_type = "^[%w_%-%.+/]+$",
@@ -59,6 +65,7 @@ local WORDS = {
 
 --- What is wrong with the value of a column that is not null, or nil.
 local function wrong(name, value, is_json)
+  if name == "position" then return (value < 0 or value > MOST_BYTES) and "a place in a stream" or nil end
   if name == "key" then return not M.is_key(value) and "the key of a task" or nil end
   if (name == "id" or name:match "_id$" or name == "forked_from") and not M.is_id(value) then return "an id" end
   if name:match "_at$" and not value:match(STAMP) then return "a time" end
@@ -90,7 +97,8 @@ function M.row(row, columns, json_columns, where)
     end
     if value ~= json.null then
       local fits = TYPES[column.type]
-      local what = not (fits and fits(value)) and column.type:lower() or wrong(name, value, json_columns[name])
+      local what = not (fits and fits(value)) and (TYPE_NAMES[column.type] or "known")
+        or wrong(name, value, json_columns[name])
       if what then return M.refuse(("%s: `%s` is not %s"):format(where, name, what)) end
     end
   end

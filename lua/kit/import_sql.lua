@@ -16,6 +16,7 @@ local HANGS = {
   event = "CROSS JOIN task k ON k.id = r.value ->> 'task_id' AND +k.pipeline_orchestration_id = ?1",
   artifact = "CROSS JOIN task k ON k.id = r.value ->> 'task_id' AND +k.pipeline_orchestration_id = ?1",
   pit_operation = "CROSS JOIN task k ON k.id = r.value ->> 'task_id' AND +k.pipeline_orchestration_id = ?1",
+  task_stream = "CROSS JOIN task k ON k.id = r.value ->> 'task_id' AND +k.pipeline_orchestration_id = ?1",
   event_artifact = "CROSS JOIN artifact k ON k.id = r.value ->> 'artifact_id' AND +k.pipeline_orchestration_id = ?1",
   artifact_pit_operation =
     "CROSS JOIN artifact k ON k.id = r.value ->> 'artifact_id' AND +k.pipeline_orchestration_id = ?1",
@@ -32,11 +33,13 @@ function M.rows(host, one)
     local default = columns[name].default
     local value = ("r.value ->> '%s'"):format(name)
     if present(default) then value = ("coalesce(%s, %s)"):format(value, default) end
+    if name == one.bytes then value = "r.bytes" end
     values[i] = SPECIAL[one.name] and SPECIAL[one.name][name] or value
   end
-  return ("INSERT INTO %s (%s) SELECT %s FROM temp.import_chunk c JOIN json_each(c.content) r %s"
-    .. " WHERE c.kind = '%s' AND ?1 IS NOT NULL"):format(one.name, table.concat(names, ", "),
-    table.concat(values, ", "), HANGS[one.name] or "", one.name)
+  local from = one.bytes and "temp.import_bytes r" or "temp.import_chunk c JOIN json_each(c.content) r"
+  return ("INSERT INTO %s (%s) SELECT %s FROM %s %s WHERE %s = '%s' AND ?1 IS NOT NULL"):format(one.name,
+    table.concat(names, ", "), table.concat(values, ", "), from, HANGS[one.name] or "",
+    one.bytes and "r.kind" or "c.kind", one.name)
 end
 
 local ENDED = { completed = true, failed = true, cancelled = true }

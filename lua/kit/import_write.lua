@@ -1,6 +1,7 @@
 --- Writes what a verified file holds as a run of this project. Contents and rows are put aside first, rows in a
 --- temporary table; one transaction then makes the run of them, or nothing. Who refers to a row of another run is left
 --- out or refused.
+local hash = require "sy.hash"
 local ids = require "kit.import_ids"
 local import_check = require "kit.import_check"
 local import_read = require "kit.import_read"
@@ -127,12 +128,30 @@ function Here:row(one, row)
 end
 
 local STAGE = "INSERT INTO temp.import_chunk (kind, content) VALUES (?1, ?2)"
+local STAGE_BYTES = "INSERT INTO temp.import_bytes (kind, value, bytes) VALUES (?1, ?2, CAST(?3 AS BLOB))"
+
+--- Rows with bytes, which JSON does not hold: one each.
+function Here:stage_bytes(one, rows)
+  local steps = {}
+  for i, row in ipairs(rows) do
+    local here = self:row(one, row)
+    local text = here[one.bytes]
+    local bytes = type(text) == "string" and hash.unbase64(text)
+    if not bytes then return import_check.refuse(("a row of %s has no `%s`"):format(one.name, one.bytes)) end
+    here[one.bytes] = nil
+    steps[i] = { STAGE_BYTES, { one.name, json.encode(here), bytes } }
+  end
+  local ok, failure, code = self.host:transaction(steps)
+  if not ok then return nil, problem.from(failure, code) end
+  return true
+end
 
 function Here:stage(kind, rows)
   local one
   for _, entry in ipairs(transfer.TABLES) do
     if entry.name == kind then one = entry end
   end
+  if one.bytes then return self:stage_bytes(one, rows) end
   local list = json.array {}
   for i, row in ipairs(rows) do
     list[i] = self:row(one, row)
@@ -144,10 +163,10 @@ function Here:stage(kind, rows)
 end
 
 local function keep_blob(host)
-  return function(file, hash)
+  return function(file, expected)
     local stored, message, code = file:store(host)
     if not stored then return nil, problem.from(message, code) end
-    if stored ~= hash then return import_check.refuse "a content is not what it was" end
+    if stored ~= expected then return import_check.refuse "a content is not what it was" end
     return true
   end
 end
@@ -187,11 +206,14 @@ function M.write(host, parcel, new_ids)
   local ok, why = host:transaction {
     { "DROP TABLE IF EXISTS temp.import_chunk" },
     { "CREATE TEMP TABLE import_chunk (kind TEXT NOT NULL, content TEXT NOT NULL)" },
+    { "DROP TABLE IF EXISTS temp.import_bytes" },
+    { "CREATE TEMP TABLE import_bytes (kind TEXT NOT NULL, value TEXT NOT NULL, bytes BLOB NOT NULL)" },
   }
   if not ok then return nil, problem.from(why) end
   ok, why = import_read.again(parcel, host, function(kind, rows) return here:stage(kind, rows) end, keep_blob(host))
   if ok then ok, why = written(here, parcel) end
   host:write("DROP TABLE IF EXISTS temp.import_chunk")
+  host:write("DROP TABLE IF EXISTS temp.import_bytes")
   if not ok then return nil, why end
   return host:query("SELECT id, number FROM pipeline_orchestration WHERE id = ?1", { here.run })[1]
 end

@@ -27,6 +27,7 @@ M.CHUNK_BYTES = 4 << 20
 ---@field json string[] columns that hold JSON
 ---@field refs table<string, string> column → what it refers to: task, event, artifact, pit_operation, run, extension,
 --- version, melody, conductor, kit; references are mapped to what is here, `nothing` is left out
+---@field bytes string? the column that is a BLOB: base64 in the file
 
 --- In the order in which they are written.
 ---@type TransferTable[]
@@ -49,6 +50,7 @@ M.TABLES = {
              pipeline_orchestration_id = "run" },
   },
   { name = "event_artifact", json = {}, refs = { artifact_id = "artifact", event_id = "event" } },
+  { name = "task_stream", json = {}, refs = { task_id = "task" }, bytes = "data" },
   { name = "pit_operation", json = { "operation_context", "resource_allocations" }, refs = { task_id = "task" } },
   {
     name = "artifact_pit_operation",

@@ -63,7 +63,8 @@ read_row(sqlite3_stmt *stmt, row *r)
     r->len = (size_t)sqlite3_column_bytes(stmt, 3);
 }
 
-/* Adds what of a row lies from out->next on; false: it belongs to another piece. */
+/* Adds what of a row lies from out->next on; false: it belongs to another piece. Rows that were imported may overlap.
+ */
 static bool
 take_row(sy__stream_piece *out, const row *r, size_t max)
 {
@@ -73,6 +74,7 @@ take_row(sy__stream_piece *out, const row *r, size_t max)
         out->epoch = r->epoch;
     }
     if (r->attempt != out->attempt || r->epoch != out->epoch || r->position > out->next) return false;
+    if (r->position + (int64_t)r->len <= out->next) return true;
     size_t from = (size_t)(out->next - r->position), n = r->len - from, room = max - out->bytes.len;
     if (n > room) n = room;
     sy__buf_add(&out->bytes, r->data + from, n);
