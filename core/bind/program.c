@@ -2,9 +2,12 @@
 #include "bind/program.h"
 
 #include "bind/api.h"
+#include "bind/stdlib.h"
+#include "kit/cell.h"
 
 #include <lauxlib.h>
 #include <stdint.h>
+#include <string.h>
 
 static const char signals_key[] = "sy.signals";
 
@@ -12,6 +15,18 @@ const char *
 sy__program_lua(void)
 {
     return LUA_VERSION_MAJOR "." LUA_VERSION_MINOR "." LUA_VERSION_RELEASE;
+}
+
+bool
+sy__program_is_cell(int argc, char **argv)
+{
+    return argc == 2 && strcmp(argv[1], SY__CELL_MODE) == 0;
+}
+
+int
+sy__program_cell(void)
+{
+    return sy__cell_main(sy__stdlib_modules);
 }
 
 sy__signals *

@@ -10,6 +10,7 @@
 #include "base/error.h"
 
 #include <lua.h>
+#include <stdbool.h>
 
 /* The process's signals, as sy.term sees them. */
 typedef struct sy__signals {
@@ -28,6 +29,11 @@ typedef struct sy__program {
 
 /* The release of Lua that this was built with, such as "5.4.4". */
 const char *sy__program_lua(void);
+
+/* Whether the arguments are those with which a host starts the process of an isolate (kit/cell.h). */
+bool sy__program_is_cell(int argc, char **argv);
+/* Is that process, to its end. */
+int sy__program_cell(void);
 
 /* Runs the program with the arguments behind argv[0] and returns its exit code. An error that `main` lets
  * escape is a fault of ours: it is put into *err (SY_EINTERNAL) and the exit code is 1. */

@@ -99,6 +99,7 @@ report(sy__error *err, bool json)
 int
 main(int argc, char **argv)
 {
+    if (sy__program_is_cell(argc, argv)) return sy__program_cell();
     bool json = has_flag(argc, argv, "--json");
     if (is_version(argc, argv)) return print_version(json);
     const char *root = getenv("SYMPHONY_ROOT"), *debug = getenv("SYMPHONY_DEBUG");

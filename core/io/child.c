@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -331,12 +332,24 @@ open_pipe(int *reads, int *writes)
     return *reads >= 0 && *writes >= 0;
 }
 
+static bool
+open_socket(int *theirs, int *ours)
+{
+    int fds[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) return false;
+    *theirs = above_stdio(fds[0]);
+    *ours = above_stdio(fds[1]);
+    return *theirs >= 0 && *ours >= 0;
+}
+
 static int
-open_pipes(pipes *p, bool feeds, sy__error *err)
+open_pipes(pipes *p, const sy__child_options *o, sy__error *err)
 {
     bool ok;
     for (int i = 0; i < 3; i++) p->child[i] = p->ours[i] = -1;
-    if (feeds)
+    if (o->socket)
+        ok = open_socket(&p->child[0], &p->ours[0]);
+    else if (o->stdin_bytes)
         ok = open_pipe(&p->child[0], &p->ours[0]);
     else
         ok = (p->child[0] = above_stdio(open("/dev/null", O_RDONLY | O_CLOEXEC))) >= 0;
@@ -459,12 +472,18 @@ sy__child_spawn(sy__child **out, sy__spawner *s, struct event_base *loop, const 
     if (!o->argv || !o->argv[0]) return sy__error_set(err, SY_EUSAGE, "no program was named");
     sy__child *c = child_new(a, o);
     if (!c) return sy__error_set(err, SY_ENOMEM, "no memory to start %s", o->argv[0]);
-    int e = open_pipes(&p, o->stdin_bytes != NULL, err);
+    int e = open_pipes(&p, o, err);
     if (e == SY_OK) {
         e = launch(c, s, o, &p, err);
         close_child_ends(&p);
+        int socket = o->socket ? p.ours[0] : -1;
+        if (o->socket) p.ours[0] = -1;
         if (e == SY_OK && make_events(c, loop, &p) != SY_OK)
             e = sy__error_set(err, SY_ENOMEM, "no memory to watch %s", o->argv[0]);
+        if (e == SY_OK && o->socket)
+            *o->socket = socket;
+        else
+            drop_fd(&socket);
         close_pipes(&p);
     }
     if (e != SY_OK) {
@@ -499,6 +518,12 @@ sy__child_hold(sy__child *c, bool on)
         if (c->streams[i].event && on) (void)event_del(c->streams[i].event);
         if (c->streams[i].event && !on) (void)event_add(c->streams[i].event, NULL);
     }
+}
+
+pid_t
+sy__child_pid(const sy__child *c)
+{
+    return c->kid ? c->kid->pid : -1;
 }
 
 void

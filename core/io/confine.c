@@ -28,7 +28,8 @@
 #elif defined(__riscv) && __riscv_xlen == 64
 #define OUR_ARCH AUDIT_ARCH_RISCV64
 #else
-#error "say which AUDIT_ARCH_… this machine has"
+#define OUR_ARCH 0
+_Static_assert(OUR_ARCH, "say which AUDIT_ARCH_… this machine has");
 #endif
 
 enum { X32_BIT = 0x40000000, LONGEST_BLOCK = 6 };

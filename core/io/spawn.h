@@ -10,6 +10,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 
+#include <sys/types.h>
+
 struct event_base;
 typedef struct sy__spawner sy__spawner;
 
@@ -26,6 +28,8 @@ typedef struct sy__child_options {
     int cwd_fd;              /* used when >= 0 instead of cwd; borrowed. Set -1 for none */
     const char *stdin_bytes; /* copied; NULL: /dev/null */
     size_t stdin_len;
+    int *socket; /* stdin is one end of a stream socket, and the other (which does not block) comes back here, the
+                  * caller's; NULL: as above */
     size_t
         max_output_bytes; /* of stdout and stderr each; beyond it reading goes on but bytes are dropped and counted */
     int64_t timeout_ms;   /* 0: none */
@@ -54,6 +58,8 @@ typedef struct sy__child_result {
 int sy__child_spawn(sy__child **out, sy__spawner *s, struct event_base *loop, const sy__alloc *a,
                     const sy__child_options *o, sy__error *err);
 void sy__child_result_get(const sy__child *c, sy__child_result *out);
+/* Of a child that has not been reaped; -1 afterwards. Loop thread. */
+pid_t sy__child_pid(const sy__child *c);
 /* Stops reading what it writes, so that it waits once its pipes are full; or goes on. Loop thread, also in a callback.
  */
 void sy__child_hold(sy__child *c, bool on);

@@ -15,6 +15,7 @@
 #include "kit/isolate_impl.h"
 
 #include "kit/luavalue.h"
+#include "kit/remote.h"
 
 #include <event2/event.h>
 #include <lauxlib.h>
@@ -33,6 +34,7 @@ end_call(sy__isolate *iso)
     iso->call = NULL;
     call->cpu_ns = iso->limits.cpu_used_ns;
     call->peak_bytes = iso->limits.peak_bytes;
+    if (iso->remote) sy__remote_account(iso->remote, call);
 }
 
 /* A call that had stepped aside goes on or ends. */
@@ -58,6 +60,7 @@ drop_parked(sy__isolate *iso, int why)
     if (abort_wait) abort_wait(iso->abort_ud);
     sy__call *call = iso->call;
     (void)sy__error_set(&call->error, why, "%s.%s: %s", iso->options.name, call->operation, sy_strerror(why));
+    if (iso->remote) sy__remote_explain(iso->remote, &call->error);
     end_call(iso);
 }
 
@@ -125,6 +128,7 @@ sy__isolate_new(sy__isolate **out, const sy__isolate_options *o, sy__error *err)
     iso->options.alloc = o->alloc;
     int rc = take_options(iso, o, err);
     if (rc == SY_OK) rc = open_state(iso, err);
+    if (rc == SY_OK && o->isolation == SY__OWN_PROCESS) rc = sy__remote_new(iso, err);
     if (rc)
         sy__isolate_free(iso);
     else
@@ -142,6 +146,7 @@ sy__isolate_free(sy__isolate *iso)
     sy__isolate_drop_buffers(iso);
     if (iso->timer) event_free(iso->timer);
     if (iso->again) event_free(iso->again);
+    sy__remote_free(iso->remote);
     sy__caps_release(iso->own_caps);
     sy__free(iso->options.alloc, (void *)(uintptr_t)iso->options.name);
     sy__free(iso->options.alloc, iso);
@@ -278,6 +283,7 @@ sy__isolate_load(sy__isolate *iso, const char *source, size_t len, const char *c
                  sy__error *err)
 {
     chunk c = {.source = source, .len = len, .name = chunk_name};
+    if (iso->remote) return sy__remote_load(iso->remote, source, len, chunk_name, cpu_ms, err);
     return sy__isolate_run(iso, load_body, &c, cpu_ms, err);
 }
 
@@ -286,6 +292,7 @@ sy__isolate_eval(sy__isolate *iso, const char *source, size_t len, const char *c
                  int64_t cpu_ms, sy__vbuf *out, sy__error *err)
 {
     chunk c = {.source = source, .len = len, .name = chunk_name, .args = args, .out = out};
+    if (iso->remote) return sy__error_set(err, SY_EUSAGE, "%s runs in a process of its own", iso->options.name);
     return sy__isolate_run(iso, load_body, &c, cpu_ms, err);
 }
 
@@ -363,6 +370,7 @@ call_body(lua_State *L)
 {
     sy__isolate *iso = sy__isolate_of(L);
     sy__call *call = iso->call;
+    if (iso->remote) return sy__remote_body(L);
     push_operation(L, iso, call->operation);
     if (call->input.data)
         sy__value_to_lua(L, call->input);
@@ -439,9 +447,10 @@ sy__isolate_call(sy__isolate *iso, sy__call *call)
 {
     sy__vbuf_init(&call->output, iso->options.alloc);
     sy__error_clear(&call->error);
-    call->transient = false;
+    call->transient = call->broken = false;
     call->code[0] = '\0';
     int rc = refuse_unless_idle(iso, &call->error);
+    if (rc == SY_OK && iso->remote) rc = sy__remote_refuses(iso->remote, &call->error);
     if (rc) return rc;
     if (!iso->kept) return sy__error_set(&call->error, SY_EUSAGE, "%s has not been loaded", iso->options.name);
     iso->call = call;
@@ -452,7 +461,8 @@ sy__isolate_call(sy__isolate *iso, sy__call *call)
     iso->limits.share_ns = iso->again ? SHARE_NS : 0;
     sy__limits_begin(&iso->limits, cpu_ns_of(iso, call->cpu_ms), call->deadline_ns);
     lua_pushcfunction(iso->co, call_body);
-    return settle(iso, run_slice(iso, 0));
+    rc = settle(iso, run_slice(iso, 0));
+    return rc == SY_EAGAIN && iso->remote ? sy__remote_wait(iso->remote, call) : rc;
 }
 
 void
@@ -502,11 +512,12 @@ sy__isolate_parked(const sy__isolate *iso)
 bool
 sy__isolate_reusable(const sy__isolate *iso)
 {
+    if (iso->remote && !sy__remote_reusable(iso->remote)) return false;
     return iso->state == SY__IDLE && !iso->limits.why && !atomic_load(&iso->limits.request);
 }
 
 size_t
 sy__isolate_bytes(const sy__isolate *iso)
 {
-    return iso->limits.used_bytes + sizeof *iso;
+    return iso->limits.used_bytes + sizeof *iso + (iso->remote ? sy__remote_bytes(iso->remote) : 0);
 }

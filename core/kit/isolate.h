@@ -34,11 +34,18 @@ typedef enum sy__profile {
     SY__PROFILE_EXPR,      /* expressions: the pure part of stdlib, fresh globals for each call */
 } sy__profile;
 
+/* Where an isolate's code runs. In a process of its own: loading is begun, and a fault in the source ends the first
+ * call; every call waits (SY_EAGAIN), and without a loop blocks. */
+typedef enum sy__isolation { SY__IN_PROCESS, SY__OWN_PROCESS } sy__isolation;
+
+/* A module with this bit needs the world: for an isolate in its own process its functions run in the host. */
+#define SY__HOSTED (1u << 8)
+
 /* A C module that `require` finds. An array of these ends with an entry without name. */
 typedef struct sy__isolate_module {
     const char *name;
     lua_CFunction open; /* leaves the module's table; runs once per isolate, at the first require */
-    unsigned profiles;  /* bits 1u << SY__PROFILE_…: where it exists */
+    unsigned profiles;  /* bits 1u << SY__PROFILE_…: where it exists; SY__HOSTED */
 } sy__isolate_module;
 
 typedef struct sy__isolate_options {
@@ -58,6 +65,9 @@ typedef struct sy__isolate_options {
     int *busy;    /* counts calls that stepped aside because they computed for 20 ms, and go on at the loop's next turn;
                    * NULL: a call keeps the thread until it waits or ends */
     bool trusted; /* ctx.trusted: the person lets this project's own code run */
+    sy__isolation isolation;
+    const char *helper;    /* the program that becomes the process; borrowed. NULL: refused */
+    struct sy__cell *cell; /* set in the process of its own only (cell.h) */
 } sy__isolate_options;
 
 /* A state with nothing in it but the library, of the calling thread from now on. SY_ENOMEM. */
@@ -111,6 +121,7 @@ typedef struct sy__call {
     sy__vbuf output; /* one value */
     sy__error error;
     bool transient;    /* failed through ctx.retry */
+    bool broken;       /* failed because its code could not be loaded */
     char code[64];     /* the extension's own error code, or "" */
     int64_t cpu_ns;    /* spent in Lua */
     size_t peak_bytes; /* of the isolate */

@@ -39,6 +39,7 @@ struct sy__isolate {
     sy__call *call;                  /* the one that runs or waits */
     size_t buffer_bytes;             /* held by them */
     struct sy__blob_buffer *buffers; /* contents of artifacts, outside of the state */
+    struct sy__remote *remote;       /* its process (remote.h); NULL: it runs here */
     void *run_ud;                    /* what sy__isolate_run was given */
     sy__resumer *chain;
     const char *stack_base;  /* of the C stack, when the call was entered */
@@ -95,6 +96,8 @@ void sy__safe_log(sy__isolate *iso, sy__log_level level, const char *text);
 /* A module by name, as require does; pushes it or raises. It is kept in the table at `loaded`. `env` 0, or the index
  * of the globals it is to see: then it is made anew, with nothing shared but code. */
 void sy__safe_require(lua_State *L, sy__isolate *iso, const char *name, int loaded, int env);
+/* Whether it is words joined by dots, and never a path. */
+bool sy__safe_name(const char *name);
 /* Whether there may be a module of this name at all. */
 bool sy__safe_has_module(sy__isolate *iso, const char *name);
 

@@ -23,10 +23,11 @@ o_date(lua_State *L)
     (void)luaL_optlstring(L, 1, "", &len);
     luaL_argcheck(L, len <= MAX_DATE_FORMAT, 1, "format too long");
     sy__isolate_charge(L, len * 256);
-    lua_settop(L, 2);
+    int given = lua_isnoneornil(L, 2) ? !lua_isnoneornil(L, 1) : 2;
+    lua_settop(L, given);
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_insert(L, 1);
-    lua_call(L, lua_isnil(L, 3) ? lua_isnil(L, 2) ? 0 : 1 : 2, 1);
+    lua_call(L, given, 1);
     return 1;
 }
 

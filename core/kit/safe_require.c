@@ -4,6 +4,7 @@
  *
  * For expressions every call has modules of its own: sources are run again, C modules are copied.
  */
+#include "kit/cell_impl.h"
 #include "kit/isolate_impl.h"
 
 #include <ctype.h>
@@ -12,8 +13,8 @@
 
 enum { MAX_NAME_BYTES = 128 };
 
-static bool
-name_is_safe(const char *name)
+bool
+sy__safe_name(const char *name)
 {
     size_t len = strlen(name);
     if (len == 0 || len > MAX_NAME_BYTES || name[0] == '.' || name[len - 1] == '.' || strstr(name, "..")) return false;
@@ -42,7 +43,7 @@ sy__safe_has_module(sy__isolate *iso, const char *name)
 {
     const char *source, *chunk;
     size_t len;
-    if (!name_is_safe(name)) return false;
+    if (!sy__safe_name(name)) return false;
     return find_c_module(iso, name) || find_source(iso, name, &source, &len, &chunk);
 }
 
@@ -121,6 +122,7 @@ open_module(lua_State *L, sy__isolate *iso, const char *name, int loaded, int en
     if (c) {
         lua_pushcfunction(L, c->open);
         lua_call(L, 0, 1);
+        if ((c->profiles & SY__HOSTED) && iso->options.cell) sy__cell_stand_in(L, name);
         if (env) copy_top(L);
     } else if (find_source(iso, name, &source, &len, &chunk)) {
         push_compiled(L, source, len, chunk);
@@ -154,7 +156,7 @@ b_require(lua_State *L)
 {
     sy__isolate *iso = sy__isolate_of(L);
     const char *name = luaL_checkstring(L, 1);
-    if (strlen(name) != lua_rawlen(L, 1) || !name_is_safe(name))
+    if (strlen(name) != lua_rawlen(L, 1) || !sy__safe_name(name))
         return luaL_error(L, "'%s' is no module name: words joined by dots, never a path", name);
     lua_settop(L, 1);
     (void)lua_rawgetp(L, LUA_REGISTRYINDEX, &iso->options.module);
