@@ -118,3 +118,90 @@ m:task("b", "sly.go", {}, { after = { a } })]]
     near(0.9, doc.budget.left.usd)
   end)
 end)
+
+describe("an operation that spent without having said so, in an earlier process", function()
+  local SLY = [[
+[extension]
+name = "sly"
+version = "0.1.0"
+type = "operator"
+description = "Says nothing and spends."
+[operator]
+operator_type = "test"
+[operation.go]
+doc = "It spends."
+effects = "none"
+[operation.honest]
+doc = "It does not."
+effects = "none"
+]]
+
+  local CODE = [[
+local fs, time = require "fs", require "time"
+local sly = {}
+function sly.go(input, ctx)
+  ctx.usage { usd = 0.1 }
+  if input.fail then return nil, "no" end
+  while input.wait and not fs.exists(input.wait) do time.sleep(0.01) end
+  return {}
+end
+function sly.honest(input)
+  while input.wait and not fs.exists(input.wait) do time.sleep(0.01) end
+  return {}
+end
+return sly]]
+
+  --- Runs the melody until `key` is executed and the run has cost something, kills it and resumes it.
+  local function killed_at(key)
+    support.write_file(spend.dir .. "/extensions/sly/Symphony.toml",
+      SLY .. '[capabilities]\nfs.read = ["$PROJECT/**"]\n')
+    support.write_file(spend.dir .. "/extensions/sly/init.lua", CODE)
+    assert.equal(0, symphony("trust").code)
+    local c = spend.start("run", "spend", "--budget", "0.15usd")
+    support.wait_until(function()
+      local shown = symphony("show", "1", "--json")
+      if shown.code ~= 0 then return false end
+      local doc = document(shown)
+      local spent = 0
+      for _, task in ipairs(doc.tasks) do spent = spent + task.cost.usd end
+      for _, task in ipairs(doc.tasks) do
+        if task.key == key and task.status == "executing" and spent > 0 then return true end
+      end
+    end, 20)
+    c:kill("KILL", true)
+    assert(c:wait(10))
+    support.write_file(spend.dir .. "/go", "")
+    return document(symphony("resume", "1", "--json"))
+  end
+
+  it("makes no call more without a reserve", function()
+    melody [[
+local a = m:task("a", "sly.go", {})
+local b = m:task("b", "sly.honest", { wait = "go" }, { after = { a } })
+m:task("c", "sly.go", {}, { after = { b } })]]
+    local doc = killed_at "b"
+    assert.equal("ok", task_of(doc, "b").outcome)
+    assert.is_true(refused(task_of(doc, "c")))
+    assert.matches("does not say how much", task_of(doc, "c").error.message)
+    near(0.1, doc.cost.usd)
+  end)
+
+  it("is found when its call was cut off", function()
+    melody [[m:task("a", "sly.go", { wait = "go" })]]
+    local doc = killed_at "a"
+    assert.is_true(refused(task_of(doc, "a")))
+    near(0.1, doc.cost.usd)
+  end)
+
+  it("is told from the fallback that came after it", function()
+    melody [[
+m:task("a", "sly.go", { fail = true }, { fallback = { "sly.honest" } })
+local b = m:task("b", "sly.honest", { wait = "go" }, { after = { "a" } })
+m:task("c", "sly.go", {}, { after = { b } })]]
+    local doc = killed_at "b"
+    assert.equal("fallback", task_of(doc, "a").outcome)
+    assert.equal("ok", task_of(doc, "b").outcome)
+    assert.is_true(refused(task_of(doc, "c")))
+    near(0.1, doc.cost.usd)
+  end)
+end)

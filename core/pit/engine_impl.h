@@ -145,9 +145,11 @@ struct sy__task {
     sy__plan_task *own_spec; /* of a call of a flow: its `spec`, which it owns */
     sy__attempt *attempt;
     struct sy__memo *memo;  /* cache.h; NULL: it is not cached */
+    char *wait_row;         /* the row that says why it waits, while it lasts; NULL: none */
     sy__streams *streams;   /* what it streamed; NULL: nothing yet */
     sy__stage *fence_stage; /* where it goes on when its fence is durable */
     int64_t cpu_ns, usd_micro, tokens;
+    uint32_t spent;          /* which of its targets reported that they used money or tokens: bits 1u << target */
     sy__task_budget *budget; /* budget_task.h; NULL: its run has none, or its turn has not come */
     size_t peak_bytes;
     uint32_t artifacts; /* produced so far */

@@ -71,7 +71,7 @@ sy__budget_open(sy__stage *s, sy__task *t)
     sy__task_budget *b = sy__budget_of(s, t);
     if (!b || b->account.limits.wall_ms < 0) return;
     int64_t before = sy__past_wall_ms(t->run->past, b->name);
-    b->account.ends_ns = t->first_ns + (b->account.limits.wall_ms - before) * 1000000;
+    b->account.ends_ns = sy__stage_ns(s) + (b->account.limits.wall_ms - before) * 1000000;
     if (b->account.ends_ns <= 0) b->account.ends_ns = 1;
 }
 
@@ -146,6 +146,7 @@ open_run(sy__run *r, sy__value budget, sy__error *err)
     *account = (sy__budget){.name = "", .limits = sy__budget_limits_none()};
     int status = given ? sy__plan_budget(budget, &account->limits, err) : SY_OK;
     if (!status && given) status = read_tasks(r, budget, err);
+    if (!status && sy__past_spenders(r->past, r)) status = sy__error_set(err, SY_ENOMEM, "no memory for a budget");
     if (status) return status;
     sy__amounts used = used_before(r, NULL);
     sy__ledger_open(&e->ledger, account, &used);

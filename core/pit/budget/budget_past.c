@@ -29,6 +29,37 @@ sy__past_spent(const sy__past_list *l, const char *key, sy__amounts *used)
     }
 }
 
+/* Those of one row; a row that names none and has costs is that of the only operation it was at. */
+static int
+add_spenders(const sy__past *p, sy__run *r)
+{
+    sy__vbuf b;
+    sy__value list;
+    sy__value_iter it;
+    sy__map *to = &r->budget->spenders;
+    if (!p->spenders) return p->target ? SY_OK : sy__map_put(to, p->operation, strlen(p->operation), r);
+    sy__vbuf_init(&b, r->engine->alloc);
+    int status = sy__value_from_json(&b, p->spenders, strlen(p->spenders), NULL);
+    if (!status) status = sy__vbuf_done(&b, &list);
+    if (!status) sy__value_iter_init(&it, list);
+    while (!status && sy__value_iter_next(&it)) {
+        size_t len;
+        const char *name = sy__value_str(it.value, &len);
+        if (name) status = sy__map_put(to, name, len, r);
+    }
+    sy__vbuf_close(&b);
+    return status == SY_ENOMEM ? status : SY_OK;
+}
+
+int
+sy__past_spenders(const sy__past_list *l, sy__run *r)
+{
+    int status = SY_OK;
+    for (size_t i = 0; l && i < l->count && !status; i++)
+        if (l->at[i].usd_micro || l->at[i].tokens) status = add_spenders(&l->at[i], r);
+    return status;
+}
+
 static int
 by_start(const void *a, const void *b)
 {
@@ -76,6 +107,7 @@ sy__past_reopen(sy__past_list *l, sy__error *err)
         p->outcome = SY__OUTCOME_NONE;
         p->status = SY__TASK_PENDING;
         p->waits = SY__WAIT_NONE;
+        p->dispatched_ms = 0; /* its clocks begin anew */
     }
     return SY_OK;
 }

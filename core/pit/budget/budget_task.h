@@ -44,6 +44,8 @@ struct sy__task_budget {
 
 /* Adds what they were charged, and what they had reserved when their process ended. */
 void sy__past_spent(const sy__past_list *l, const char *key, sy__amounts *used);
+/* Remembers every operation that used money or tokens in run.budget.spenders. SY_ENOMEM. */
+int sy__past_spenders(const sy__past_list *l, sy__run *r);
 /* Tasks that wait for a budget are tried again. */
 void sy__past_retry_budgets(sy__past_list *l);
 /* What a run that failed for its budget has still to do counts as undone again. SY_EUSAGE: it has been undone. */

@@ -78,6 +78,20 @@ put_ms(sy__buf *out, int64_t ns)
     sy__buf_add(out, rest, sizeof rest);
 }
 
+/* Of a task that fell back: the operations that used money or tokens. Without a fallback its one operation did. */
+static void
+put_spenders(const sy__task *t, sy__buf *out)
+{
+    const char *before = ",\"spenders\":[\"";
+    for (uint32_t i = 0; i < 32 && i < t->spec->target_count; i++) {
+        if (!(t->spent & 1u << i)) continue;
+        sy__buf_adds(out, before);
+        sy__buf_adds(out, t->spec->targets[i].name);
+        before = "\",\"";
+    }
+    sy__buf_adds(out, "\"]");
+}
+
 static void
 put_context(sy__stage *s, const sy__task *t, sy__buf *out)
 {
@@ -101,6 +115,7 @@ put_context(sy__stage *s, const sy__task *t, sy__buf *out)
     if (t->decided) sy__buf_adds(out, ",\"decided\":true");
     if (t->memo) sy__cache_context(t, out);
     if (t->budget) sy__budget_context(t, out);
+    if (t->spent && t->target) put_spenders(t, out);
     if (t->waits) sy__buf_addf(out, ",\"waits\":\"%s\"", sy__wait_name(t->waits));
     if (t->waits == SY__WAIT_TIME) sy__buf_addf(out, ",\"until_ms\":%lld", (long long)(t->started_ms + t->spec->max));
     if (t->loop) sy__buf_addf(out, ",\"iterations\":%u", t->loop->done);

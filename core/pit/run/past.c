@@ -87,6 +87,8 @@ enum {
     MESSAGE,
     FALLBACK,
     KEPT,
+    SPENDERS,
+    DISPATCHED,
 };
 
 static const char SQL[] =
@@ -100,18 +102,22 @@ static const char SQL[] =
     " position, parent_task_id, CASE WHEN parent_task_id IN (SELECT p.id FROM task p WHERE"
     " p.pipeline_orchestration_id = ?1 AND p.operation = 'host.flow') THEN task_payload END,"
     " error ->> '$.code', error ->> '$.message', execution_context ->> '$.fallback',"
-    " outcome = 'cached' AND execution_context -> '$.forked_from' IS NOT NULL"
+    " outcome = 'cached' AND execution_context -> '$.forked_from' IS NOT NULL, execution_context -> '$.spenders',"
+    " unixepoch(substr(dispatched_at, 1, 19)) * 1000 + substr(dispatched_at, 21, 3)"
     " FROM task WHERE pipeline_orchestration_id = ?1 AND key <> '' ORDER BY key";
 
-/* What a flow compares its calls with, and why a task failed. */
+/* What a flow compares its calls with, why a task failed, and what it spent with. */
 static int
 read_texts(const sy__past_list *l, sy__past *p, sqlite3_stmt *stmt)
 {
     const char *payload = text(stmt, PAYLOAD), *message = text(stmt, MESSAGE), *code = text(stmt, CODE);
+    const char *spenders = text(stmt, SPENDERS);
     p->payload = payload ? sy__strdup(l->alloc, payload) : NULL;
     p->message = message ? sy__strdup(l->alloc, message) : NULL;
     p->code = code ? sy__error_code(code) : SY_OK;
-    return (p->payload || !payload) && (p->message || !message) ? SY_OK : SY_ENOMEM;
+    p->spenders = spenders ? sy__strdup(l->alloc, spenders) : NULL;
+    bool whole = (p->payload || !payload) && (p->message || !message) && (p->spenders || !spenders);
+    return whole ? SY_OK : SY_ENOMEM;
 }
 
 static int
@@ -133,6 +139,7 @@ read_one(sy__past_list *l, sy__engine *e, sqlite3_stmt *stmt, sy__error *err)
                                                       : SY__TASK_PENDING;
     p->waits = wait_by_name(text(stmt, WAITS));
     p->attempts = (uint32_t)sqlite3_column_int(stmt, ATTEMPTS);
+    p->dispatched_ms = sqlite3_column_int64(stmt, DISPATCHED);
     p->started_ms = sqlite3_column_int64(stmt, STARTED);
     p->completed_ms = sqlite3_column_int64(stmt, COMPLETED);
     p->usd_micro = (int64_t)(sqlite3_column_double(stmt, USD) * 1e6 + 0.5);
@@ -173,6 +180,7 @@ sy__past_free(sy__past_list *l)
         sy__free(l->alloc, l->at[i].operation);
         sy__free(l->alloc, l->at[i].payload);
         sy__free(l->alloc, l->at[i].message);
+        sy__free(l->alloc, l->at[i].spenders);
         sy__blob_release(l->at[i].output);
         sy__blob_release(l->at[i].result);
     }
@@ -240,6 +248,21 @@ sy__past_waits(const sy__past *p, const sy__plan_task *spec)
     return p->waits || (op->effects >= SY__EFFECT_WRITE && !op->idempotent);
 }
 
+/* Which of its operations used something, for its next row. */
+static uint32_t
+spent_of(const sy__past *p, const sy__plan_task *spec)
+{
+    uint32_t spent = 0;
+    if (!p->spenders) return !p->target && (p->usd_micro || p->tokens);
+    for (uint32_t i = 0; i < 32 && i < spec->target_count; i++) {
+        const char *name = spec->targets[i].name, *at = strstr(p->spenders, name);
+        size_t len = strlen(name);
+        while (at && !(at > p->spenders && at[-1] == '"' && at[len] == '"')) at = strstr(at + 1, name);
+        if (at) spent |= 1u << i;
+    }
+    return spent;
+}
+
 static void
 decided(const sy__past *p, sy__task *t)
 {
@@ -262,6 +285,8 @@ sy__past_restore(const sy__past *p, sy__task *t)
     t->forgiven = p->decision == SY__DECIDE_RETRY ? p->attempts : 0;
     t->usd_micro = p->usd_micro;
     t->tokens = p->tokens;
+    t->spent = spent_of(p, t->spec);
+    t->dispatched_ms = p->decision == SY__DECIDE_RETRY ? 0 : p->dispatched_ms; /* a person's time is not its own */
     t->started_ms = p->started_ms;
     decided(p, t);
     if (!p->outcome) return SY_OK;

@@ -10,6 +10,7 @@
 struct sy__past {
     char *key, *operation;
     char *payload, *message; /* its input as JSON, of a call of a flow; why it failed; NULL */
+    char *spenders;          /* of one that fell back: a JSON list of the operations that used something; NULL */
     int code;                /* of the failure; SY_OK */
     uint32_t position;       /* 0: it has none */
     char id[SY__ID_BYTES], parent[SY__ID_BYTES];
@@ -20,7 +21,7 @@ struct sy__past {
     sy__wait waits;
     bool kept; /* a fork took it over from another run */
     sy__blob *output;
-    int64_t started_ms, completed_ms;
+    int64_t dispatched_ms, started_ms, completed_ms;
     int64_t usd_micro, tokens, cpu_us;
     bool reopens;        /* a larger budget makes it undone again: refused for one, cancelled or skipped for that */
     sy__amounts assumed; /* reserved by calls whose process ended before they could tell */

@@ -116,6 +116,7 @@ on_usage(void *ud, double usd, int64_t tokens)
     sy__run *r = a->task->run;
     a->task->usd_micro += micro;
     a->task->tokens += tokens;
+    if (a->task->target < 32) a->task->spent |= 1u << a->task->target;
     (void)pthread_mutex_lock(&r->lock);
     r->usd_micro += micro; /* whatever becomes of the task */
     r->tokens += tokens;
