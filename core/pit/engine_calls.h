@@ -108,6 +108,8 @@ bool sy__retry_fallback(sy__stage *s, sy__task *t);
 bool sy__retry_stopped(sy__stage *s, sy__task *t, bool transient);
 /* What is left of the time for all attempts; INT64_MAX without a limit. */
 int64_t sy__retry_left_ns(const sy__stage *s, const sy__task *t);
+/* Whether a call or a flow that is to go on in this process has none left. */
+bool sy__retry_late(const sy__stage *s, const sy__task *t, sy__error *err);
 
 /* ---- input.c (stage thread) ---- */
 /* Fills a template; the value is borrowed from the template or from stage.scratch. */
@@ -174,6 +176,8 @@ void sy__ask_event(sy__stage *s, sy__task *t);
 void sy__wait_begin(sy__stage *s, sy__task *t, sy__wait why, const sy__error *err);
 /* A child or node that waited before a resume waits on. run.lock held. */
 void sy__wait_on(sy__stage *s, sy__task *t);
+/* Fails the scope of a sub-melody whose time is up; false: it is not. run.lock held. */
+bool sy__wait_cut(sy__stage *s, sy__task *t);
 /* Whether the time of something that waits is up already. run.lock held. */
 bool sy__wait_due(sy__stage *s, sy__run *r);
 /* Questions and sub-melodies whose time is up. Stage 0, run.lock not held. */
@@ -275,6 +279,8 @@ void sy__record_judged(sy__stage *s, sy__attempt *a, bool valid);
 void sy__record_run_event(sy__stage *s, sy__run *r, const char *type, const char *payload);
 /* One decision of a member of the Pit. JSON texts; resources may be NULL. */
 void sy__record_pit(sy__stage *s, sy__run *r, sy__task *t, int member, const char *context, const char *resources);
+/* The arbiter's decision about a task that waits or waited: the row `id`, again where it is there. */
+void sy__record_wait(sy__stage *s, sy__task *t, const char *id, const char *context, const char *resources);
 /* Counts an immediate decision; written by sy__record_counts. Any thread. */
 void sy__record_count(sy__run *r, int member, int64_t n);
 void sy__record_counts(sy__stage *s, sy__run *r);

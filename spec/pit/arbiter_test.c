@@ -256,6 +256,104 @@ a_full_gate_delays_only_those_that_need_it(void)
     CHECK(gpu.inside == 0 && gpu.waiting == 0 && gpu.queue == NULL);
 }
 
+typedef struct told {
+    const sy__job *job;
+    const sy__gate *at;
+} told;
+
+static told told_of[2048];
+static int told_count;
+
+static void
+tell(void *ud, sy__job *job, const sy__gate *at)
+{
+    (void)ud;
+    told_of[told_count++] = (told){job, at};
+}
+
+/* How many are told of now. */
+static int
+lasting(void)
+{
+    told_count = 0;
+    sy__arbiter_lasting(arbiter, now_ns - SECOND / 10, tell, NULL);
+    return told_count;
+}
+
+static void
+a_wait_that_lasts_is_told_of_once_for_each_place(void)
+{
+    sy__gate key = {.name = "key", .limit = 1}, run = {.name = "run", .limit = 2};
+    sy__share share;
+    sy__share_init(&share, &run, 1);
+    sy__job jobs[5] = {{.gates = {&key}}, {.gates = {&key}}, {0}, {.gates = {&key}}, {0}};
+    for (int i = 0; i < 5; i++) jobs[i].share = &share;
+    link_jobs(jobs, 5);
+    CHECK_INT(sy__arbiter_submit(arbiter, jobs), 5);
+    CHECK(sy__arbiter_take(arbiter) == &jobs[0] && sy__arbiter_take(arbiter) == &jobs[2]);
+    CHECK(sy__arbiter_take(arbiter) == NULL); /* jobs[1] waits at the key, the rest for the run */
+    CHECK_INT(lasting(), 0);
+    now_ns += SECOND;
+    CHECK_INT(lasting(), 3);
+    CHECK(told_of[0].job == &jobs[1] && told_of[0].at == &key);
+    CHECK(told_of[1].job == &jobs[3] && told_of[1].at == &run && told_of[2].job == &jobs[4]);
+    CHECK_INT(lasting(), 0);
+    (void)sy__arbiter_release(arbiter, &jobs[2]);
+    CHECK(sy__arbiter_take(arbiter) == &jobs[4]); /* jobs[3] has come to the key */
+    CHECK_INT(lasting(), 1);
+    CHECK(told_of[0].job == &jobs[3] && told_of[0].at == &key);
+    (void)sy__arbiter_release(arbiter, &jobs[0]);
+    CHECK(sy__arbiter_take(arbiter) == &jobs[1]);
+    (void)sy__arbiter_release(arbiter, &jobs[1]);
+    CHECK(sy__arbiter_take(arbiter) == &jobs[3]);
+    CHECK_INT(lasting(), 0);
+    (void)sy__arbiter_release(arbiter, &jobs[3]);
+    (void)sy__arbiter_release(arbiter, &jobs[4]);
+}
+
+static void
+a_long_queue_is_told_of_in_parts(void)
+{
+    enum { MANY = 1000 };
+    static sy__job jobs[MANY];
+    sy__gate key = {.name = "key", .limit = 1};
+    for (int i = 0; i < MANY; i++) jobs[i] = (sy__job){.gates = {&key}};
+    link_jobs(jobs, MANY);
+    (void)sy__arbiter_submit(arbiter, jobs);
+    CHECK(sy__arbiter_take(arbiter) == &jobs[0] && sy__arbiter_take(arbiter) == NULL);
+    now_ns += SECOND;
+    int all = 0, looks = 0, n;
+    while ((n = lasting()) > 0) {
+        CHECK(n <= 128 && told_of[0].job == &jobs[1 + all]);
+        all += n;
+        looks++;
+    }
+    CHECK(all == MANY - 1 && looks == 8);
+    for (int i = 0; i < MANY; i++) {
+        (void)sy__arbiter_release(arbiter, &jobs[i]);
+        CHECK(sy__arbiter_take(arbiter) == (i + 1 < MANY ? &jobs[i + 1] : NULL));
+    }
+    CHECK_INT(lasting(), 0);
+}
+
+static void
+the_whole_host_is_a_place_too(void)
+{
+    sy__job jobs[2] = {{0}, {0}}, hands_out = {.open = true};
+    sy__arbiter_limits(arbiter, 1, 0);
+    link_jobs(jobs, 2);
+    (void)sy__arbiter_submit(arbiter, jobs);
+    submit(&hands_out);
+    now_ns += SECOND;
+    CHECK_INT(lasting(), 0); /* they wait for a thread, not for a slot */
+    CHECK(sy__arbiter_take(arbiter) == &jobs[0] || sy__arbiter_take(arbiter) == &jobs[0]);
+    CHECK_INT(lasting(), 1);
+    CHECK(told_of[0].job == &jobs[1] && strcmp(told_of[0].at->name, "host") == 0);
+    (void)sy__arbiter_release(arbiter, &jobs[0]);
+    while (passes_next()) continue;
+    sy__arbiter_limits(arbiter, 0, 0);
+}
+
 static void
 a_job_that_waits_holds_nothing(void)
 {
@@ -728,6 +826,9 @@ main(void)
     what_was_served_has_not_aged();
     nobody_starves_at_a_gate();
     a_full_gate_delays_only_those_that_need_it();
+    a_wait_that_lasts_is_told_of_once_for_each_place();
+    a_long_queue_is_told_of_in_parts();
+    the_whole_host_is_a_place_too();
     a_job_that_waits_holds_nothing();
     a_place_that_the_next_cannot_use_goes_to_the_one_after_it();
     a_full_run_delays_no_other_run_at_a_gate();

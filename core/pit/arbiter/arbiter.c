@@ -80,6 +80,7 @@ arrives(sy__arbiter *a, sy__job *job, int64_t now)
     if (!job->share) job->share = &a->own;
     job->waited_at = NULL;
     job->promised_by = NULL;
+    job->told_at = NULL;
     job->queued_ns = now;
     job->filled = job->share->filled - job->share->is_full;
     job->host_filled = a->filled - a->is_full;

@@ -72,6 +72,7 @@ struct sy__job {
     uint32_t filled, host_filled; /* what they were when it was submitted */
     sy__gate *promised_by;        /* the gate that keeps a place for it */
     const sy__gate *waited_at;    /* the last gate it had to wait at; NULL: none */
+    const sy__gate *told_at;      /* where it was when sy__arbiter_lasting told of it; NULL: it has not */
     size_t ahead;                 /* how many waited there when it came */
     int64_t queued_ns;            /* when it was submitted */
     int64_t deadline_ns;          /* it may not wait longer; 0: for ever */
@@ -104,6 +105,11 @@ sy__job *sy__arbiter_withdraw(sy__arbiter *a, bool (*match)(void *ud, sy__job *j
 sy__job *sy__arbiter_expired(sy__arbiter *a);
 /* Jobs that sy__arbiter_take may find. */
 size_t sy__arbiter_ready(sy__arbiter *a);
+/* Tells of jobs that have waited since `since_ns` or longer at one place, each once for every place: a gate, the slots
+ * of its share or of the host. At most some hundreds at a time, the oldest of each queue first. `tell` is called under
+ * the mutex: the job stays where it is, and nothing of the arbiter may be called. */
+void sy__arbiter_lasting(sy__arbiter *a, int64_t since_ns, void (*tell)(void *ud, sy__job *j, const sy__gate *at),
+                         void *ud);
 /* When (monotonic) a rate opens for somebody who waits; INT64_MAX: never by itself. */
 int64_t sy__arbiter_due(sy__arbiter *a);
 /* Gives a gate a limit (0: none) and a rate (NULL: none); what it has already stays where it is stricter. */

@@ -1,4 +1,4 @@
-/* flow.c: named gates by reference, the keys of tasks, the reasons of waits. */
+/* flow.c: named gates by reference, the keys of tasks. */
 #include "pit/arbiter/flow.h"
 
 #include "base/bounds.h"
@@ -244,72 +244,7 @@ sy__flow_leave(sy__task *t)
     for (int i = 0; i < SY__JOB_GATES; i++)
         if (t->job.gates[i]) release_gate(t->run->engine, t->job.gates[i]);
     memset(t->job.gates, 0, sizeof t->job.gates);
-    t->job.waited_at = NULL;
-}
-
-/* ---- reasons ---- */
-
-/* In words, for `why`. */
-static void
-put_words(const sy__task *t, double waited_ms, sy__buf *out)
-{
-    const sy__gate *g = t->job.waited_at;
-    sy__buf_addf(out, "it waited %.0f ms ", waited_ms);
-    if (g == &t->run->gate)
-        sy__buf_addf(out, "for a slot of its run (%lld tasks at a time)", (long long)g->limit);
-    else if (!g || strcmp(g->name, "host") == 0)
-        sy__buf_adds(out, "for its turn on this host");
-    else
-        sy__buf_addf(out, "at %s", g->name);
-    if (g && g != &t->run->gate && g->limit > 0) sy__buf_addf(out, " (%lld at a time)", (long long)g->limit);
-    if (g && g->rate.every_ns)
-        sy__buf_addf(out, " (one every %.3f ms, bursts of %lld)", (double)g->rate.every_ns / 1e6,
-                     (long long)g->rate.burst);
-    if (t->job.ahead) sy__buf_addf(out, " behind %zu others", t->job.ahead);
-}
-
-/* {"decision","reason","waited_at","limit","rate","ahead","priority","weight","waited_ms"} */
-static void
-put_reason(sy__stage *s, const sy__task *t, const char *decision, sy__buf *out)
-{
-    const sy__gate *g = t->job.waited_at;
-    double waited_ms = (double)(sy__stage_ns(s) - t->job.queued_ns) / 1e6;
-    sy__buf_addf(out, "{\"decision\":\"%s\",\"reason\":", decision);
-    sy__buf_reset(&s->text);
-    put_words(t, waited_ms, &s->text);
-    sy__json_string(out, s->text.data, s->text.len);
-    if (g) {
-        sy__buf_adds(out, ",\"waited_at\":");
-        sy__json_string(out, g->name, strlen(g->name));
-        if (g->limit > 0) sy__buf_addf(out, ",\"limit\":%lld", (long long)g->limit);
-        if (g->rate.every_ns)
-            sy__buf_addf(out, ",\"rate\":{\"every_ms\":%.3f,\"burst\":%lld}", (double)g->rate.every_ns / 1e6,
-                         (long long)g->rate.burst);
-        sy__buf_addf(out, ",\"ahead\":%zu", t->job.ahead);
-    }
-    sy__buf_addf(out, ",\"priority\":%d,\"weight\":%lld,\"waited_ms\":%.3f}", t->job.priority,
-                 (long long)(SY__STRIDE / t->run->share.stride), waited_ms);
-}
-
-static void
-record_decision(sy__stage *s, sy__task *t, const char *decision, const char *used)
-{
-    sy__buf reason; /* stage.text is used by the record itself */
-    sy__buf_init(&reason, s->engine->alloc);
-    put_reason(s, t, decision, &reason);
-    const char *text = sy__buf_cstr(&reason);
-    sy__record_task(s, t);
-    if (text) sy__record_pit(s, t->run, t, SY__MEMBER_ARBITER, text, used);
-    sy__buf_close(&reason);
-}
-
-void
-sy__flow_admitted(sy__stage *s, sy__task *t)
-{
-    if (!t->job.waited_at || t->run->level == SY__LEVEL_NONE)
-        sy__record_count(t->run, SY__MEMBER_ARBITER, 1);
-    else
-        record_decision(s, t, "granted", "{\"slots\":1}");
+    t->job.waited_at = t->job.told_at = NULL;
 }
 
 /* ---- the clock ---- */
@@ -323,7 +258,7 @@ refuse(sy__stage *s, sy__task *t)
                         (long long)((now - t->job.queued_ns) / 1000000), t->job.waited_at ? " at " : "",
                         t->job.waited_at ? t->job.waited_at->name : "");
     t->first_ns = now;
-    if (t->run->level != SY__LEVEL_NONE) record_decision(s, t, "refused", NULL);
+    sy__flow_refused(s, t);
     sy__task_fail(s, t, &err);
 }
 
@@ -338,6 +273,7 @@ sy__flow_tick(sy__stage *s)
             refuse(s, (sy__task *)job);
         job = next;
     }
+    sy__flow_lasting(s);
     free_idle(s->engine);
 }
 

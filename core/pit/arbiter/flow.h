@@ -29,8 +29,11 @@ void sy__flow_weigh_json(sy__run *r, const char *options);
 void sy__flow_enter(sy__stage *s, sy__job *list);
 /* Lets go of a task's gates: it has ended, or stays pending. */
 void sy__flow_leave(sy__task *t);
-/* What the arbiter decided about a task whose turn it is. */
+/* What the arbiter decided about a task whose turn it is, or that may wait no longer. Stage thread. */
 void sy__flow_admitted(sy__stage *s, sy__task *t);
+void sy__flow_refused(sy__stage *s, sy__task *t);
+/* Stage 0, ten times a second: writes why tasks wait that have waited for a while. */
+void sy__flow_lasting(sy__stage *s);
 /* Stage 0, ten times a second: ends what waited longer than its queue_timeout, frees buckets that are full. */
 void sy__flow_tick(sy__stage *s);
 /* Before a stage sleeps: wakes it when a rate lets somebody in. */

@@ -104,6 +104,7 @@ sy__turns_push_early(sy__turns *q, sy__lane *l, sy__job *job, int64_t now)
     job->next = *at;
     *at = job;
     l->early = job;
+    l->told = NULL;
     if (!job->next) l->tail = job;
     counted(q, l, now);
 }
@@ -117,6 +118,7 @@ sy__turns_remove(sy__turns *q, sy__lane *l, sy__job *job, sy__job *before)
         l->head = job->next;
     if (l->tail == job) l->tail = before;
     if (l->early == job) l->early = before;
+    if (l->told == job) l->told = before;
     job->next = NULL;
     l->count--;
     if (!l->active) return;

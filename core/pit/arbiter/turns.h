@@ -41,6 +41,7 @@ typedef struct sy__lane {
     struct sy__share *share;
     struct sy__job *head, *tail;
     struct sy__job *early; /* the last of those that were put in front */
+    struct sy__job *told;  /* the last one that lasting.c has looked at, with all before it; NULL: none */
     size_t count;
     struct sy__lane *older, *newer; /* among the active lanes of its level, by when they were served last */
     struct sy__lane *sibling;       /* all lanes of a gate's level */

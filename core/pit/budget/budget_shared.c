@@ -261,16 +261,18 @@ wait_shared(sy__stage *s, sy__task *t, const level *full)
 {
     struct sy__shared *x = s->engine->shared;
     sy__task_budget *b = t->budget;
-    char context[160];
-    (void)snprintf(context, sizeof context, "{\"decision\":\"budget_wait\",\"budget\":\"%s\",\"limit\":%lld}",
-                   full->name, (long long)full->limit);
+    char context[256];
+    t->attempts--;
+    t->status = SY__TASK_DISPATCHED;
+    (void)snprintf(context, sizeof context,
+                   "{\"decision\":\"budget_wait\",\"budget\":\"%s\",\"limit\":%lld,"
+                   "\"reason\":\"it waits for room in the budget of the %s\"}",
+                   full->name, (long long)full->limit, full->name);
     if (t->run->level != SY__LEVEL_NONE) {
         if (!t->started) sy__record_task(s, t);
         sy__record_pit(s, t->run, t, SY__MEMBER_ARBITER, context, NULL);
     }
     sy__budget_leave(s, t);
-    t->attempts--;
-    t->status = SY__TASK_DISPATCHED;
     sy__task_leave(s, t);
     if (sy__task_stopped(t)) {
         sy__budget_again(s, t);

@@ -73,9 +73,9 @@ static void
 wait_for_room(sy__stage *s, sy__task *t)
 {
     sy__hold *h = &t->budget->hold;
-    sy__budget_record(s, t, "budget_wait", h->at, h->unit, &h->need);
     t->attempts--;
     t->status = SY__TASK_DISPATCHED;
+    sy__budget_record(s, t, "budget_wait", h->at, h->unit, &h->need);
     sy__task_leave(s, t);
     if (sy__task_stopped(t) || sy__ledger_wait(&s->engine->ledger, h) != SY__MUST_WAIT) sy__budget_again(s, t);
 }

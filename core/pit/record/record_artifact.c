@@ -35,6 +35,12 @@ sy__record_pit(sy__stage *s, sy__run *r, sy__task *t, int member, const char *co
 }
 
 void
+sy__record_wait(sy__stage *s, sy__task *t, const char *id, const char *context, const char *resources)
+{
+    put_pit(s, t->run, id, t->id, SY__MEMBER_ARBITER, context, resources, NULL);
+}
+
+void
 sy__record_count(sy__run *r, int member, int64_t n)
 {
     (void)atomic_fetch_add_explicit(&r->counts[member].count, n, memory_order_relaxed);

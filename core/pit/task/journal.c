@@ -363,7 +363,8 @@ sy__journal_begin(sy__stage *s, sy__task *t)
     a->call.operation = "flow";
     a->call.input = sy__blob_value(t->input);
     a->call.cpu_ms = CPU_MS;
-    a->call.deadline_ns = t->spec->timeout_ms ? sy__stage_ns(s) + t->spec->timeout_ms * 1000000 : INT64_MAX / 2;
+    int64_t left = sy__retry_left_ns(s, t);
+    a->call.deadline_ns = t->spec->timeout_ms ? sy__stage_ns(s) + left : INT64_MAX / 2;
     a->call.services = &services;
     a->call.ud = a;
     a->call.done = on_done;
@@ -374,7 +375,7 @@ sy__journal_begin(sy__stage *s, sy__task *t)
     if (status != SY_EAGAIN)
         finish(s, a, status);
     else if (t->spec->timeout_ms)
-        (void)sy__attempt_arm(a, t->spec->timeout_ms * 1000000);
+        (void)sy__attempt_arm(a, left);
 }
 
 /* On the flow's own stage: the task it waited for has ended. */

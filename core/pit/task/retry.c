@@ -50,6 +50,16 @@ sy__retry_left_ns(const sy__stage *s, const sy__task *t)
                                : INT64_MAX;
 }
 
+bool
+sy__retry_late(const sy__stage *s, const sy__task *t, sy__error *err)
+{
+    bool has_clock = (sy__task_calls(t) || t->spec->verb == SY__VERB_FLOW) && !t->undoes;
+    if (!has_clock || sy__retry_left_ns(s, t) > 0) return false;
+    (void)sy__error_set(err, SY_ETIMEOUT, "its %lld ms in all were over before the run went on",
+                        (long long)t->spec->timeout_ms);
+    return true;
+}
+
 /* Writes that an attempt failed and what happens next. */
 static void
 record_try(sy__stage *s, sy__task *t, const char *event)

@@ -62,6 +62,7 @@ sy__sub_begin(sy__stage *s, sy__task *t)
     if (t->spec->timeout_ms) {
         (void)pthread_mutex_lock(&t->run->lock);
         t->run->timed = true;
+        (void)sy__wait_cut(s, t); /* its time may have been up while no process lived */
         (void)pthread_mutex_unlock(&t->run->lock);
     }
     sy__scope_launch(s, t->inner);

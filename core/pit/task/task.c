@@ -52,6 +52,8 @@ sy__task_close(sy__task *t)
     sy__flow_leave(t);
     sy__streams_free(t);
     sy__budget_task_free(t);
+    sy__free(a, t->wait_row);
+    t->wait_row = NULL;
     t->input = t->output = t->holds = NULL;
     t->error = NULL;
     t->each = NULL;
@@ -213,17 +215,29 @@ begin_verb(sy__stage *s, sy__task *t)
     }
 }
 
-/* The first time a task comes up: stamps, `when`, the list of a map. True: go on with its input. */
+/* Its time in all counts from its first turn. That may have been in an earlier process, which only the wall's clock can
+ * tell: where it was set back since, the time begins anew. */
+static void
+begin_clock(sy__stage *s, sy__task *t)
+{
+    int64_t now = sy__stage_ms(s), ago = t->dispatched_ms ? now - t->dispatched_ms : 0;
+    t->first_ns = sy__stage_ns(s);
+    if (ago > 0) t->first_ns -= ago * 1000000;
+    if (ago < 0 || !t->dispatched_ms) t->dispatched_ms = now;
+    if (!t->first_ns) t->first_ns = 1; /* 0 says that it has not begun */
+}
+
+/* The first time a task comes up here: stamps, `when`, the list of a map. True: go on with its input. */
 static bool
 first_time(sy__stage *s, sy__task *t)
 {
     sy__error err = {0};
-    t->first_ns = sy__stage_ns(s);
-    t->dispatched_ms = sy__stage_ms(s);
+    begin_clock(s, t);
     t->status = SY__TASK_DISPATCHED;
     sy__flow_admitted(s, t);
     if (t->run->budget) sy__budget_open(s, t);
-    int go = t->reopens ? 1 : queued_too_long(s, t, &err) ? err.code : sy__input_when(s, t, &err);
+    bool late = !t->reopens && (queued_too_long(s, t, &err) || sy__retry_late(s, t, &err));
+    int go = t->reopens ? 1 : late ? err.code : sy__input_when(s, t, &err);
     if (go == 0) {
         sy__task_end(s, t, SY__TASK_COMPLETED, SY__OUTCOME_SKIPPED);
         return false;
@@ -251,6 +265,7 @@ sy__task_run(sy__stage *s, sy__task *t)
 {
     sy__error err = {0};
     t->inside = true;
+    if (t->wait_row && t->first_ns) sy__flow_admitted(s, t); /* before another attempt */
     if (t->inner && t->inner->ended) {
         sy__sub_end(s, t);
         return;

@@ -140,7 +140,8 @@ static void
 retry(sy__stage *s, sy__task *t)
 {
     t->forgiven = t->attempts;
-    t->first_ns = sy__stage_ns(s); /* how long a person took is not held against it */
+    t->first_ns = sy__stage_ns(s); /* how long a person took is not held against it, also after a resume */
+    t->dispatched_ms = sy__stage_ms(s);
     t->approved = false;
     t->status = SY__TASK_PENDING;
     t->target = 0;
@@ -215,14 +216,22 @@ sy__wait_due(sy__stage *s, sy__run *r)
     return r->timed && late(s, r, &timed) != NULL;
 }
 
+bool
+sy__wait_cut(sy__stage *s, sy__task *t)
+{
+    sy__error err = {0};
+    if (!is_late(s, t)) return false;
+    (void)sy__error_set(&err, SY_ETIMEOUT, "the melody `%s` took longer than %lld ms", t->spec->melody,
+                        (long long)t->spec->timeout_ms);
+    sy__scope_fail(t->inner, &err, NULL);
+    return true;
+}
+
 /* What a sub-melody still does is cancelled; it fails when that has ended. run.lock held. */
 static void
 cut(sy__stage *s, sy__task *t)
 {
-    sy__error err = {0};
-    (void)sy__error_set(&err, SY_ETIMEOUT, "the melody `%s` took longer than %lld ms", t->spec->melody,
-                        (long long)t->spec->timeout_ms);
-    sy__scope_fail(t->inner, &err, NULL);
+    (void)sy__wait_cut(s, t);
     (void)sy__engine_stop_scope(t->inner);
     sy__scope_settle(s, t->inner);
 }
