@@ -1,5 +1,6 @@
 --- Why a task ran, was cached, skipped, waited, was tried again: as a document, out of rows only.
 local document = require "cli.output.document"
+local held = require "cli.why_held"
 local json = require "sy.json"
 local null = require "kit.null"
 local order = require "cli.why_order"
@@ -23,21 +24,17 @@ end
 local function own_reasons(host, run, row, verdict, states, place)
   local context = decoded(row.execution_context)
   if verdict == "skipped" then return order.skipped(place, states, context) end
-  if verdict == "pending" then return order.pending(run, place, states) end
   if verdict == "cancelled" then return { order.reason("cancelled", "the run was cancelled") } end
-  if row.operation == "host.ask" and verdict == "running" then
-    return { order.reason("question", "it waits for an answer") }
-  end
   if type(context.cache) == "table" then return why_cache.looked_up(host, run, row, context.cache, place.task) end
   return { why_cache.not_looked_up(host, run, row, place.task) }
 end
 
-local function task_document(host, run, row, states, definition)
-  local verdict, list = verdict_of(row), json.array {}
-  order.add_waits(host, row, list)
+local function task_document(host, run, row, states, definition, of_run)
+  local verdict, list, place = verdict_of(row), json.array {}, order.place(definition, row.key)
   order.add_failures(host, run, row, list)
   why_undone.add(row, states, list)
-  local own = own_reasons(host, run, row, verdict, states, order.place(definition, row.key))
+  local is_held = held.add(host, of_run, row, place, states, list)
+  local own = is_held and {} or own_reasons(host, run, row, verdict, states, place)
   table.move(own, 1, #own, #list + 1, list)
   return { key = row.key, operation = row.operation, status = row.task_status, outcome = row.outcome,
     verdict = verdict, reasons = list }
@@ -45,7 +42,7 @@ end
 
 local function pending_row(task)
   return { key = task.key, operation = task.extension .. "." .. task.operation, task_status = "pending",
-    id = "", outcome = json.null }
+    id = "", outcome = json.null, attempts = 0 }
 end
 
 --- The tasks that a glob means, each with its reasons.
@@ -66,7 +63,8 @@ function M.document(host, run, glob)
   if not found then return nil, none end
   local definition = pinned.definition(host, run) or { tasks = {} }
   local tasks = json.array {}
-  for i, row in ipairs(found) do tasks[i] = task_document(host, run, row, states, definition) end
+  local of_run = held.of_run(host, run)
+  for i, row in ipairs(found) do tasks[i] = task_document(host, run, row, states, definition, of_run) end
   return { run = run.id, number = run.number, melody = document.name(run), tasks = tasks }
 end
 

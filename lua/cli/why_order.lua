@@ -1,8 +1,9 @@
---- Why a task was skipped, has not begun, waited for its turn, or was tried again: from the graph of its definition and
+--- Why a task was skipped, for what it waits or waited, that it was tried again: from the graph of its definition and
 --- the rows of decisions and events.
 local json = require "sy.json"
 local null = require "kit.null"
 local refs = require "melody.refs"
+local time = require "sy.time"
 
 local present = null.present
 local decoded = null.object
@@ -10,8 +11,10 @@ local decoded = null.object
 local M = {}
 
 local DECISIONS = [[
-SELECT operation_context, resource_allocations FROM pit_operation WHERE task_id = ?1 AND operation_type = 'arbitration'
-ORDER BY performed_at, id LIMIT 100]]
+SELECT operation_context, resource_allocations, performed_at FROM (
+  SELECT id, operation_context, resource_allocations, performed_at FROM pit_operation
+  WHERE task_id = ?1 AND operation_type = 'arbitration' ORDER BY performed_at DESC, id DESC LIMIT 100)
+ORDER BY performed_at, id]]
 
 local FAILURES = [[
 SELECT event_type, event_payload FROM event WHERE task_id = ?1 AND pipeline_orchestration_id = ?2
@@ -83,19 +86,17 @@ function M.skipped(place, states, context)
     or "its condition is false") }
 end
 
---- Why it has not begun.
----@param run table
+--- The tasks it waits for.
 ---@param place table of M.place
 ---@param states table<string, table> rows by key
 ---@return table[]
-function M.pending(run, place, states)
+function M.pending(place, states)
   local list = {}
   for i, one in ipairs(before(place, states, function(state, kind)
     return kind ~= "optional" and (not state or not present(state.completed_at))
   end)) do
     list[i] = reason("predecessor", ("it waits for `%s`"):format(one.key), { task = one.key })
   end
-  if #list == 0 then list[1] = reason("pending", ("it has not begun; the run is %s"):format(run.status)) end
   return list
 end
 
@@ -139,13 +140,25 @@ end
 ---@param host table
 ---@param row table
 ---@param list table[]
-function M.add_waits(host, row, list)
-  for _, one in ipairs(host:query(DECISIONS, { row.id })) do
+---@param now? number what the clock says, where the task may still wait: in ms
+---@return boolean waits
+function M.add_waits(host, row, list, now)
+  local rows, waits = host:query(DECISIONS, { row.id }), false
+  for i, one in ipairs(rows) do
     local context = decoded(one.operation_context)
-    list[#list + 1] = reason("waited", decision_text(context, decoded(one.resource_allocations)), {
-      decision = context.decision or json.null,
-      ms = context.waited_ms or json.null })
+    local lasting = context.decision == "waiting" or context.decision == "budget_wait"
+    local text, ms = decision_text(context, decoded(one.resource_allocations)), context.waited_ms
+    waits = lasting and now ~= nil and i == #rows
+    if waits then
+      ms = (ms or 0) + math.max(0, now - (time.parse_iso(one.performed_at) or now))
+      text = ("%s, for %.1f s now"):format(text, ms / 1000)
+    elseif lasting then
+      text = text:gsub("^it waits", "it waited")
+    end
+    list[#list + 1] = reason(waits and "waits" or "waited", text,
+      { decision = context.decision or json.null, ms = ms or json.null })
   end
+  return waits
 end
 
 --- Adds what failed on the way.
@@ -159,7 +172,9 @@ function M.add_failures(host, run, row, list)
     local failure = type(payload.error) == "table" and payload.error or {}
     local said = ("%s: %s"):format(failure.code or "error", failure.message or "")
     local kind = one.event_type:match("^task%.(%l+)$") or "error"
-    local text = kind == "retry" and ("attempt %d failed and was tried again: %s"):format(payload.attempts or 1, said)
+    local attempt = payload.attempts or 1
+    local again = (row.attempts or 0) > attempt and "was" or "is to be"
+    local text = kind == "retry" and ("attempt %d failed and %s tried again: %s"):format(attempt, again, said)
       or kind == "fallback" and ("it fell back after %s"):format(said) or said
     list[#list + 1] = reason(kind, text)
   end
