@@ -168,6 +168,46 @@ describe("gc", function()
     sound()
   end)
 
+  it("removes the oldest when the store is too large, and none that has to stay", function()
+    local retention_size = require "kit.retention_size"
+    support.write_file(dir .. "/melodies/notes.lua", (MELODY:gsub('"echo", item', '"sh", "-c", "yes " .. item .. " | head -c 200000"')))
+    local living = support.start_symphony({ "run", "waiting", "--quiet" }, { cwd = dir, env = KEEP })
+    support.wait_until(function() return paths.stat(dir .. "/started") end, 60)
+    run(6)
+    symphony { "fork", "3", "--from", "report", "-p", "text=again", "--quiet" }
+    symphony { "artifact", "pin", document({ "show", "4" }).outputs.report.html["$artifact"] }
+    local used = database(retention_size.used)
+    local function beyond(most)
+      return database(function(host)
+        local may_go, gone = {}, {}
+        for _, row in ipairs(host:query("SELECT id, number FROM pipeline_orchestration", {})) do
+          may_go[row.id] = row.number ~= 1 and row.number ~= 4
+        end
+        retention_size.beyond(host, most, may_go, gone)
+        local list = {}
+        for _, row in ipairs(host:query("SELECT id, number FROM pipeline_orchestration ORDER BY number", {})) do
+          if gone[row.id] then list[#list + 1] = row.number end
+        end
+        return list
+      end)
+    end
+    assert.same({}, beyond(used))
+    assert.same({ 2 }, beyond(used - 1))
+    local before = 0
+    for most = used, 0, -(used // 20) do -- a smaller limit removes the same and more
+      local gone = beyond(most)
+      assert.is_true(#gone >= before)
+      before = #gone
+    end
+    assert.same({ 2, 5, 6, 7 }, beyond(0)) -- 8 is the latest, 3 its origin
+    local env = { SYMPHONY_RUNS_MAX_MIB = "1", SYMPHONY_GC_AUTO = "false" }
+    local told = document({ "gc", "--dry-run" }, env)
+    assert.equal(told.runs, document({ "gc" }, env).runs)
+    support.write_file(dir .. "/go", "")
+    assert.equal(0, living:wait(60).code)
+    sound()
+  end)
+
   it("keeps everything for ever when told to", function()
     run(3)
     age()

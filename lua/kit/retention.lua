@@ -4,6 +4,7 @@ local fs = require "sy.fs"
 local json = require "sy.json"
 local paths = require "kit.paths"
 local problem = require "kit.problem"
+local retention_size = require "kit.retention_size"
 local time = require "sy.time"
 
 local M = {}
@@ -16,6 +17,7 @@ local OPERATION = "host.storage"
 ---@class Retention
 ---@field keep integer ended runs of each melody that stay, however old
 ---@field keep_days integer others stay for so long; 0: for ever
+---@field max_bytes integer above it the oldest go all the same; 0: no limit
 ---@field artifacts table the policy of host:collect
 
 --- What the settings say.
@@ -25,6 +27,7 @@ function M.policy(settings)
   return {
     keep = settings:get "runs.keep",
     keep_days = settings:get "runs.keep_days",
+    max_bytes = settings:get "runs.max_mib" * (1 << 20),
     artifacts = {
       hot_ms = settings:get "artifact.hot_days" * DAY_MS,
       archive_ms = settings:get "artifact.archive_days" * DAY_MS,
@@ -60,17 +63,31 @@ kept (id) AS (
     CROSS JOIN task t ON t.id = p.parent_task_id WHERE t.pipeline_orchestration_id IS NOT NULL)
 SELECT id, number FROM ranked WHERE id NOT IN (SELECT id FROM kept WHERE id IS NOT NULL) ORDER BY number DESC]]
 
+local ALL = "9999"
+
+--- The ids of runs that are older than a stamp and not among the newest of their melody.
+local function runs_before(host, keep, before)
+  local rows, failure, code = host:query(OLD, { keep, before })
+  if not rows then error(problem.from(failure, code), 0) end
+  local set = {}
+  for _, row in ipairs(rows) do set[row.id] = true end
+  return set
+end
+
 --- Ids of the runs that are to go, the latest first.
 ---@param host table
 ---@param policy Retention
 ---@return string[]
 function M.old_runs(host, policy)
-  local list = {}
-  local before = old_before(policy)
-  if before == "" then return list end
-  local rows, failure, code = host:query(OLD, { policy.keep, before })
-  if not rows then error(problem.from(failure, code), 0) end
-  for i, row in ipairs(rows) do list[i] = row.id end
+  local before, list = old_before(policy), {}
+  local gone = before ~= "" and runs_before(host, policy.keep, before) or {}
+  if policy.max_bytes > 0 then
+    retention_size.beyond(host, policy.max_bytes, runs_before(host, 0, ALL), gone)
+  end
+  if next(gone) == nil then return list end
+  for _, row in ipairs(host:query("SELECT id FROM pipeline_orchestration ORDER BY number DESC", {})) do
+    if gone[row.id] then list[#list + 1] = row.id end
+  end
   return list
 end
 

@@ -183,6 +183,14 @@ return {
     min = 0,
   },
   {
+    key = "runs.max_mib",
+    doc = "Above this size of rows and contents `gc` removes the oldest ended runs, also those to keep; 0 is no limit.",
+    type = "integer",
+    unit = "MiB",
+    default = 0,
+    min = 0,
+  },
+  {
     key = "gc.auto",
     doc = "Whether the command line does a little of `gc` by itself, once a day, after a run has ended.",
     type = "boolean",
