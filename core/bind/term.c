@@ -6,6 +6,7 @@
  *   write(fd, bytes…) → true              unbuffered and whole; nil, message, "io_error" on failure
  *   read_line([fd]) → text | nil          without its end of line; nil at the end of input, and
  *                                         nil, "interrupted" when a caught signal came
+ *   read_secret([fd]) → text | nil        the same, without showing what is typed on a terminal
  *   take_signal() → "INT" | "TERM" | nil  the first call starts catching: until then a signal ends the
  *                                         process as usual; afterwards a second one ends it at once (130)
  *
@@ -114,6 +115,24 @@ term_read_line(lua_State *L)
 }
 
 static int
+term_read_secret(lua_State *L)
+{
+    int fd = (int)luaL_optinteger(L, 1, STDIN_FILENO);
+    struct termios shown, hidden;
+    sy__signals *signals = sy__program_signals(L);
+    bool terminal = tcgetattr(fd, &shown) == 0;
+    if (terminal) {
+        if (signals) signals->catch_them(signals->ud); /* so that nothing ends us while the terminal is mute */
+        hidden = shown;
+        hidden.c_lflag &= ~(tcflag_t)ECHO;
+        (void)tcsetattr(fd, TCSAFLUSH, &hidden);
+    }
+    int results = term_read_line(L);
+    if (terminal) (void)tcsetattr(fd, TCSAFLUSH, &shown);
+    return results;
+}
+
+static int
 term_take_signal(lua_State *L)
 {
     sy__signals *signals = sy__program_signals(L);
@@ -124,8 +143,13 @@ term_take_signal(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"isatty", term_isatty},           {"size", term_size}, {"write", term_write}, {"read_line", term_read_line},
-    {"take_signal", term_take_signal}, {NULL, NULL},
+    {"isatty", term_isatty},
+    {"size", term_size},
+    {"write", term_write},
+    {"read_line", term_read_line},
+    {"read_secret", term_read_secret},
+    {"take_signal", term_take_signal},
+    {NULL, NULL},
 };
 
 int

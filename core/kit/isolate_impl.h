@@ -96,8 +96,10 @@ void sy__safe_log(sy__isolate *iso, sy__log_level level, const char *text);
 /* A module by name, as require does; pushes it or raises. It is kept in the table at `loaded`. `env` 0, or the index
  * of the globals it is to see: then it is made anew, with nothing shared but code. */
 void sy__safe_require(lua_State *L, sy__isolate *iso, const char *name, int loaded, int env);
-/* Whether it is words joined by dots, and never a path. */
+/* Whether it is words joined by dots, behind "publisher/package" or not, and never a path. */
 bool sy__safe_name(const char *name);
+/* The same, with the package that asks before it: "publisher/package:NAME". */
+bool sy__safe_full_name(const char *name);
 /* Whether there may be a module of this name at all. */
 bool sy__safe_has_module(sy__isolate *iso, const char *name);
 

@@ -226,49 +226,6 @@ sy__extension_release(sy__extension *e)
     if (e && __atomic_sub_fetch(&e->refs, 1, __ATOMIC_ACQ_REL) == 0) extension_free(e);
 }
 
-static const sy__source *
-extension_source(const sy__extension *e, const char *path)
-{
-    for (size_t i = 0; i < e->source_count; i++)
-        if (strcmp(e->sources[i].path, path) == 0) return &e->sources[i];
-    return NULL;
-}
-
-/* A name of words and dots only, so that it cannot climb out of the extension. */
-static bool
-is_module_name(const char *name)
-{
-    if (!*name) return false;
-    for (const char *p = name; *p; p++) {
-        bool word =
-            (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || *p == '_' || *p == '-';
-        bool dot = *p == '.' && p != name && p[-1] != '.' && p[1];
-        if (!word && !dot) return false;
-    }
-    return true;
-}
-
-bool
-sy__extension_module(void *ud, const char *name, const char **source, size_t *len, const char **chunk_name)
-{
-    static const char *const endings[] = {".lua", "/init.lua"};
-    const sy__extension *e = ud;
-    char path[256];
-    size_t n = strlen(name);
-    if (!is_module_name(name) || n + sizeof "/init.lua" > sizeof path) return false;
-    for (int i = 0; i < 2; i++) {
-        for (size_t k = 0; k < n; k++) path[k] = name[k] == '.' ? '/' : name[k];
-        memcpy(path + n, endings[i], strlen(endings[i]) + 1);
-        const sy__source *s = extension_source(e, path);
-        if (!s) continue;
-        *source = s->text;
-        *len = s->len;
-        *chunk_name = s->path;
-        return true;
-    }
-    return false;
-}
-
 /* ---- all of them ---- */
 
 int

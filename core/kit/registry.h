@@ -68,7 +68,12 @@ int sy__registry_resolve(sy__registry *r, const char *operation, sy__extension *
                          sy__error *err);
 sy__extension *sy__extension_hold(sy__extension *e);
 void sy__extension_release(sy__extension *e);
-/* A module of the extension by require name ("lib.util" → lib/util.lua), as sy__module_fn with ud = extension. */
+/*
+ * A module by require name, as sy__module_fn with ud = extension: "lib.util" → lib/util.lua; "acme/textkit" and
+ * "acme/textkit.lib" of a package it depends on; "acme/textkit:NAME" as that package itself requires NAME. Sources of
+ * packages lie under "@acme/textkit/"; "@acme/textkit", and "@" for the extension, say what may be required: a line
+ * with the entry, then one for each package that is depended on.
+ */
 bool sy__extension_module(void *ud, const char *name, const char **source, size_t *len, const char **chunk_name);
 
 #endif

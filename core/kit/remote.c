@@ -280,10 +280,10 @@ on_module(sy__remote *r, const sy__frame *f)
     const sy__isolate_options *o = &r->iso->options;
     const char *source = NULL, *chunk = NULL;
     size_t len = 0, name_len;
-    char name[160];
+    char name[320];
     const char *asked = sy__frame_text(f, "name", &name_len);
     bool there = asked && name_len < sizeof name && !memchr(asked, '\0', name_len) &&
-                 sy__frame_copy(f, "name", name, sizeof name) && sy__safe_name(name) && o->module &&
+                 sy__frame_copy(f, "name", name, sizeof name) && sy__safe_full_name(name) && o->module &&
                  o->module(o->module_ud, name, &source, &len, &chunk);
     sy__vbuf *b = sy__remote_begin(r).body;
     sy__vbuf_key(b, "ok", 2);

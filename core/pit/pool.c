@@ -82,7 +82,8 @@ find_module(void *ud, const char *name, const char **source, size_t *len, const 
     warm_set *set = ud;
     const sy__engine_options *o = &set->engine->o;
     if (sy__extension_module(set->extension, name, source, len, chunk_name)) return true;
-    return o->stdlib && o->stdlib(o->stdlib_ud, name, source, len, chunk_name);
+    const char *colon = strchr(name, ':'); /* behind the package that asks */
+    return o->stdlib && o->stdlib(o->stdlib_ud, colon ? colon + 1 : name, source, len, chunk_name);
 }
 
 static int

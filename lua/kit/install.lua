@@ -1,11 +1,13 @@
 --- Puts extensions that a melody needs before the engine: their rows in the database, and the C registry.
 --- Rows are written only when something changed; a run's tasks refer to the version row.
 local chore = require "kit.chore"
+local isolation = require "kit.isolation"
 local json = require "sy.json"
 local lifecycle = require "kit.lifecycle"
 local null = require "kit.null"
 local problem = require "kit.problem"
 local spending = require "kit.spending"
+local view = require "kit.package.view"
 
 local is_null = null.is
 
@@ -71,17 +73,23 @@ end
 --- The row of an extension with the version in use, or nil.
 local function known(host, entry)
   return host:query([[
-SELECT e.id, e.extension_type, e.removed_at, e.source, v.id AS version_id
+SELECT e.id, e.extension_type, e.removed_at, e.source, e.extension_version_id AS in_use, v.id AS version_id
 FROM extension e LEFT JOIN extension_version v ON v.extension_id = e.id AND v.version = ?2 AND v.code_hash = ?3
 WHERE e.name = ?1]], { entry.name, entry.manifest.extension.version, entry.code_hash })[1]
 end
 
---- Whether the row says already what the entry says.
-local function current(row, entry)
-  return row and not is_null(row.version_id) and is_null(row.removed_at) and row.source == entry.origin
+--- The column `source` of an entry: what is installed came from elsewhere.
+local function source_of(entry)
+  return entry.origin == "installed" and "store" or entry.origin
 end
 
-local function write_rows(host, entry, row)
+--- Whether the row says already what the entry says.
+local function current(row, entry)
+  return row and not is_null(row.version_id) and row.in_use == row.version_id and is_null(row.removed_at)
+    and row.source == source_of(entry)
+end
+
+local function write_rows(host, entry, row, about)
   local manifest, now = entry.manifest, host:now()
   if row and row.extension_type ~= manifest.extension.type then
     return problem.fail("manifest_invalid",
@@ -93,7 +101,7 @@ local function write_rows(host, entry, row)
   local text = json.encode(manifest)
   local steps = {
     { UPSERT_EXTENSION, { id, text, capabilities(manifest), manifest.extension.type, now, entry.name,
-      entry.origin,
+      source_of(entry),
       entry.dir or json.null, version_id } },
     { UPSERT_KIND[manifest.extension.type], kind_row(manifest, id) },
     { ADD_VERSION, { version_id, id, manifest.extension.version, entry.code_hash, text, now } },
@@ -101,8 +109,8 @@ local function write_rows(host, entry, row)
   return chore.run(host, {
     type = "extension_activation",
     operation = "host.kit",
-    payload = { action = row and "update" or "install", extension = entry.name, version = manifest.extension.version,
-      code_hash = entry.code_hash },
+    payload = { action = about or row and "update" or "install", extension = entry.name,
+      version = manifest.extension.version, code_hash = entry.code_hash },
   }, function()
     local ok, failure, code = host:transaction(steps)
     if not ok then return nil, problem.from(failure, code) end
@@ -110,7 +118,7 @@ local function write_rows(host, entry, row)
   end)
 end
 
-local function description(entry, ids)
+local function description(entry, ids, bundled)
   local operations = {}
   for name, declared in pairs(entry.manifest.operation) do
     operations[name] = {
@@ -134,18 +142,24 @@ local function description(entry, ids)
     entry = entry.manifest.extension.entry,
     capabilities = entry.manifest.capabilities,
     operations = operations,
-    sources = entry.sources,
+    sources = bundled,
+    isolation = isolation.of(entry),
   }
 end
 
 --- The ids of the extension's rows, written where needed. Another process may install it at the same moment: then
---- one of the two is refused, and finds what the other has written.
-local function rows_of(host, entry)
+--- one of the two is refused, and finds what the other has written. `about` is what is done, when that is not just
+--- installing or updating.
+---@param host table
+---@param entry ExtensionEntry loaded
+---@param about? string
+---@return { id: string, version_id: string }?, Problem?
+function M.rows(host, entry, about)
   local ids, why
   for _ = 1, 2 do
     local row = known(host, entry)
     if current(row, entry) then return { id = row.id, version_id = row.version_id } end
-    ids, why = write_rows(host, entry, row)
+    ids, why = write_rows(host, entry, row, about)
     if ids or why.code == "manifest_invalid" then break end
   end
   return ids, why
@@ -153,9 +167,11 @@ end
 
 --- Writes rows where needed and registers the extension with the host.
 local function one(host, entry, steps)
-  local ids, why = rows_of(host, entry)
+  local ids, why = M.rows(host, entry)
   if not ids then return nil, why end
-  local ok, failure, code = host:register(description(entry, ids))
+  local bundled, changed = view.bundle(entry)
+  if not bundled then return nil, changed end
+  local ok, failure, code = host:register(description(entry, ids, bundled))
   if not ok then why = problem.from(failure, code) end
   table.move(lifecycle.steps(host, ids.id, ok and "activated" or "error", why), 1, 2, #steps + 1, steps)
   return ok and ids or nil, why

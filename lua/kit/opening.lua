@@ -3,6 +3,7 @@ local inbox = require "kit.inbox"
 local kit_state = require "kit.state"
 local limits = require "kit.limits"
 local lifecycle = require "kit.lifecycle"
+local packages = require "kit.package.rows"
 local person = require "kit.person"
 local problem = require "kit.problem"
 local project = require "kit.project"
@@ -45,6 +46,7 @@ function M.open(place, settings, options)
   place.exists = true
   local told, bad = person.record(host, place, settings)
   if told then told, bad = lifecycle.settle(host) end
+  if told then told, bad = packages.settle(host) end
   if told then told, bad = kit_state.refresh(host, place, settings) end
   if not told then
     host:close()

@@ -1,11 +1,13 @@
 --- The extensions there are, and which one a name means: the project's (where trusted), then the user's, then
---- the bundled one; in a bundled melody always the bundled one. Manifests are read when asked for.
+--- what is installed from elsewhere, then the bundled one; in a bundled melody always the bundled one.
+--- Manifests are read when asked for.
 local manifest = require "kit.manifest"
 local paths = require "kit.paths"
 local person = require "kit.person"
 local problem = require "kit.problem"
 local sources = require "kit.sources"
 local suggest = require "kit.suggest"
+local view = require "kit.package.view"
 
 local M = {}
 
@@ -13,10 +15,12 @@ local BUNDLED = "extensions/"
 
 ---@class ExtensionEntry
 ---@field name string "git", "acme/textkit"
----@field origin "project"|"user"|"bundled"
+---@field origin "project"|"user"|"installed"|"bundled"
 ---@field dir string? its folder; nil when embedded
 ---@field prefix string? where it is embedded
 ---@field file string its manifest, for messages
+---@field package UsedPackage? what is installed from elsewhere
+---@field packages UsedPackage[]? once loaded: what it depends on
 
 ---@class Registry
 local Registry = {}
@@ -60,7 +64,8 @@ local function folders(root, origin, shown)
   local found = {}
   for _, name in ipairs(paths.names(root) or {}) do
     local dir = paths.join(root, name)
-    if paths.kind(dir) == "directory" and not add_folder(found, dir, origin, shown .. "/" .. name) then
+    if name:sub(1, 1) ~= "." and paths.kind(dir) == "directory"
+      and not add_folder(found, dir, origin, shown .. "/" .. name) then
       for _, inner in ipairs(paths.names(dir) or {}) do
         add_folder(found, paths.join(dir, inner), origin, ("%s/%s/%s"):format(shown, name, inner))
       end
@@ -69,7 +74,19 @@ local function folders(root, origin, shown)
   return found
 end
 
---- Finds what is installed. What the project has but is not trusted for is `withheld`: named, never loaded.
+--- What is installed from elsewhere; read when it is loaded.
+local function installed(of)
+  local found = {}
+  for _, name in ipairs(of:names()) do
+    local used, why = of:get(name)
+    local dir = used and view.dir(used)
+    add(found, { name = name, origin = "installed", dir = dir, package = used, failure = why,
+      file = dir and paths.join(dir, "Symphony.toml") or name })
+  end
+  return found
+end
+
+--- Finds what is there. What the project has but is not trusted for is `withheld`: named, never loaded.
 ---@param place? Place
 ---@param options? { bundled_only: boolean?, reading: boolean? } reading: only manifests are
 ---looked at, so trust does not matter
@@ -85,8 +102,13 @@ function M.new(place, options)
     end
     self.layers[#self.layers + 1] = folders(paths.join(person.data_dir(), "extensions"), "user",
       paths.join(person.data_dir(), "extensions"))
+    self.view = view.of(place)
+    self.layers[#self.layers + 1] = installed(self.view)
   end
   self.layers[#self.layers + 1] = bundled()
+  for _, layer in ipairs(self.layers) do
+    for _, entry in pairs(layer) do entry.view = self.view end
+  end
   return self
 end
 
@@ -108,15 +130,32 @@ function Registry:all()
   return list
 end
 
+--- The Lua files of an entry; of what is installed the manifest's text, too.
+local function files_of(entry)
+  if entry.failure then return nil, entry.failure end
+  if entry.prefix then return sources.embedded(entry.prefix) end
+  if not entry.package then return sources.folder(entry.dir) end
+  local code, text = view.sources(entry.package)
+  if not code then return nil, text end
+  entry.text = text
+  return code
+end
+
+--- What it depends on, where that is installed.
+local function packages_of(entry, read)
+  if next(read.dependencies) == nil or not entry.view then return {} end
+  return entry.view:reach(entry.name, read.dependencies)
+end
+
 --- Reads an entry's manifest and sources, once.
 ---@param entry ExtensionEntry
 ---@return ExtensionEntry?, Problem[]?
 function M.load(entry)
   if entry.manifest then return entry end
+  local files, why = files_of(entry)
+  if not files and not entry.text then return nil, { why } end
   local read, problems = manifest.read(entry.text, entry.file)
   if not read then return nil, problems end
-  local files, why
-  if entry.prefix then files = sources.embedded(entry.prefix) else files, why = sources.folder(entry.dir) end
   if not files then return nil, { why } end
   for name in pairs(files) do
     if not name:match("%.lua$") or name:match("^spec/") then files[name] = nil end
@@ -125,8 +164,10 @@ function M.load(entry)
     return nil, { problem.new("manifest_invalid", ("its entry %s is not there"):format(read.extension.entry),
       { file = entry.file }) }
   end
-  entry.manifest, entry.sources = read, files
-  entry.code_hash = sources.hash(files, entry.text)
+  local packages, unmet = packages_of(entry, read)
+  if not packages then return nil, { unmet } end
+  entry.manifest, entry.sources, entry.packages = read, files, packages
+  entry.code_hash = view.code_hash(sources.hash(files, entry.text), packages)
   return entry
 end
 
@@ -134,6 +175,26 @@ local function names_of(list)
   local names = {}
   for i, entry in ipairs(list) do names[i] = entry.name end
   return names
+end
+
+--- The extensions of a project itself, whether it is trusted or not, sorted by name.
+---@param place Place
+---@return ExtensionEntry[]
+function M.own(place)
+  local list = {}
+  for _, entry in pairs(folders(paths.join(place.dir, "extensions"), "project", "extensions")) do
+    list[#list + 1] = entry
+  end
+  table.sort(list, function(a, b) return a.name < b.name end)
+  return list
+end
+
+--- Only the manifest of an entry.
+---@param entry ExtensionEntry
+---@return table? manifest
+---@return Problem[]? problems
+function M.manifest(entry)
+  return manifest.read(entry.text, entry.file)
 end
 
 --- What a name means, with its manifest.

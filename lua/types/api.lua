@@ -147,6 +147,7 @@ return {
       { "size", { { "fd?", "integer" } }, { "integer?", "integer?" }, "columns and rows" },
       { "write", { { "fd", "integer" }, { "...", "string" } }, { "boolean?", "string?", "string?" }, "unbuffered and whole" },
       { "read_line", { { "fd?", "integer" } }, { "string?", "string?" }, "without its end of line" },
+      { "read_secret", { { "fd?", "integer" } }, { "string?", "string?" }, "a line that a terminal does not show" },
       { "take_signal", {}, { "string?" }, "INT or TERM; the first call starts catching" },
     },
   },
@@ -179,6 +180,31 @@ return {
       { "store", { { "host", "sy.Host" } }, { "string?", "string?", "string?" }, "keeps them as an artifact; its hash" },
       { "close", {}, {}, "closes the file" },
     },
+  },
+  {
+    module = "sy.sign",
+    doc = "Keys and signatures in the format of minisign.",
+    functions = {
+      { "keypair", { { "password?", "string" } }, { "string?", "string?", "string?" }, "the texts of a public and a secret key" },
+      { "encrypted", { { "secret", "string" } }, { "boolean?", "string?", "string?" }, "whether the key needs a password" },
+      { "sign", { { "secret", "string" }, { "password", "string?" }, { "path", "string" }, { "comment", "string" } },
+        { "string?", "string?", "string?" }, "the text of a signature" },
+      { "verify", { { "public", "string" }, { "signature", "string" }, { "path", "string" } },
+        { "string?", "string?", "string?" }, "the comment that was signed with the file" },
+      { "id", { { "text", "string" } }, { "string?", "string?", "string?" }, "of a public key, or of a signature's key" },
+    },
+  },
+  {
+    module = "sy.lock",
+    doc = "One process at a time.",
+    functions = {
+      { "take", { { "path", "string" }, { "wait_ms?", "integer" } }, { "sy.Lock?", "string?", "string?" }, "the lock of a file" },
+    },
+  },
+  {
+    class = "sy.Lock",
+    doc = "A lock that is held.",
+    functions = { { "release", {}, {}, "lets others have it" } },
   },
   {
     module = "sy.core",

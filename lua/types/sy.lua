@@ -490,6 +490,12 @@ function sy_term.write(fd, ...) end
 ---@return string?
 function sy_term.read_line(fd) end
 
+--- A line that a terminal does not show.
+---@param fd? integer
+---@return string?
+---@return string?
+function sy_term.read_secret(fd) end
+
 --- INT or TERM; the first call starts catching.
 ---@return string?
 function sy_term.take_signal() end
@@ -571,6 +577,69 @@ function sy_PackReader:store(host) end
 
 --- Closes the file.
 function sy_PackReader:close() end
+
+---Keys and signatures in the format of minisign.
+---@class sy.sign
+local sy_sign = {}
+
+--- The texts of a public and a secret key.
+---@param password? string
+---@return string?
+---@return string?
+---@return string?
+function sy_sign.keypair(password) end
+
+--- Whether the key needs a password.
+---@param secret string
+---@return boolean?
+---@return string?
+---@return string?
+function sy_sign.encrypted(secret) end
+
+--- The text of a signature.
+---@param secret string
+---@param password string?
+---@param path string
+---@param comment string
+---@return string?
+---@return string?
+---@return string?
+function sy_sign.sign(secret, password, path, comment) end
+
+--- The comment that was signed with the file.
+---@param public string
+---@param signature string
+---@param path string
+---@return string?
+---@return string?
+---@return string?
+function sy_sign.verify(public, signature, path) end
+
+--- Of a public key, or of a signature's key.
+---@param text string
+---@return string?
+---@return string?
+---@return string?
+function sy_sign.id(text) end
+
+---One process at a time.
+---@class sy.lock
+local sy_lock = {}
+
+--- The lock of a file.
+---@param path string
+---@param wait_ms? integer
+---@return sy.Lock?
+---@return string?
+---@return string?
+function sy_lock.take(path, wait_ms) end
+
+---A lock that is held.
+---@class sy.Lock
+local sy_Lock = {}
+
+--- Lets others have it.
+function sy_Lock:release() end
 
 ---The engine.
 ---@class sy.core

@@ -84,6 +84,44 @@ says_what_is_unknown(void)
     sy__registry_free(r);
 }
 
+static bool
+finds(sy__extension *e, const char *name, const char *path)
+{
+    const char *text = NULL, *chunk = "";
+    size_t len;
+    bool found = sy__extension_module(e, name, &text, &len, &chunk);
+    return path ? found && strcmp(chunk, path) == 0 : !found;
+}
+
+static void
+modules_of_packages_are_reached_by_who_names_them(void)
+{
+    static const char tool[] =
+        "{\"name\":\"tool\",\"sources\":{\"init.lua\":\"\",\"util.lua\":\"\",\"@\":\"init.lua\\nacme/text\\n\","
+        "\"@acme/text\":\"main.lua\\nacme/base\\n\",\"@acme/text/main.lua\":\"\",\"@acme/text/util.lua\":\"\","
+        "\"@acme/base\":\"init.lua\\n\",\"@acme/base/init.lua\":\"\",\"@acme/base/deep/er.lua\":\"\"}}";
+    sy__registry *r = NULL;
+    sy__error err = {0};
+    CHECK_INT(sy__registry_new(&r, &sy__alloc_default), SY_OK);
+    CHECK_INT(add(r, tool, &err), SY_OK);
+    sy__extension *e = sy__registry_get(r, "tool");
+    CHECK(finds(e, "util", "util.lua"));
+    CHECK(finds(e, "acme/text", "@acme/text/main.lua"));
+    CHECK(finds(e, "acme/text.util", "@acme/text/util.lua"));
+    CHECK(finds(e, "acme/text:util", "@acme/text/util.lua"));
+    CHECK(finds(e, "acme/text:acme/base", "@acme/base/init.lua"));
+    CHECK(finds(e, "acme/text:acme/base.deep.er", "@acme/base/deep/er.lua"));
+    CHECK(finds(e, "acme/base", NULL)); /* not named by the tool itself */
+    CHECK(finds(e, "acme/base:acme/text", NULL));
+    CHECK(finds(e, "acme/base:util", NULL));
+    CHECK(finds(e, "acme/te", NULL));
+    CHECK(finds(e, "acme/text/main", NULL));
+    CHECK(finds(e, "@acme", NULL));
+    CHECK(finds(e, "acme/other:util", NULL));
+    sy__extension_release(e);
+    sy__registry_free(r);
+}
+
 static void
 an_entry_outlives_its_replacement(void)
 {
@@ -177,6 +215,7 @@ main(void)
 {
     finds_operations();
     says_what_is_unknown();
+    modules_of_packages_are_reached_by_who_names_them();
     an_entry_outlives_its_replacement();
     modules_stay_inside();
     bad_descriptions_are_refused();

@@ -4,4 +4,12 @@ return {
   "ls",
   "show",
   "check",
+  "install",
+  "update",
+  "rollback",
+  "remove",
+  "trust",
+  "pack",
+  "sign",
+  "keygen",
 }
