@@ -149,7 +149,8 @@ function Storm:round(at)
   local tag = self.rounds
   local ended = disturbed(self, argv, at)
   if count_runs(self) == self.runs then -- killed before the run was acknowledged: there is nothing to resume
-    assert(not ended and effects(self, "effects", tag) == "")
+    assert(not ended, "it ended without a run")
+    assert(effects(self, "effects", tag) == "", "an effect of a run that nobody knows of")
     self:symphony(nil, table.unpack(argv))
   end
   self.runs = self.runs + 1
