@@ -53,6 +53,13 @@ on_wal(void *ud, sqlite3 *conn, const char *name, int frames)
     return SQLITE_OK;
 }
 
+static int
+log_file(sy__writer *w, sqlite3_file **log)
+{
+    *log = NULL;
+    return sqlite3_file_control(w->conn, "main", SQLITE_FCNTL_JOURNAL_POINTER, log);
+}
+
 /* What the CHECKs of JSON columns ask, six times a task: the same answer as SQLite's own, sooner. */
 static void
 json_valid(sqlite3_context *to, int argc, sqlite3_value **argv)
@@ -102,6 +109,8 @@ sy__writer_prepare(sy__db *db, sqlite3 *conn, sy__error *err)
         int rc = sqlite3_prepare_v3(conn, all[i].sql, -1, SQLITE_PREPARE_PERSISTENT, all[i].to, NULL);
         if (rc != SQLITE_OK) code = sy__sql_error(err, conn, rc, "cannot prepare the writer");
     }
+    sqlite3_file *log;
+    if (code == SY_OK && log_file(w, &log) == SQLITE_OK) sy__frames_between(&w->frames, db->alloc, log);
     return code;
 }
 
@@ -371,8 +380,8 @@ write_group(sy__db *db, sy__group *g, bool careful, sy__change **bad)
 static int
 sync_log(sy__writer *w)
 {
-    sqlite3_file *log = NULL;
-    int rc = sqlite3_file_control(w->conn, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    sqlite3_file *log;
+    int rc = log_file(w, &log);
     if (rc != SQLITE_OK || !log || !log->pMethods) return rc;
     SY__CRASH_POINT("log.before_sync");
     rc = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);

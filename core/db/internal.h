@@ -2,6 +2,7 @@
 #ifndef SY_DB_INTERNAL_H
 #define SY_DB_INTERNAL_H
 
+#include "db/frames.h"
 #include "db/queue.h"
 #include "db/refs.h"
 #include "db/rows.h"
@@ -13,6 +14,7 @@ typedef struct sy__writer {
     sqlite3 *conn;                                /* NULL after a sticky failure */
     sqlite3_stmt *statements[SY__STATEMENTS_MAX]; /* one change; of a statement of rows `again` */
     sqlite3_stmt *many[SY__STATEMENTS_MAX];       /* of a statement of rows: all of `source` */
+    sy__frames frames;                            /* stands before the log of `conn` */
     sy__rows rows, events;                        /* collected, not yet written */
     size_t sorted;                      /* of `rows`: how many were written last and still lie there, in order */
     sy__refs *refs[SY__STATEMENTS_MAX]; /* of a statement of rows: what it refers to */
