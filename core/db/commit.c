@@ -5,8 +5,8 @@
  * writing: after a failed fsync nobody knows what the disk has, so the connection is closed.
  *
  * New rows and events of a group are written many at once (rows.h); what a constraint refuses there is not named, so
- * that the group is then written change by change, every row as one that may be there already. The foreign keys of a
- * large group of nothing else are looked up by refs.h instead of SQLite.
+ * that the group is then written change by change, every row as one that may be there already. The foreign keys of many
+ * are looked up by refs.h instead of SQLite.
  */
 #include "db/internal.h"
 
@@ -270,7 +270,7 @@ write_change(sy__db *db, const sy__change *c, int64_t *seq)
 /* ---- references ---- */
 
 /* Whether SQLite looks at foreign keys (else refs.c does). Statements prepare themselves anew after a change, so only
- * large groups are worth it; it then stays until a group has something else than rows and events. */
+ * many rows and events are worth it; it then stays until there is something else to write. */
 static int
 set_keys(sy__writer *w, bool own)
 {
@@ -283,8 +283,8 @@ set_keys(sy__writer *w, bool own)
 static int
 choose_keys(sy__writer *w, const sy__group *g, bool careful)
 {
-    bool plain = !careful && g->others == 0 && !w->no_own_keys;
-    return set_keys(w, plain && (w->own_keys || g->count >= MANY_CHANGES));
+    bool can = !careful && !w->no_own_keys;
+    return set_keys(w, can && (w->own_keys || g->count - g->others >= MANY_CHANGES));
 }
 
 /* What these changes of one statement refer to must be there, or in the rows written last. */
@@ -356,7 +356,7 @@ write_soon(sy__db *db, const sy__change *c, int64_t *seq)
     bool row = db->queue.again[c->statement] != NULL;
     if (row && !c->again) return collect(db, &w->rows, c);
     rc = row ? flush_rows(db, &w->rows) : flush_all(db);
-    if (rc == SQLITE_OK && row) rc = check_refs(db, &c, 1, c->statement);
+    if (rc == SQLITE_OK) rc = row ? check_refs(db, &c, 1, c->statement) : set_keys(w, false);
     return rc == SQLITE_OK ? write_params(db, c) : rc;
 }
 

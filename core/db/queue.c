@@ -379,7 +379,7 @@ put(sy__queue *q, sy__durability level, int statement, const char *run, const sy
     if (level > g->level) g->level = level;
     if (slot && !replace) *slot = (sy__db_slot){g->id, (uint32_t)g->count};
     if (!replace) g->count++;
-    g->others += q->again[statement] == NULL;
+    if (!replace) g->others += q->again[statement] == NULL;
     sy__queue_measure(q);
     *out = c;
     sy__queue_wake(q);
