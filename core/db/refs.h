@@ -3,7 +3,7 @@
  *
  * SQLite opens, searches and closes the table that is referred to for every row and every foreign key: thirteen times
  * for a task and its two events, a fifth of writing them, though most of those values are the same in every row of a
- * group. So a large group of nothing but rows and events is written with SQLite's own check switched off, and each
+ * group. So the rows and events of a large group are written with SQLite's own check switched off, and each
  * reference is found here first: it is the value the row before had, or a row of the same group, or a row the database
  * has. That happens inside the transaction, which nobody else can write into. What is not found makes the group be
  * written change by change, with SQLite's check.
