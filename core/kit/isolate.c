@@ -434,7 +434,8 @@ settle(sy__isolate *iso, int status)
         drop_parked(iso, SY_ENOMEM);
         return call->error.code;
     }
-    sy__error err = {0};
+    sy__error err;
+    sy__error_clear(&err);
     int rc = end_slice(iso, status, &err);
     if (rc) call->error = err;
     if (rc) sy__vbuf_reset(&call->output);

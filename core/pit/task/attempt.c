@@ -181,7 +181,9 @@ attempt_finished(sy__attempt *a, int status)
     sy__stage *s = a->stage;
     sy__task *t = a->task;
     const sy__target *target = &t->spec->targets[t->target];
-    sy__error err = a->call.error;
+    sy__error err;
+    sy__error_clear(&err);
+    if (a->call.error.code) err = a->call.error;
     bool transient = a->call.transient;
     SY__CRASH_POINT("call.returned");
     int why = a->cancel_why;
@@ -291,7 +293,8 @@ static void
 execute(sy__stage *s, sy__task *t)
 {
     const sy__target *target = &t->spec->targets[t->target];
-    sy__error err = {0};
+    sy__error err;
+    sy__error_clear(&err);
     int64_t cold_ns = 0;
     sy__attempt *a = sy__attempt_new(s, t);
     int status = a ? sy__pool_take(s->pool, target->extension, &a->isolate, &cold_ns, &err)
@@ -386,8 +389,9 @@ void
 sy__attempt_begin(sy__stage *s, sy__task *t)
 {
     const sy__operation *op = t->spec->targets[t->target].operation;
-    sy__error err = {0};
+    sy__error err;
     sy__value v = sy__blob_value(t->input), checked;
+    sy__error_clear(&err);
     t->started_ms = sy__stage_ms(s);
     t->status = SY__TASK_EXECUTING;
     t->attempts++;

@@ -231,7 +231,8 @@ begin_clock(sy__stage *s, sy__task *t)
 static bool
 first_time(sy__stage *s, sy__task *t)
 {
-    sy__error err = {0};
+    sy__error err;
+    sy__error_clear(&err);
     begin_clock(s, t);
     t->status = SY__TASK_DISPATCHED;
     sy__flow_admitted(s, t);
@@ -263,7 +264,8 @@ comes_too_late(const sy__task *t)
 void
 sy__task_run(sy__stage *s, sy__task *t)
 {
-    sy__error err = {0};
+    sy__error err;
+    sy__error_clear(&err);
     t->inside = true;
     if (t->wait_row && t->first_ns) sy__flow_admitted(s, t); /* before another attempt */
     if (t->inner && t->inner->ended) {
