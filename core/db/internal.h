@@ -60,6 +60,16 @@ struct sy__db {
 int sy__writer_start(sy__db *db, sqlite3 *conn, sy__error *err);
 /* Writes what is queued and ends the thread; closes the connection. */
 void sy__writer_stop(sy__db *db);
+/* The changes of a group, within a transaction; careful: one by one, and then *bad is what was refused, if anything. In
+ * the order they were put, but for what rows.h says. An SQLITE_… code. Writer thread. */
+int sy__group_write(sy__db *db, sy__group *g, bool careful, sy__change **bad);
+/* Before the transaction of a group: who looks at its foreign keys. An SQLITE_… code. Writer thread. */
+int sy__keys_choose(sy__writer *w, const sy__group *g, bool careful);
+/* Whether commits fsync; whether foreign keys are refs.h's (`own`) or SQLite's. SQLITE_… codes. Writer thread. */
+int sy__writer_fsync(sy__writer *w, bool on);
+int sy__writer_keys(sy__writer *w, bool own);
+/* Fsyncs what is in the log. An SQLITE_… code. Writer thread. */
+int sy__log_sync(sy__writer *w);
 /* One group in one transaction, retried while the disk is full or the database busy. Writer thread. */
 int sy__writer_commit(sy__db *db, sy__group *g, sy__error *err);
 /* Makes all that was committed durable. Writer thread. */

@@ -5,6 +5,7 @@
 #include "db/queue.h"
 
 #include "db/internal.h"
+#include "db/params.h"
 
 #include <string.h>
 #include <time.h>
@@ -398,12 +399,6 @@ sy__db_put(sy__db *db, sy__durability level, int statement, const char *run, con
     return code;
 }
 
-static sy__param
-text(const char *s)
-{
-    return s ? (sy__param){.kind = SY__P_TEXT, .p = s, .len = strlen(s)} : (sy__param){.kind = SY__P_NULL};
-}
-
 int
 sy__db_put_event(sy__db *db, sy__durability level, const sy__event *e)
 {
@@ -411,15 +406,15 @@ sy__db_put_event(sy__db *db, sy__durability level, const sy__event *e)
     char at[SY__STAMP_BYTES];
     sy__stamp(e->occurred_ms, at);
     const sy__param params[SY__EV_COUNT] = {
-        [SY__EV_ID] = text(e->id ? e->id : unnamed),
+        [SY__EV_ID] = sy__p_text(e->id ? e->id : unnamed),
         [SY__EV_AT] = {.kind = SY__P_TEXT, .p = at, .len = sizeof at - 1},
-        [SY__EV_TASK] = text(e->task),
-        [SY__EV_EXTENSION] = text(e->extension),
-        [SY__EV_TYPE] = text(e->type),
-        [SY__EV_PAYLOAD] = text(e->payload ? e->payload : "null"),
-        [SY__EV_CONTEXT] = text(e->context ? e->context : "{}"),
-        [SY__EV_TOPIC] = text(e->topic),
-        [SY__EV_RUN] = text(e->run),
+        [SY__EV_TASK] = sy__p_text(e->task),
+        [SY__EV_EXTENSION] = sy__p_text(e->extension),
+        [SY__EV_TYPE] = sy__p_text(e->type),
+        [SY__EV_PAYLOAD] = sy__p_text(e->payload ? e->payload : "null"),
+        [SY__EV_CONTEXT] = sy__p_text(e->context ? e->context : "{}"),
+        [SY__EV_TOPIC] = sy__p_text(e->topic),
+        [SY__EV_RUN] = sy__p_text(e->run),
     };
     sy__queue *q = &db->queue;
     sy__change *c;

@@ -33,6 +33,38 @@ sy__sql_code(int rc)
     }
 }
 
+bool
+sy__sql_is_refusal(int rc)
+{
+    switch (rc & 0xFF) {
+    case SQLITE_ERROR:
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH:
+    case SQLITE_RANGE:
+    case SQLITE_TOOBIG: return true;
+    default: return false;
+    }
+}
+
+bool
+sy__sql_may_pass(int rc)
+{
+    switch (rc & 0xFF) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_FULL:
+    case SQLITE_NOMEM: return true;
+    default: return false;
+    }
+}
+
+int
+sy__sql_run(sqlite3_stmt *s)
+{
+    (void)sqlite3_step(s);
+    return sqlite3_reset(s);
+}
+
 static void
 hint(sy__error *err, int code)
 {

@@ -8,6 +8,12 @@
 
 /* The SY_E… that belongs to an SQLite result. */
 int sy__sql_code(int rc);
+/* Whether it is the fault of a statement and what it was given, not of the database. */
+bool sy__sql_is_refusal(int rc);
+/* Whether waiting may help: busy, full, no memory. */
+bool sy__sql_may_pass(int rc);
+/* Steps a statement once and resets it: an SQLITE_… code. */
+int sy__sql_run(sqlite3_stmt *s);
 /* Sets err from the connection's last failure and returns its SY_E…; the hints for full and damaged are here. */
 int sy__sql_error(sy__error *err, sqlite3 *conn, int rc, const char *what);
 /* Opens `file` with sqlite3_open_v2 flags (no mutex), foreign keys on. *out is NULL on failure. */
