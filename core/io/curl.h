@@ -36,7 +36,7 @@
     X(free)
 
 typedef struct sy__curl {
-    void *library;
+    bool loaded; /* all of them */
 #define SY__CURL_MEMBER(name) __typeof__(curl_##name) *(name);
     SY__CURL_FUNCTIONS(SY__CURL_MEMBER)
 #undef SY__CURL_MEMBER

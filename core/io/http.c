@@ -102,7 +102,7 @@ static int
 open_multi(sy__http *h, sy__error *err)
 {
     if (h->multi) return SY_OK;
-    int e = h->curl.library ? SY_OK : sy__curl_load(&h->curl, err);
+    int e = h->curl.loaded ? SY_OK : sy__curl_load(&h->curl, err);
     if (e) return e;
     if (!h->timer) h->timer = evtimer_new(h->loop, on_timer, h);
     if (!h->timer || h->curl.global_init(CURL_GLOBAL_DEFAULT))

@@ -47,7 +47,6 @@
     X(write_set_format_pax_restricted)
 
 typedef struct sy__tar {
-    void *library;
 #define SY__TAR_MEMBER(name) __typeof__(archive_##name) *(name);
     SY__TAR_FUNCTIONS(SY__TAR_MEMBER)
 #undef SY__TAR_MEMBER
