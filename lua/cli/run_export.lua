@@ -5,6 +5,7 @@ local json = require "sy.json"
 local pack = require "sy.pack"
 local problem = require "kit.problem"
 local registry = require "kit.registry"
+local select = require "cli.select"
 local system = require "sy.system"
 local transfer = require "kit.transfer"
 
@@ -220,6 +221,8 @@ local function write_all(out, place, run, name)
   out:extensions(place, run)
   out:rows(run)
   out:blobs()
+  local gone = select.gone(out.host, run) -- it was all there while it was read, or there is no file
+  if gone then error(gone, 0) end
   local sums = json.encode { files = json.array(out.sums) } .. "\n"
   sure(out.file:add("sums.json", sums))
 end

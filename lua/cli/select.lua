@@ -42,12 +42,20 @@ local function by_ending(host, text)
   return row or no_run(("there is no run `%s`"):format(text))
 end
 
---- The row of a run (all of pipeline_orchestration, and melody_name).
+--- Whether a run that was there is gone, or half gone, for it is old: what was read of it is not to be shown.
 ---@param host table
----@param text? string nil: the last run that `where` admits
----@param where? { sql: string, what: string } narrows what "the last" is
----@return table?, Problem?
-function M.run(host, text, where)
+---@param run { id: string, number: integer }
+---@return Problem?
+function M.gone(host, run)
+  local row = host:query([[
+SELECT s.removing_at IS NULL AS stays FROM pipeline_orchestration p
+LEFT JOIN run_span s ON s.pipeline_orchestration_id = p.id WHERE p.id = ?1]], { run.id })[1]
+  if row and row.stays == 1 then return nil end
+  return problem.new("not_found", ("run #%d is being removed"):format(run.number),
+    { hint = "symphony runs   lists those that stay" })
+end
+
+local function find(host, text, where)
   if text == nil or text == "last" then
     local row = first(host, ("WHERE %s ORDER BY p.number DESC LIMIT 1"):format(text == nil and where and where.sql
       or "true"))
@@ -64,6 +72,19 @@ function M.run(host, text, where)
     if #text < MIN_ENDING then return no_run(("there is no run %s"):format(text)) end
   end
   return by_ending(host, text)
+end
+
+--- The row of a run (all of pipeline_orchestration, and melody_name).
+---@param host table
+---@param text? string nil: the last run that `where` admits
+---@param where? { sql: string, what: string } narrows what "the last" is
+---@return table?, Problem?
+function M.run(host, text, where)
+  local row, why = find(host, text, where)
+  if not row then return nil, why end
+  local gone = M.gone(host, row)
+  if gone then return nil, gone end
+  return row
 end
 
 --- A glob of task keys as a Lua pattern: `*` stays within one part, `**` does not, `?` is one letter.

@@ -75,13 +75,17 @@ function M.show(ctx, host, row, options)
   if not key then return nil, unclear end
   local offset = options.since
   while true do
-    row = select.run(host, row.id) or row -- before the stream: what ended run has said, has been said
-    local piece, why = read(host, row, key, options, offset)
+    local piece, why, gone
+    row, gone = select.run(host, row.id) -- before the stream: what an ended run has said, has been said
+    if not row then return nil, gone end
+    piece, why = read(host, row, key, options, offset)
     if why then return nil, why end
     if piece then
       show(ctx, key, options.kind, piece)
       offset = piece.next
     elseif not options.follow or ENDED[row.status] then
+      gone = select.gone(host, row)
+      if gone then return nil, gone end
       return exit.DONE
     else
       host:step(STEP_MS)

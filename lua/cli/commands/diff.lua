@@ -25,6 +25,8 @@ return {
     b, none = select.run(host, words[2])
     if not b then return nil, none end
     local doc = run_diff.document(host, a, b)
+    local gone = select.gone(host, a) or select.gone(host, b)
+    if gone then return nil, gone end
     if ctx.json then
       ctx:document(doc)
     else

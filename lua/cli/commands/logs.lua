@@ -131,13 +131,16 @@ return {
     end
     local since = 0
     while true do
-      row = select.run(host, row.id)
+      row, none = select.run(host, row.id)
+      if not row then return nil, none end
       local keys, unknown = chosen(host, row, words[2], words.options.failed)
       if unknown then return nil, unknown end
       for _, event in ipairs(host:query(NEXT, { row.id, since })) do
         if not keys or keys[event.key] then show(ctx, event) end
         since = event.seq
       end
+      local gone = select.gone(host, row)
+      if gone then return nil, gone end
       if not words.options.follow or ENDED[row.status] then return exit.DONE end
       host:step(STEP_MS)
       if term.take_signal() then return exit.INTERRUPTED end

@@ -14,6 +14,7 @@ local LEAST_ASKED = 12
 local function rows_of(host, limit)
   return host:query([[
 SELECT p.*, m.name AS melody_name FROM pipeline_orchestration p LEFT JOIN melody m ON m.id = p.melody_id
+WHERE p.id NOT IN (SELECT pipeline_orchestration_id FROM run_span WHERE removing_at IS NOT NULL)
 ORDER BY p.number DESC LIMIT ?1]], { limit })
 end
 

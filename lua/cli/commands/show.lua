@@ -62,6 +62,8 @@ return {
     local row, none = select.run(host, words[1])
     if not row then return nil, none end
     local doc = document.run(host, row)
+    local gone = select.gone(host, row)
+    if gone then return nil, gone end
     if ctx.json then
       ctx:document(doc)
       return exit.DONE

@@ -44,6 +44,8 @@ return {
     local run, none = select.run(host, words[1])
     if not run then return nil, none end
     local model = run_trace.model(host, run)
+    local gone = select.gone(host, run)
+    if gone then return nil, gone end
     if words.options.format == "chrome" then
       ctx.documented = true
       chrome(host, model)

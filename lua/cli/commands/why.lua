@@ -36,6 +36,8 @@ return {
     local row, none = select.run(host, words[1])
     if not row then return nil, none end
     local doc, unknown = run_why.document(host, row, words[2])
+    local gone = select.gone(host, row)
+    if gone then return nil, gone end
     if not doc then return nil, unknown end
     if ctx.json then
       ctx:document(doc)
