@@ -7,19 +7,22 @@ local support = require "support"
 
 local KILLS = os.getenv "SYMPHONY_LONG" and 1000 or 30
 local PER_PROJECT = 12
+local FORKS = 4 -- one of so many rounds in a crowd is a fork
 
 describe("kill -9 at any instant, then resume,", function()
   it("gives the outputs of an undisturbed run, and every row and artifact is sound", function()
     local seed = tonumber(os.getenv "SYMPHONY_SEED") or os.time()
     math.randomseed(seed)
-    local kills = 0
+    local kills, crowded = 0, false
     local ok, why = pcall(function()
       while kills < KILLS do
-        local one = storm.new(math.random)
+        local one = storm.new(math.random, crowded)
         one:calm()
-        while one.kills < PER_PROJECT and kills + one.kills < KILLS do one:round() end
+        while one.kills < PER_PROJECT and kills + one.kills < KILLS do
+          one[crowded and math.random(FORKS) == 1 and "fork" or "round"](one)
+        end
         one:check()
-        kills = kills + one.kills
+        kills, crowded = kills + one.kills, not crowded
       end
     end)
     if not ok then error(("SYMPHONY_SEED=%d, after %d kills: %s"):format(seed, kills, tostring(why)), 0) end
@@ -32,12 +35,17 @@ describe("kill -9 at every named point between two writes, then resume,", functi
     math.randomseed(seed)
     local points = storm.points()
     assert.is_true(#points > 20)
-    local one, kills, unpassed = storm.new(math.random), 0, {}
+    local one, kills, unpassed = storm.new(math.random, true), 0, {}
     one:calm()
     for _ = 1, os.getenv "SYMPHONY_LONG" and 25 or 1 do
       for _, point in ipairs(points) do
         local passes = math.random(one.passed[point] or 1)
         local ok, why = pcall(one.round, one, { point = point, passes = passes })
+        local swept = one.swept[point]
+        if ok and swept then
+          passes = math.random(swept)
+          ok, why = pcall(one.sweep, one, { point = point, passes = passes })
+        end
         if not ok then error(("SYMPHONY_SEED=%d, at %s:%d: %s"):format(seed, point, passes, tostring(why)), 0) end
         unpassed[point] = unpassed[point] ~= false and one.kills == kills
         kills = one.kills

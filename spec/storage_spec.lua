@@ -1,5 +1,6 @@
 --- Storage that does not grow for ever: what `symphony gc` removes and what it leaves, also when it is killed, when two
 --- do it at once, or while a run lives.
+local aged = require "aged"
 local json = require "sy.json"
 local paths = require "kit.paths"
 local support = require "support"
@@ -49,22 +50,8 @@ local function count(what)
   return database(function(host) return assert(host:query("SELECT count(*) AS n FROM " .. what, {}))[1].n end)
 end
 
-local AGED = {
-  "UPDATE pipeline_orchestration SET created_at = '2020' || substr(created_at, 5), completed_at = '2020' || "
-    .. "substr(completed_at, 5) WHERE status IN ('completed', 'failed', 'cancelled')",
-  "UPDATE task SET completed_at = '2020' || substr(completed_at, 5)",
-  "UPDATE blob SET last_used_at = '2020' || substr(last_used_at, 5)",
-  "UPDATE cache_entry SET last_used_at = '2020' || substr(last_used_at, 5)",
-  "UPDATE session SET ended_at = '2020' || substr(ended_at, 5)",
-  "UPDATE project SET created_at = '2020' || substr(created_at, 5)",
-}
-
 --- Everything that has ended did so in 2020.
-local function age()
-  database(function(host)
-    for _, sql in ipairs(AGED) do assert(host:write(sql, {})) end
-  end)
-end
+local function age() aged(dir) end
 
 local function numbers()
   local list = {}
@@ -263,6 +250,31 @@ describe("gc that does not get to its end", function()
     assert.matches("being removed", r.out, 1, true)
     document { "gc" }
     assert.same({ 6, 5 }, numbers())
+    sound()
+  end)
+
+  it("leaves nobody with half a run: what is being removed is not shown, and not exported", function()
+    project()
+    run(4)
+    age()
+    database(function(host)
+      local id = host:query("SELECT id FROM pipeline_orchestration WHERE number = 2", {})[1].id
+      assert(host:write("UPDATE run_span SET removing_at = 'now', last_seq = 1000000 WHERE pipeline_orchestration_id = ?1",
+        { id }))
+    end)
+    assert.same({ 4, 3, 1 }, numbers())
+    for _, words in ipairs {
+      { "show", "2" }, { "logs", "2" }, { "why", "2", "report" }, { "trace", "2" }, { "diff", "1", "2" },
+      { "export", "2", "--output", "two.zst" }, { "resume", "2" },
+    } do
+      local r = support.symphony(words, { cwd = dir, env = KEEP })
+      assert.equal(4, r.code, table.concat(words, " ") .. r.out)
+      assert.equal("", r.out)
+      assert.matches("run #2 is being removed", r.err, 1, true)
+    end
+    assert.is_nil(paths.stat(dir .. "/two.zst"))
+    document { "gc" }
+    assert.same({ 4, 3 }, numbers())
     sound()
   end)
 

@@ -28,6 +28,7 @@ local again = m:loop("again", "slow.step", { name = "l1" }, function(last, i) re
   { until_ = function(it, i) return i >= 3 end, max = 5 })
 local asked = m:ask("asked", "how many?", { type = "integer" }, { timeout = "30ms", default = 7 })
 local inner = m:sub("inner", "inner", { tag = tag }, { on_error = "skip" })
+local walk = m:sub("walk", "walk", { tag = tag })
 local report = m:task("report", "report.write", { title = "Storm", checks = melody.soft(fails, {}),
   notes = m.text "{other.content} {large.content} {effect.stdout}", diff = melody.soft(never.content, "never") })
 m:output("texts", texts)
@@ -41,8 +42,28 @@ m:output("effect", effect.stdout)
 m:output("again", again.name)
 m:output("asked", asked)
 m:output("inner", melody.soft(inner, "undone"))
+m:output("walk", walk.flow)
 m:output("report", report)
 return m
+]]
+
+--- The same in code style: what it was told by chance, by the clock and by a person is the same for each replay.
+local WALK = [[
+local melody = require "melody"
+local walk = melody.flow("walk", function(run, params)
+  local chance, began = run:random(1, 1000000000), run:now()
+  local line = chance .. " " .. began
+  local noted = run:call("process.run", { argv = { "sh", "-c", "echo $1 >>\"walk.$0\"; echo $1", params.tag, line } })
+  run:sleep(0.02)
+  local texts = run:map("file.read", { 1, 2, 3 }, function(n) return { path = "in/" .. n .. ".txt" } end)
+  local said = run:ask("which?", { type = "integer" }, { key = "which" })
+  local talk = run:call("slow.talk", { lines = 40 }, { key = "talk" })
+  local ok = pcall(run.call, run, "file.read", { path = "in/" .. said .. ".gone" })
+  return { noted = noted.stdout == line .. "\n", texts = #texts, said = said, talk = talk.said,
+    later = run:now() >= began, ok = ok }
+end)
+walk:param("tag", { type = "string" })
+return walk
 ]]
 
 --- Does something, fails, and undoes it.
@@ -70,6 +91,10 @@ operator_type = "test"
 doc = "Writes a file."
 effects = "write"
 idempotent = true
+[operation.talk]
+doc = "Streams lines."
+effects = "none"
+idempotent = true
 [capabilities]
 fs.write = ["$PROJECT/**"]
 ]]
@@ -81,6 +106,12 @@ return { step = function(input, ctx)
   assert(fs.write("step." .. input.name, input.name))
   time.sleep(0.01)
   return { name = input.name, ref = ctx.artifact("test", ctx.idempotency_key:rep(2000), { name = input.name }).size }
+end, talk = function(input, ctx)
+  for i = 1, input.lines do
+    ctx.stream(("line %d\n"):format(i))
+    time.sleep(0.001)
+  end
+  return { said = input.lines }
 end }
 ]]
 
@@ -93,6 +124,7 @@ function M.make()
   local dir = paths.real(support.tmpdir())
   support.write_file(dir .. "/melodies/storm.lua", MELODY)
   support.write_file(dir .. "/melodies/inner.lua", INNER)
+  support.write_file(dir .. "/melodies/walk.lua", WALK)
   support.write_file(dir .. "/extensions/slow/Symphony.toml", MANIFEST)
   support.write_file(dir .. "/extensions/slow/init.lua", CODE)
   for i = 1, M.FILES do support.write_file(("%s/in/%d.txt"):format(dir, i), "text " .. i) end

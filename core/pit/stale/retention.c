@@ -5,6 +5,8 @@
  */
 #include "pit/stale/retention_impl.h"
 
+#include "base/crash.h"
+
 #include <string.h>
 
 enum { MARK_RUNS = 50, SCAN_EVENTS = 4096, TASKS = 32 };
@@ -253,8 +255,10 @@ static int
 remove_all(removal *r, sy__error *err)
 {
     int code = mark_all(r, err);
+    SY__CRASH_POINT("retention.marked");
     if (code == SY_OK) code = each_marked(r, delete_artifacts, err);
     if (code == SY_OK && r->at == r->count) code = remove_events(r, err);
+    SY__CRASH_POINT("retention.events_gone");
     bool cleared = r->count > 0 && r->seq >= r->last_seq;
     r->at = 0;
     if (code == SY_OK && cleared) code = each_marked(r, delete_runs, err);

@@ -8,6 +8,8 @@
  */
 #include "pit/stale/stale_impl.h"
 
+#include "base/crash.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -63,6 +65,7 @@ remove_file(sweep *w, int folder, const char *name, const char *hash, sy__encodi
     if (sy__lock_file(w->lock_fd, F_WRLCK)) return sy__error_set(err, SY_EIO, "cannot lock artifacts/.lock");
     int unused = is_old(w, folder, name) ? is_unused(w, hash, how, err) : 0;
     if (unused > 0) (void)unlinkat(folder, name, 0);
+    SY__CRASH_POINT("sweep.looked");
     (void)sy__lock_file(w->lock_fd, F_UNLCK);
     return unused < 0 ? unused : SY_OK;
 }
