@@ -36,13 +36,13 @@ cpu = "60s"
 local CODE = [[
 local fs, process, time = require "fs", require "process", require "time"
 local stuck = {}
-local function begun() fs.write("begun", "x") end
+local function begun() fs.write("state/begun", "x") end
 local function loop() while true do end end
 function stuck.loop() begun() while true do pcall(loop) end end
 function stuck.compare() begun() table.sort({ 1, 2, 3 }, loop) end
 function stuck.sleep() begun() time.sleep(60) end
 function stuck.child()
-  return process.run { argv = { "sh", "-c", "trap '' TERM; echo $$ >pid; echo x >begun; while :; do sleep 1; done" } }
+  return process.run { argv = { "sh", "-c", "trap '' TERM; echo x >state/begun; while :; do sleep 1; done" } }
 end
 return stuck
 ]]
@@ -61,7 +61,7 @@ m:each("all", { 1, 2, 3, 4 }, "stuck.%s", function() return {} end)
 return m
 ]]):format(operation))
   local c = support.start_symphony({ "run", "m", "--json" }, { cwd = dir })
-  support.wait_until(function() return paths.stat(dir .. "/begun") end, 30)
+  support.wait_until(function() return paths.stat(dir .. "/state/begun") end, 30)
   return c
 end
 
@@ -73,6 +73,7 @@ before_each(function()
   dir = paths.real(support.tmpdir())
   support.write_file(dir .. "/extensions/stuck/Symphony.toml", MANIFEST)
   support.write_file(dir .. "/extensions/stuck/init.lua", CODE)
+  support.write_file(dir .. "/state/here", "")
   assert.equal(0, symphony("trust").code)
 end)
 

@@ -10,6 +10,7 @@
 
 #include "bind/modules.h"
 #include "bind/process_options.h"
+#include "io/cage.h"
 #include "io/which.h"
 #include "kit/isolate.h"
 #include "kit/reads.h"
@@ -223,10 +224,14 @@ start_in_isolate(run *r, const sy__caps *caps, sy__error *err)
     if (e) return e;
     o->on_output = on_isolate_output;
     o->on_exit = on_isolate_exit;
-    e = sy__child_spawn(&r->child, sy__isolate_spawner(r->isolate), sy__isolate_loop(r->isolate),
-                        sy__isolate_options_of(r->isolate)->alloc, o, err);
+    const sy__cage_options held = {.without_landlock = !sy__isolate_options_of(r->isolate)->foreign};
+    e = sy__caps_cage(&o->cage, caps, o->argv[0], &held, err);
+    if (e == SY_OK)
+        e = sy__child_spawn(&r->child, sy__isolate_spawner(r->isolate), sy__isolate_loop(r->isolate),
+                            sy__isolate_options_of(r->isolate)->alloc, o, err);
     if (o->cwd_fd >= 0) (void)close(o->cwd_fd);
     o->cwd_fd = -1;
+    o->cage = NULL; /* the child's, or gone */
     return e;
 }
 

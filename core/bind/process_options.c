@@ -62,7 +62,7 @@ static bool
 passes(const sy__caps *caps, const char *name)
 {
     if (!caps) return true;
-    if (strcmp(name, "PATH") == 0 || strcmp(name, "HOME") == 0 || strcmp(name, "LANG") == 0) return true;
+    if (strcmp(name, "PATH") == 0 || strcmp(name, "LANG") == 0) return true; /* HOME is the child's own folder */
     return sy__caps_env(caps, name);
 }
 

@@ -19,7 +19,7 @@ typedef struct sy__process_request {
 enum { SY__PROCESS_ANCHORS = 2 /* values that reading leaves on the stack */ };
 
 /*
- * Reads the table at `index`; misuse raises, naming the field. The environment is: with `caps` PATH, HOME, LANG
+ * Reads the table at `index`; misuse raises, naming the field. The environment is: with `caps` PATH, LANG
  * and what the capabilities name; without, all of this process's; then what `env` sets.
  */
 void sy__process_read(lua_State *L, int index, const sy__caps *caps, sy__process_request *out);

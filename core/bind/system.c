@@ -2,21 +2,25 @@
  * system.c: the trusted Lua module `sy.system`: what the command line asks of the machine itself.
  *
  *     user() → {uid=, name=, home=}                 disk(path) → {free=, total=} bytes | nil, message, code
- *     kernel() → {release=, openat2=, pidfd=, landlock=, seccomp=}
+ *     kernel() → {release=, openat2=, pidfd=, close_range=, landlock=, seccomp=, userns=, marks=}
  *     lua_release, version: texts
  */
 #include "bind/support.h"
 #include "bind/modules.h"
+#include "io/confine.h"
+#include "io/sweep.h"
 #include "symphony.h"
 
 #include <errno.h>
 #include <pwd.h>
+#include <sched.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <lauxlib.h>
@@ -73,29 +77,50 @@ knows(long number)
     return syscall(number, -1, NULL, NULL, 0) >= 0 || errno != ENOSYS;
 }
 
-/* The ABI level of Landlock (landlock_create_ruleset with LANDLOCK_CREATE_RULESET_VERSION), 0: none. */
-static lua_Integer
-landlock_level(void)
+/* A test build believes SYMPHONY_TEST_KERNEL, names of features that it takes for missing. */
+static bool
+is_there(const char *feature, bool there)
 {
-#ifdef SYS_landlock_create_ruleset
-    long level = syscall(SYS_landlock_create_ruleset, NULL, 0, 1U);
-    return level > 0 ? (lua_Integer)level : 0;
-#else
-    return 0;
+#ifdef SYMPHONY_CRASH_POINTS
+    const char *missing = getenv("SYMPHONY_TEST_KERNEL");
+    if (missing && strstr(missing, feature)) return false;
 #endif
+    (void)feature;
+    return there;
 }
 
-/* kernel() -> {release, openat2, pidfd, landlock, seccomp} */
+/* Whether a process of this user may make a user namespace: asked of one that ends at once. */
+static bool
+has_userns(void)
+{
+    int status = 1;
+    pid_t pid = fork();
+    if (pid == 0) _exit(unshare(CLONE_NEWUSER) == 0 ? 0 : 1);
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
+    return pid > 0 && status == 0;
+}
+
+/* Whether what a child left running can be found: this process carries no mark, and can put one on a child. */
+static bool
+has_marks(void)
+{
+    return sy__mark_new() != 0;
+}
+
+/* kernel() -> {release, openat2, pidfd, close_range, landlock, seccomp, userns, marks} */
 static int
 l_kernel(lua_State *L)
 {
     struct utsname name;
-    lua_createtable(L, 0, 5);
+    lua_createtable(L, 0, 8);
     if (uname(&name) == 0) set_text(L, "release", name.release);
-    set_bool(L, "openat2", knows(SYS_openat2));
-    set_bool(L, "pidfd", knows(SYS_pidfd_open));
-    sy__lib_set_int(L, "landlock", landlock_level());
-    set_bool(L, "seccomp", prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0 || errno != EINVAL);
+    set_bool(L, "openat2", is_there("openat2", knows(SYS_openat2)));
+    set_bool(L, "pidfd", is_there("pidfd", knows(SYS_pidfd_open)));
+    set_bool(L, "close_range", is_there("close_range", close_range(~0U, 0, 0) == 0 || errno != ENOSYS));
+    sy__lib_set_int(L, "landlock", sy__land_abi());
+    set_bool(L, "seccomp", is_there("seccomp", sy__filter_works()));
+    set_bool(L, "userns", is_there("userns", has_userns()));
+    set_bool(L, "marks", is_there("marks", has_marks()));
     return 1;
 }
 

@@ -143,6 +143,7 @@ reap(sy__child *c)
     do {
         e = syscall(SYS_waitid, P_PIDFD, c->kid->pidfd, &info, WEXITED, &usage); /* glibc's has no rusage */
     } while (e < 0 && errno == EINTR);
+    sy__kid_sweep(c->kid);
     c->result.exit_code = e == 0 && info.si_code == CLD_EXITED ? info.si_status : -1;
     c->result.signal = e == 0 && info.si_code != CLD_EXITED ? info.si_status : 0;
     read_usage(c, &usage);
@@ -390,6 +391,7 @@ path_of(const char *const *env)
     return NULL;
 }
 
+/* On success the kid has o->cage. */
 static int
 launch(sy__child *c, sy__spawner *s, const sy__child_options *o, pipes *p, sy__error *err)
 {
@@ -410,7 +412,9 @@ launch(sy__child *c, sy__spawner *s, const sy__child_options *o, pipes *p, sy__e
         fill_env(&plain);
         l.env = plain.list;
     }
-    return sy__kid_new(&c->kid, s, c->alloc, &l, err);
+    if (o->cage) l.env = sy__cage_env(o->cage, l.env);
+    if (!l.env) return sy__error_set(err, SY_ENOMEM, "no memory to start %s", o->argv[0]);
+    return sy__kid_new(&c->kid, s, c->alloc, &l, o->cage, err);
 }
 
 static int
@@ -463,36 +467,44 @@ child_new(const sy__alloc *a, const sy__child_options *o)
     return NULL;
 }
 
+static int
+start(sy__child *c, sy__spawner *s, struct event_base *loop, const sy__child_options *o, sy__error *err)
+{
+    pipes p;
+    int e = open_pipes(&p, o, err);
+    if (e != SY_OK) return e;
+    e = launch(c, s, o, &p, err);
+    close_child_ends(&p);
+    int socket = o->socket ? p.ours[0] : -1;
+    if (o->socket) p.ours[0] = -1;
+    if (e == SY_OK && make_events(c, loop, &p) != SY_OK)
+        e = sy__error_set(err, SY_ENOMEM, "no memory to watch %s", o->argv[0]);
+    if (e == SY_OK && o->socket)
+        *o->socket = socket;
+    else
+        drop_fd(&socket);
+    close_pipes(&p);
+    return e;
+}
+
 int
 sy__child_spawn(sy__child **out, sy__spawner *s, struct event_base *loop, const sy__alloc *a,
                 const sy__child_options *o, sy__error *err)
 {
-    pipes p;
     *out = NULL;
-    if (!o->argv || !o->argv[0]) return sy__error_set(err, SY_EUSAGE, "no program was named");
-    sy__child *c = child_new(a, o);
-    if (!c) return sy__error_set(err, SY_ENOMEM, "no memory to start %s", o->argv[0]);
-    int e = open_pipes(&p, o, err);
+    bool named = o->argv && o->argv[0];
+    sy__child *c = named ? child_new(a, o) : NULL;
+    int e = !named ? sy__error_set(err, SY_EUSAGE, "no program was named")
+            : c    ? start(c, s, loop, o, err)
+                   : sy__error_set(err, SY_ENOMEM, "no memory to start %s", o->argv[0]);
     if (e == SY_OK) {
-        e = launch(c, s, o, &p, err);
-        close_child_ends(&p);
-        int socket = o->socket ? p.ours[0] : -1;
-        if (o->socket) p.ours[0] = -1;
-        if (e == SY_OK && make_events(c, loop, &p) != SY_OK)
-            e = sy__error_set(err, SY_ENOMEM, "no memory to watch %s", o->argv[0]);
-        if (e == SY_OK && o->socket)
-            *o->socket = socket;
-        else
-            drop_fd(&socket);
-        close_pipes(&p);
+        if (o->timeout_ms > 0) start_timer(c->timeout_event, o->timeout_ms);
+        *out = c;
+        return SY_OK;
     }
-    if (e != SY_OK) {
-        sy__child_free(c);
-        return e;
-    }
-    if (o->timeout_ms > 0) start_timer(c->timeout_event, o->timeout_ms);
-    *out = c;
-    return SY_OK;
+    if (!c || !c->kid) sy__cage_free(o->cage);
+    sy__child_free(c);
+    return e;
 }
 
 /* ---- for the owner ---- */

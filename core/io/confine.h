@@ -18,19 +18,26 @@
 typedef enum sy__verdict {
     SY__ALLOW,
     SY__REFUSE, /* the call fails with EPERM */
+    SY__DENY,   /* the call fails with EACCES, which programs take as a matter of rights */
+    SY__ABSENT, /* the call fails with ENOSYS, so that a library takes an older one */
     SY__TRAP,   /* SIGSYS, which the process may turn into a message before it ends */
     SY__KILL,   /* the process ends by SIGSYS */
+    SY__NEXT,   /* only as `otherwise`: the rules that follow decide */
 } sy__verdict;
 
 /* What is asked of one argument; its low 32 bits are looked at. */
-typedef enum sy__test { SY__ALWAYS, SY__IF_EQUAL, SY__IF_NONE_OF } sy__test;
+typedef enum sy__test {
+    SY__ALWAYS,
+    SY__IF_EQUAL,   /* (argument & mask) == value; mask 0: all of it */
+    SY__IF_NONE_OF, /* (argument & value) == 0 */
+} sy__test;
 
 typedef struct sy__syscall_rule {
     int number; /* SYS_… */
     sy__verdict verdict, otherwise;
     sy__test test; /* SY__ALWAYS: `verdict` without a look at the arguments */
     int argument;  /* from 0 */
-    uint32_t value;
+    uint32_t value, mask;
 } sy__syscall_rule;
 
 enum { SY__FILTER_STEPS = 1024 };
@@ -58,13 +65,22 @@ enum {
     SY__LAND_READ = 1,  /* files and folders below */
     SY__LAND_WRITE = 2, /* changes below, of files and entries */
     SY__LAND_RUN = 4,   /* programs below, with what they load */
+    SY__LAND_LIST = 8,  /* names below, not the content of files */
 };
 
-/* The ABI of this kernel; 0: it has no Landlock, or it is off. */
+/* What a ruleset leaves alone. */
+enum { SY__LAND_ANY_TCP = 1 /* TCP is not looked at */ };
+
+/* The ABI of this kernel; 0: it has no Landlock, or it is off. A test build believes SYMPHONY_TEST_LANDLOCK when that
+ * is less. */
 int sy__land_abi(void);
 /* A ruleset that refuses all it knows: paths, TCP ports, signals and abstract sockets to processes outside. A
  * descriptor (O_CLOEXEC), or a negative code. */
 int sy__land_new(sy__error *err);
+/* The same without what `leave` names. */
+int sy__land_new_leaving(unsigned leave, sy__error *err);
+/* Allows connecting to a TCP port of any host. 0 or an errno; ABI 4. */
+int sy__land_allow_port(int ruleset, int port);
 /* Allows what lies below `path_fd` (O_PATH). 0 or an errno. */
 int sy__land_allow(int ruleset, int path_fd, int access);
 /* 0 or an errno. no_new_privs must be set. Async-signal-safe. */

@@ -5,6 +5,7 @@
  */
 #include "io/launch.h"
 
+#include "io/sweep.h"
 #include "io/which.h"
 
 #include <errno.h>
@@ -82,6 +83,8 @@ prepare(const sy__launch *l, pid_t parent)
     if (!set_limits(l)) return SY__AT_LIMITS;
     if (!set_cwd(l)) return SY__AT_CWD;
     if (!set_stdio(l)) return SY__AT_STDIO;
+    if (!sy__mark_wear(l->mark)) return SY__AT_CAGE;
+    if (l->cage && (errno = sy__cage_enter(l->cage)) != 0) return SY__AT_CAGE;
     return SY__LAUNCHED;
 }
 
@@ -188,6 +191,14 @@ sy__launch_run(sy__launch *l)
 }
 
 static int
+outside_cage(const sy__launch *l, sy__error *err)
+{
+    (void)sy__error_set(err, SY_EPERM, "cannot start %s: %s lies outside of what was granted", l->argv[0], l->program);
+    sy__error_hint(err, "grant its folder with fs.read, or add that folder to PATH");
+    return SY_EPERM;
+}
+
+static int
 exec_error(const sy__launch *l, sy__error *err)
 {
     const char *name = l->argv[0];
@@ -195,6 +206,7 @@ exec_error(const sy__launch *l, sy__error *err)
         return sy__error_set(err, SY_EPROCESS, "cannot start %s: the interpreter in its first line does not exist",
                              name);
     if (l->errnum == ENOENT) return sy__which_error(name, ENOENT, err);
+    if (l->cage && l->errnum == EACCES && access(l->program, X_OK) == 0) return outside_cage(l, err);
     if (l->errnum == ENOEXEC)
         return sy__error_set(err, SY_EPROCESS, "cannot start %s: it is neither a program nor a script with #!", name);
     if (l->errnum == E2BIG)
@@ -211,7 +223,8 @@ sy__launch_error(const sy__launch *l, sy__error *err)
                                        "prepare the process",
                                        "limit the process",
                                        "enter the folder",
-                                       "connect the streams",
+                                       "connect the streams of",
+                                       "confine",
                                        "execute"};
     if (l->step == SY__LAUNCHED) return SY_OK;
     if (l->step == SY__AT_EXEC) return exec_error(l, err);

@@ -9,6 +9,7 @@
 #define SY_IO_LAUNCH_H
 
 #include "base/error.h"
+#include "io/cage.h"
 
 #include <sys/types.h>
 
@@ -20,6 +21,7 @@ typedef enum sy__launch_step {
     SY__AT_LIMITS,
     SY__AT_CWD,
     SY__AT_STDIO,
+    SY__AT_CAGE,
     SY__AT_EXEC,
 } sy__launch_step;
 
@@ -31,6 +33,8 @@ typedef struct sy__launch {
     int cwd_fd;
     int fds[3];                              /* become 0, 1, 2; each > 2 */
     int64_t cpu_s, memory_bytes, file_bytes; /* rlimits; 0: inherited */
+    const sy__cage *cage;                    /* entered last before exec; NULL: none */
+    uint64_t mark;                           /* worn by it and all it starts; 0: none */
     bool detached;                           /* a session of its own that outlives us; no pidfd */
 
     pid_t pid; /* results */

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 struct event_base;
+struct sy__cage;
 typedef struct sy__spawner sy__spawner;
 
 /* The spawner outlives its children's owners; freeing it ends at most 2 s later. Any thread. */
@@ -34,6 +35,7 @@ typedef struct sy__child_options {
         max_output_bytes; /* of stdout and stderr each; beyond it reading goes on but bytes are dropped and counted */
     int64_t timeout_ms;   /* 0: none */
     int64_t cpu_s, memory_bytes, file_bytes; /* rlimits; 0: inherited */
+    struct sy__cage *cage; /* what holds it; taken over, also by a start that fails. NULL: nothing does */
     /* Loop thread. `stream` is 1 or 2. NULL: collected only. */
     void (*on_output)(void *ud, int stream, const char *bytes, size_t len);
     void (*on_exit)(void *ud, sy__child *child); /* once, after both streams ended or 200 ms after the exit */

@@ -6,6 +6,7 @@
 #include "io/spawner.h"
 
 #include "base/thread.h"
+#include "io/sweep.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -14,7 +15,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LAST_WAIT_MS = 2000 /* for killed orphans when the spawner ends */ };
+enum {
+    LAST_WAIT_MS = 2000, /* for killed orphans when the spawner ends */
+    SWEEP_MS = 200       /* for what a child left running */
+};
 
 typedef struct job {
     sy__launch *launch;
@@ -70,6 +74,7 @@ destroy(sy__kid *k)
     (void)close(k->pidfd); /* leaves the epoll set */
     for (int i = 0; i < 2; i++)
         if (k->held_fds[i] >= 0) (void)close(k->held_fds[i]);
+    sy__cage_free(k->cage);
     sy__free(k->alloc, k);
 }
 
@@ -97,8 +102,26 @@ bury(sy__kid *k)
     siginfo_t info = {0};
     if (waitid(P_PIDFD, (id_t)k->pidfd, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0) return false;
     if (info.si_pid) sy__kid_signal(k, SIGKILL);
+    sy__kid_sweep(k);
     (void)waitid(P_PIDFD, (id_t)k->pidfd, &info, WEXITED | WNOHANG);
     return true;
+}
+
+/* Frees the kids that others reaped. Without the lock while a folder is removed. */
+static void
+free_reaped(sy__spawner *s)
+{
+    for (sy__kid *k = s->kids; k;) {
+        if (!k->reaped) {
+            k = k->next;
+            continue;
+        }
+        unlink_kid(s, k);
+        (void)pthread_mutex_unlock(&s->lock);
+        destroy(k);
+        (void)pthread_mutex_lock(&s->lock);
+        k = s->kids;
+    }
 }
 
 /* Kills and buries orphans; gives the time of the next thing to do, 0: no orphan is left, -1: no deadline. */
@@ -143,6 +166,7 @@ run(void *ud)
     (void)pthread_mutex_lock(&s->lock);
     for (;;) {
         launch_all(s);
+        free_reaped(s);
         int64_t now = now_ms(), due = serve_orphans(s, now);
         if (s->stop && !give_up) give_up = now + LAST_WAIT_MS;
         if (s->stop && (due == 0 || now >= give_up)) break;
@@ -175,9 +199,11 @@ launch_there(sy__spawner *s, sy__launch *l)
 }
 
 int
-sy__kid_new(sy__kid **out, sy__spawner *s, const sy__alloc *a, sy__launch *l, sy__error *err)
+sy__kid_new(sy__kid **out, sy__spawner *s, const sy__alloc *a, sy__launch *l, sy__cage *cage, sy__error *err)
 {
     *out = NULL;
+    l->cage = cage;
+    l->mark = cage ? sy__mark_new() : 0;
     sy__kid *k = sy__calloc(a, 1, sizeof *k);
     if (!k) return sy__error_set(err, SY_ENOMEM, "no memory to start %s", l->argv[0]);
     if (s)
@@ -190,6 +216,8 @@ sy__kid_new(sy__kid **out, sy__spawner *s, const sy__alloc *a, sy__launch *l, sy
         return e;
     }
     *k = (sy__kid){.spawner = s, .alloc = a, .pid = l->pid, .pidfd = l->pidfd, .held_fds = {-1, -1}};
+    k->mark = l->mark;
+    k->cage = cage;
     if (s) {
         (void)pthread_mutex_lock(&s->lock);
         link_kid(s, k);
@@ -206,16 +234,25 @@ sy__kid_signal(const sy__kid *k, int signum)
 }
 
 void
+sy__kid_sweep(const sy__kid *k)
+{
+    (void)sy__sweep(k->mark, k->pid, SWEEP_MS);
+}
+
+void
 sy__kid_free(sy__kid *k)
 {
     if (!k) return;
     sy__spawner *s = k->spawner;
+    bool later = s && k->cage && !sy__cage_empty(k->cage);
     if (s) {
         (void)pthread_mutex_lock(&s->lock);
-        unlink_kid(s, k);
+        k->reaped = later;
+        if (!later) unlink_kid(s, k);
+        if (later) wake(s);
         (void)pthread_mutex_unlock(&s->lock);
     }
-    destroy(k);
+    if (!later) destroy(k);
 }
 
 /* Without a spawner: killed and waited for, which takes as long as the kernel needs. */
@@ -225,6 +262,7 @@ end_here(sy__kid *k)
     siginfo_t info;
     sy__kid_signal(k, SIGKILL);
     while (waitid(P_PIDFD, (id_t)k->pidfd, &info, WEXITED) < 0 && errno == EINTR) continue;
+    sy__kid_sweep(k);
     destroy(k);
 }
 
@@ -280,7 +318,8 @@ sy__spawner_free(sy__spawner *s)
     if (!s) return;
     (void)pthread_mutex_lock(&s->lock);
     s->stop = true;
-    for (sy__kid *k = s->kids; k; k = k->next) sy__kid_signal(k, SIGKILL);
+    for (sy__kid *k = s->kids; k; k = k->next)
+        if (!k->reaped) sy__kid_signal(k, SIGKILL);
     wake(s);
     (void)pthread_mutex_unlock(&s->lock);
     (void)pthread_join(s->thread, NULL);
@@ -288,7 +327,7 @@ sy__spawner_free(sy__spawner *s)
         next = k->next;
         k->spawner = NULL;
         k->prev = k->next = NULL;
-        if (k->orphan) destroy(k);
+        if (k->orphan || k->reaped) destroy(k);
     }
     (void)close(s->epoll_fd);
     (void)close(s->wake_fd);

@@ -6,7 +6,9 @@
  */
 #include "kit/caps.h"
 
+#include "kit/fscage.h"
 #include "kit/fsguard.h"
+#include "kit/gitdir.h"
 #include "kit/near.h"
 #include "kit/netguard.h"
 
@@ -15,7 +17,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { DEFAULT_MEMORY = 64 << 20, DEFAULT_CPU_MS = 2000, DEFAULT_TIMEOUT_MS = 30000 };
+enum { DEFAULT_MEMORY = 64 << 20, DEFAULT_CPU_MS = 2000, DEFAULT_TIMEOUT_MS = 30000, DNS_PORT = 53 };
 
 typedef struct names {
     char **at;
@@ -444,4 +446,37 @@ bool
 sy__caps_allows(const sy__caps *c, sy__access access, const char *path)
 {
     return sy__fsguard_allows(&c->files, access, path);
+}
+
+/* ---- children ---- */
+
+/* Grants that the kernel can hold a child to: any host, at a port or at all. */
+static void
+read_ports(const sy__caps *c, sy__cage_options *o)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < c->net.count; i++) {
+        const char *granted = c->net.at[i];
+        if (strcmp(granted, "unix:*") == 0) o->unix_sockets = true;
+        if (strncmp(granted, "*:", 2) != 0) continue;
+        int port = (int)strtol(granted + 2, NULL, 10);
+        if (strcmp(granted, "*:*") == 0) o->any_net = true;
+        if (port == DNS_PORT) o->datagrams = true;
+        if (port > 0 && count < SY__CAGE_PORTS) o->ports[count++] = port;
+    }
+}
+
+int
+sy__caps_cage(sy__cage **out, const sy__caps *c, const char *program, const sy__cage_options *base, sy__error *err)
+{
+    sy__cage_options o = *base;
+    o.changes = sy__fsguard_has(&c->files, SY__WRITE);
+    read_ports(c, &o);
+    int status = sy__cage_new(out, c->alloc, &o, err);
+    if (status) return status;
+    sy__cage_allow_system(*out, o.any_net || o.ports[0]);
+    sy__cage_allow_programs(*out, getenv("PATH"), getenv("HOME"));
+    sy__fscage_fill(&c->files, *out);
+    if (strcmp(program, "git") == 0) sy__gitdir_allow(&c->files, *out);
+    return SY_OK;
 }

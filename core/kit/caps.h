@@ -5,6 +5,9 @@
 #include "base/error.h"
 #include "base/value.h"
 
+struct sy__cage;
+struct sy__cage_options;
+
 typedef struct sy__caps sy__caps;
 
 /* From the [capabilities] table of a checked manifest: {"fs.read":[…] or "fs":{"read":[…]}, process, net, env,
@@ -30,6 +33,14 @@ bool sy__caps_secret(const sy__caps *c, const char *name);
 bool sy__caps_editor(const sy__caps *c, const char *what);
 
 bool sy__caps_starts(const sy__caps *c); /* whether it may start any program */
+
+/*
+ * What holds a child process that was started with these capabilities (argv[0] is `program`): the same files, read and
+ * run or written; no network but that of "*:PORT" and "*:*", because only ports can be held, and no socket of this
+ * machine's services but with "unix:*". SY_EPERM where the kernel has no Landlock, unless `o` says to go on without.
+ */
+int sy__caps_cage(struct sy__cage **out, const sy__caps *c, const char *program, const struct sy__cage_options *o,
+                  sy__error *err);
 
 typedef enum sy__access { SY__READ = 1, SY__WRITE = 2 } sy__access;
 /*

@@ -11,6 +11,7 @@
 #include "kit/fsguard.h"
 
 #include "kit/beneath.h"
+#include "kit/fsguard_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,18 +21,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-struct sy__root {
-    char *path; /* normal */
-    int fd;     /* O_PATH; -1: did not exist yet */
-};
-
-struct sy__grant {
-    size_t root;
-    sy__access access;
-    char *pattern; /* below the root */
-    char *text;    /* absolute, for the names in it */
-};
 
 static int
 no_memory(sy__error *err)
@@ -178,6 +167,14 @@ sy__fsguard_grant(sy__fsguard *g, sy__access access, const char *text, sy__error
 }
 
 /* ---- asking ---- */
+
+bool
+sy__fsguard_has(const sy__fsguard *g, sy__access access)
+{
+    for (size_t i = 0; i < g->grant_count; i++)
+        if (g->grants[i].access == access) return true;
+    return false;
+}
 
 /* Whether one name of the glob is literally `name`. */
 static bool

@@ -34,6 +34,8 @@ int sy__fsguard_grant(sy__fsguard *g, sy__access access, const char *text, sy__e
 int sy__fsguard_open(const sy__fsguard *g, sy__access access, const char *path, int flags, int mode, sy__error *err);
 int sy__fsguard_open_parent(const sy__fsguard *g, sy__access access, const char *path, const char **name,
                             sy__error *err);
+/* Whether there is any grant of this kind. */
+bool sy__fsguard_has(const sy__fsguard *g, sy__access access);
 /* Whether the path as text is granted; says nothing about links. */
 bool sy__fsguard_allows(const sy__fsguard *g, sy__access access, const char *path);
 

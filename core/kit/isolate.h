@@ -64,6 +64,7 @@ typedef struct sy__isolate_options {
     const sy__isolate_module *modules; /* C modules for require; borrowed; NULL: none */
     int *busy;    /* counts calls that stepped aside because they computed for 20 ms, and go on at the loop's next turn;
                    * NULL: a call keeps the thread until it waits or ends */
+    bool foreign; /* came from elsewhere: where the kernel cannot hold its children, it starts none */
     bool trusted; /* ctx.trusted: the person lets this project's own code run */
     sy__isolation isolation;
     const char *helper;    /* the program that becomes the process; borrowed. NULL: refused */

@@ -105,6 +105,7 @@ make_isolate(sy__pool *p, warm_set *set, sy__isolate **out, sy__error *err)
         .http = p->stage->http,
         .busy = &p->stage->busy,
         .modules = e->o.modules,
+        .foreign = ext->foreign,
         .trusted = e->o.trusted,
     };
     const sy__source *entry = NULL;

@@ -1,4 +1,5 @@
 --- What doctor looks at. A check gives "ok", "warn" or "fail", what it found, and what to do.
+local kernel = require "cli.doctor_kernel"
 local paths = require "kit.paths"
 local person = require "kit.person"
 local project = require "kit.project"
@@ -8,7 +9,6 @@ local text = require "cli.output.text"
 local M = {}
 
 local LOW_BYTES = 512 << 20
-local LANDLOCK_WANTED = 1
 
 --- Programs that bundled operations start, and the Debian package that has each.
 local TOOLS = {
@@ -55,20 +55,6 @@ local function lua_release()
     return "warn", release .. " (later releases of 5.4 fix faults)", "keep untrusted extensions out"
   end
   return "ok", release
-end
-
-local function kernel_feature(name, because)
-  return function()
-    local has = system.kernel()[name]
-    if has then return "ok", "there" end
-    return "warn", "missing in kernel " .. tostring(system.kernel().release), because
-  end
-end
-
-local function landlock()
-  local level = system.kernel().landlock
-  if level >= LANDLOCK_WANTED then return "ok", "ABI level " .. level end
-  return "warn", "not offered by this kernel", "child processes are held by their arguments only"
 end
 
 local function tool(name, package, for_what)
@@ -127,12 +113,10 @@ M.list = {
   { name = "your folder", look = folders },
   { name = "disk", look = disk },
   { name = "Lua", look = lua_release },
-  { name = "openat2", look = kernel_feature("openat2", "paths are walked one part at a time, which is slower") },
-  { name = "pidfd", look = kernel_feature("pidfd", "a kernel from 5.3 on is needed to run programs") },
-  { name = "Landlock", look = landlock },
-  { name = "seccomp", look = kernel_feature("seccomp", "process isolation is weaker") },
-  { name = "locale", look = locale },
 }
+
+table.move(kernel.list, 1, #kernel.list, #M.list + 1, M.list)
+M.list[#M.list + 1] = { name = "locale", look = locale }
 
 for _, entry in ipairs(TOOLS) do
   M.list[#M.list + 1] = { name = entry[1], look = tool(table.unpack(entry)) }

@@ -129,7 +129,7 @@ return {
     functions = {
       { "user", {}, { "{ uid: integer, name: string?, home: string? }" }, "who runs this" },
       { "disk", { { "path", "string" } }, { "{ free: integer, total: integer }?", "string?", "string?" }, "bytes of its file system" },
-      { "kernel", {}, { "{ release: string, openat2: boolean, pidfd: boolean, landlock: integer, seccomp: boolean }" }, "what the kernel offers" },
+      { "kernel", {}, { "{ release: string, openat2: boolean, pidfd: boolean, close_range: boolean, landlock: integer, seccomp: boolean, userns: boolean, marks: boolean }" }, "what the kernel offers" },
     },
   },
   {

@@ -448,7 +448,7 @@ function sy_system.user() end
 function sy_system.disk(path) end
 
 --- What the kernel offers.
----@return { release: string, openat2: boolean, pidfd: boolean, landlock: integer, seccomp: boolean }
+---@return { release: string, openat2: boolean, pidfd: boolean, close_range: boolean, landlock: integer, seccomp: boolean, userns: boolean, marks: boolean }
 function sy_system.kernel() end
 
 ---Going on without a terminal.
