@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -209,6 +210,17 @@ open_cwd(run *r, const sy__caps *caps, sy__error *err)
     if (fd < 0) return fd;
     o->cwd_fd = fd;
     return SY_OK;
+}
+
+/* Where the kernel cannot hold a child to its files, its task's log says so. */
+static void
+say_unheld(const run *r)
+{
+    char text[160];
+    sy__call *call = sy__isolate_call_now(r->isolate);
+    if (sy__land_abi() || !call->services || !call->services->log) return;
+    (void)snprintf(text, sizeof text, "%s is not held to granted files: this kernel has no Landlock", r->program);
+    (void)call->services->log(call->ud, SY__LOG_WARN, text);
 }
 
 static int

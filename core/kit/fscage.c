@@ -2,7 +2,8 @@
  * fscage.c: a walk from each grant's folder down to what it covers.
  *
  *     a folder that is covered with all below it     one rule, and no further look
- *     … but has the project in it                    its entries, one by one, without those that are closed
+ *     … but has the project in it                    its entries, one by one, without those that are closed, unless
+ *                                                    other grants name all of them
  *     a folder on the way to something               its entries
  *     a file that fits                               one rule
  *
@@ -53,6 +54,16 @@ is_granted(const walk *w, const char *rel)
 {
     char path[PATH_MAX];
     return whole_path(w, rel, path) && sy__fsguard_allows(w->guard, w->grant->access, path);
+}
+
+/* Whether nothing of the project is closed to this access: its grants name what would be. */
+static bool
+nothing_is_closed(const walk *w)
+{
+    static const char *const closed[] = {".symphony/x", ".git/x", "Symphony.toml", "melodies/x", "extensions/x"};
+    for (size_t i = 0; i < sizeof closed / sizeof *closed; i++)
+        if (!sy__fsguard_allows(w->guard, w->grant->access, closed[i])) return false;
+    return true;
 }
 
 /* Whether the folder is the project's or has it somewhere below. */
@@ -124,15 +135,26 @@ look_inside(walk *w, int fd, const char *rel, int depth)
     (void)closedir(list);
 }
 
+/* The names in a folder with closed entries; and the one file there that git has to see to leave the others alone. */
+static void
+allow_listing(walk *w, int fd)
+{
+    sy__cage_allow(w->cage, fd, SY__LAND_LIST);
+    int ignore = sy__open_beneath(fd, ".symphony/.gitignore", O_PATH, 0, SY__LINKS_NONE);
+    if (ignore < 0) return;
+    sy__cage_allow(w->cage, ignore, SY__LAND_READ);
+    (void)close(ignore);
+}
+
 /* One folder; closes fd. */
 static void
 visit(walk *w, int fd, const char *rel, int depth)
 {
-    bool covered = covers(w, rel), apart = holds_project(w, rel);
+    bool covered = covers(w, rel), apart = holds_project(w, rel) && !nothing_is_closed(w);
     if (covered && !apart && is_granted(w, rel)) {
         sy__cage_allow(w->cage, fd, rights(w));
     } else if (depth < MOST_DEPTH && (covered ? apart : sy__glob_reaches(w->grant->pattern, rel))) {
-        if (covered && w->grant->access == SY__READ) sy__cage_allow(w->cage, fd, SY__LAND_LIST);
+        if (covered && w->grant->access == SY__READ) allow_listing(w, fd);
         look_inside(w, fd, rel, depth); /* closes */
         return;
     }

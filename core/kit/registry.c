@@ -180,7 +180,9 @@ read_extension(sy__extension *e, sy__value v, const char *project_dir, sy__error
     if (!status) status = read_sources(e, v, err);
     if (status) return status;
     if (sy__value_get(v, "max_parallel", 12, &part)) e->max_parallel = sy__value_int(part);
-    e->foreign = read_flag(v, "foreign", false);
+    size_t len;
+    const char *isolation = sy__value_get(v, "isolation", 9, &part) ? sy__value_str(part, &len) : NULL;
+    e->foreign = isolation && len == 7 && memcmp(isolation, "process", 7) == 0;
     if (!sy__value_get(v, "capabilities", 12, &part)) part = sy__value_null();
     status = sy__caps_new(&e->caps, e->alloc, part, project_dir, err);
     for (size_t i = 0; !status && i < e->operation_count; i++)

@@ -58,7 +58,7 @@ void sy__registry_free(sy__registry *r);
 /*
  * Adds or replaces an extension from a value: {id, version_id, code_hash, name, type, entry, capabilities, operations:
  * {NAME:{effects, idempotent, cache, reads, spends, estimates, estimate:{usd, tokens}, input, output}},
- * sources:{PATH:TEXT}, max_parallel, foreign}. Any thread.
+ * sources:{PATH:TEXT}, max_parallel, isolation}. Any thread.
  */
 int sy__registry_add(sy__registry *r, sy__value description, const char *project_dir, sy__error *err);
 void sy__registry_remove(sy__registry *r, const char *name);

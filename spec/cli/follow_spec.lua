@@ -13,7 +13,7 @@ return m
 
 local CRASH = [[
 local m = require "melody" "crash"
-local a = m:task("sent", "process.run", { argv = { "sh", "-c", "[ -e tried ] || { touch tried; kill -9 $PPID; }" } })
+local a = m:task("sent", "process.run", { argv = { "sh", "-c", "[ -e tried ] || { touch tried; sleep 60; }" } })
 m:task("after", "file.read", { path = "tried" }, { after = { a } })
 return m
 ]]
@@ -25,6 +25,14 @@ local dir
 
 local function symphony(...)
   return support.symphony({ ... }, { cwd = dir, env = UTF8 })
+end
+
+--- Kills the program while the first task is being done.
+local function crash()
+  local c = support.start_symphony({ "run", "crash" }, { cwd = dir })
+  support.wait_until(function() return paths.stat(dir .. "/tried") end, 30)
+  c:kill "KILL"
+  assert.equal(9, assert(c:wait(10)).signal)
 end
 
 before_each(function()
@@ -84,7 +92,7 @@ end)
 
 describe("a task that a person skipped", function()
   it("says so, and not that its condition does not hold", function()
-    support.symphony({ "run", "crash" }, { cwd = dir })
+    crash()
     assert.equal(5, symphony("resume").code)
     local r = symphony("resume", "1", "--skip", "sent")
     assert.equal(0, r.code, r.err)
@@ -94,7 +102,7 @@ describe("a task that a person skipped", function()
   end)
 
   it("or whose result they gave", function()
-    support.symphony({ "run", "crash" }, { cwd = dir })
+    crash()
     assert.equal(5, symphony("resume").code)
     local r = symphony("resume", "1", "--result", [[sent={"exit_code":0,"stdout":"","stderr":""}]])
     assert.equal(0, r.code, r.err)
