@@ -40,7 +40,7 @@ if system.user().uid == 0 and process.which "setpriv" then users[2] = { name = "
 local base, dir, home
 
 local function scene(user)
-  base = paths.real(support.tmpdir())
+  base = support.sh("mktemp -d /tmp/symphony-contained-XXXXXX"):match "%S+" -- where another user can go, too
   dir, home = base .. "/project", base .. "/home"
   support.write_file(dir .. "/extensions/hostile/Symphony.toml", MANIFEST)
   support.write_file(dir .. "/extensions/hostile/init.lua", CODE)
@@ -76,6 +76,8 @@ for _, user in ipairs(users) do
       support.sh("mkdir -m 1777 tmp", { cwd = base })
       assert.equal(0, program(user, { "trust" }).code)
     end)
+
+    teardown(function() support.run { "rm", "-rf", "--", base } end)
 
     local function sh(script, environment)
       local r, document = call(user, { argv = { "sh", "-c", script }, timeout = 30 }, environment)

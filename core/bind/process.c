@@ -238,6 +238,7 @@ start_in_isolate(run *r, const sy__caps *caps, sy__error *err)
     o->on_exit = on_isolate_exit;
     const sy__cage_options held = {.without_landlock = !sy__isolate_options_of(r->isolate)->foreign};
     e = sy__caps_cage(&o->cage, caps, o->argv[0], &held, err);
+    if (e == SY_OK) say_unheld(r);
     if (e == SY_OK)
         e = sy__child_spawn(&r->child, sy__isolate_spawner(r->isolate), sy__isolate_loop(r->isolate),
                             sy__isolate_options_of(r->isolate)->alloc, o, err);

@@ -166,6 +166,16 @@ read_sources(sy__extension *e, sy__value v, sy__error *err)
     return SY_OK;
 }
 
+/* What runs in a process of its own came from elsewhere. */
+static bool
+is_foreign(sy__value v)
+{
+    sy__value isolation;
+    size_t len;
+    const char *s = sy__value_get(v, "isolation", 9, &isolation) ? sy__value_str(isolation, &len) : NULL;
+    return s && len == 7 && memcmp(s, "process", 7) == 0;
+}
+
 static int
 read_extension(sy__extension *e, sy__value v, const char *project_dir, sy__error *err)
 {
@@ -180,9 +190,7 @@ read_extension(sy__extension *e, sy__value v, const char *project_dir, sy__error
     if (!status) status = read_sources(e, v, err);
     if (status) return status;
     if (sy__value_get(v, "max_parallel", 12, &part)) e->max_parallel = sy__value_int(part);
-    size_t len;
-    const char *isolation = sy__value_get(v, "isolation", 9, &part) ? sy__value_str(part, &len) : NULL;
-    e->foreign = isolation && len == 7 && memcmp(isolation, "process", 7) == 0;
+    e->foreign = is_foreign(v);
     if (!sy__value_get(v, "capabilities", 12, &part)) part = sy__value_null();
     status = sy__caps_new(&e->caps, e->alloc, part, project_dir, err);
     for (size_t i = 0; !status && i < e->operation_count; i++)

@@ -51,6 +51,7 @@ grants(void)
     sy__caps *caps;
     sy__error err = {0};
     sy__vbuf b;
+    sy__value value;
     char cwd[4096];
     sy__vbuf_init(&b, &sy__alloc_default);
     sy__vbuf_map(&b);
@@ -59,8 +60,8 @@ grants(void)
     sy__vbuf_str(&b, "$PROJECT/**", 11);
     sy__vbuf_end(&b);
     sy__vbuf_end(&b);
-    bench_need(getcwd(cwd, sizeof cwd) != NULL, "where is this?");
-    bench_need(sy__caps_new(&caps, &sy__alloc_default, sy__vbuf_value(&b), cwd, &err) == SY_OK, err.message);
+    bench_need(getcwd(cwd, sizeof cwd) != NULL && sy__vbuf_done(&b, &value) == SY_OK, "no grants");
+    bench_need(sy__caps_new(&caps, &sy__alloc_default, value, cwd, &err) == SY_OK, err.message);
     sy__vbuf_close(&b);
     return caps;
 }

@@ -68,7 +68,7 @@ static const char source[] =
     "function M.steering() return pcall(sh, 'true', {env = {LD_PRELOAD = '/x.so'}}) and 'ran' or 'refused' end\n"
     "function M.checked() return said(sh('echo why >&2; exit 1', {check = true})) end\n"
     "function M.late() return said(sh('sleep 60', {timeout = 0.05})) end\n"
-    "function M.forever() return said(sh('echo $$ >pid; exec sleep 60')) end\n"
+    "function M.forever() return said(sh('echo $$ >out/pid; exec sleep 60')) end\n"
     "function M.nap(input) timer.sleep(input) return 'awake' end\n"
     "return M\n";
 
@@ -96,7 +96,8 @@ static const sy__call_services services = {.stream = on_stream};
 static void
 open_world(world *w)
 {
-    static const char grants[] = "{\"fs.read\":[\"$PROJECT/**\"],\"process\":[\"sh\"],\"env\":[\"GRANTED\"]}";
+    static const char grants[] =
+        "{\"fs.read\":[\"$PROJECT/**\"],\"fs.write\":[\"$PROJECT/out/**\"],\"process\":[\"sh\"],\"env\":[\"GRANTED\"]}";
     sy__vbuf b;
     sy__value v;
     sy__error err = {0};
@@ -227,7 +228,7 @@ static pid_t
 read_pid(const char *project)
 {
     char path[128], text[32] = "";
-    (void)snprintf(path, sizeof path, "%s/pid", project);
+    (void)snprintf(path, sizeof path, "%s/out/pid", project);
     for (int64_t until = sy__mono_ms(&sy__clock_system) + 5000; sy__mono_ms(&sy__clock_system) < until; sched_yield()) {
         FILE *f = fopen(path, "r");
         if (!f) continue;
