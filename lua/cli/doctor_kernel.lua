@@ -51,7 +51,7 @@ M.list = {
   { name = "seccomp", look = feature("seccomp", "system calls and sockets of children are held",
     "missing: extensions start no programs", "a kernel with CONFIG_SECCOMP_FILTER") },
   { name = "left-over programs", look = feature("marks", "found and ended after each call",
-    "this process has a limit on file locks, so what a child hides from its group is not found",
+    "this process has a limit on file locks: what a child hides from its group is not found",
     "ulimit -x unlimited; inside of another Symphony that one does it") },
   { name = "user namespaces", look = feature("userns", "there, not needed", "not for this user; not needed", nil) },
 }
