@@ -1,37 +1,21 @@
 --- cancel: ends a run; of an ended one it changes nothing.
 local args = require "cli.args"
+local control = require "cli.control"
 local document = require "cli.output.document"
 local exit = require "cli.exit"
 local problem = require "kit.problem"
 local select = require "cli.select"
-local time = require "sy.time"
 
-local WAIT_MS = 5000
 local LIVING = { sql = "p.status IN ('running', 'pending', 'paused', 'waiting')", what = "to cancel" }
 local ENDED = { completed = true, failed = true, cancelled = true }
-
---- Waits until whoever owns the run has ended it.
-local function settle(host, row)
-  local deadline = time.monotonic() + WAIT_MS
-  while not ENDED[row.status] and time.monotonic() < deadline do
-    host:step(50)
-    row = select.run(host, row.id)
-  end
-  return row
-end
-
-local ASK = [[
-INSERT INTO control (id, pipeline_orchestration_id, command, session_id, created_at) VALUES (?1, ?2, 'cancel', ?3, ?4)]]
 
 --- Cancels a run: a living owner is asked, a run without one is taken over.
 local function ask(host, row)
   local owner = row.owner_host
-  local ok, failure, code
   if not select.null(owner) and owner ~= host:id() and host:alive(owner) then
-    ok, failure, code = host:write(ASK, { host:new_id(), row.id, host:id(), host:now() })
-  else
-    ok, failure, code = host:resume { run = row.id, cancel = true }
+    return control.ask(host, row, "cancel")
   end
+  local ok, failure, code = host:resume { run = row.id, cancel = true }
   if not ok then return nil, problem.from(failure, code) end
   return true
 end
@@ -53,7 +37,7 @@ return {
     if not ENDED[was] then
       local done, failed = ask(host, row)
       if not done then return nil, failed end
-      row = settle(host, row)
+      row = control.settle(host, row, ENDED)
     end
     if ctx.json then
       ctx:document(document.run(host, row))

@@ -1,27 +1,19 @@
 --- pause: a run stops starting tasks and parks; `resume` goes on with it.
 local args = require "cli.args"
+local control = require "cli.control"
 local document = require "cli.output.document"
 local exit = require "cli.exit"
-local problem = require "kit.problem"
 local select = require "cli.select"
-local time = require "sy.time"
 
-local WAIT_MS = 5000
 local LIVING = { sql = "p.status IN ('running', 'pending')", what = "to pause" }
 
-local ASK = [[
-INSERT INTO control (id, pipeline_orchestration_id, command, session_id, created_at) VALUES (?1, ?2, 'pause', ?3, ?4)]]
+local STANDING = { completed = true, failed = true, cancelled = true, paused = true, waiting = true }
 
 --- Asks the owner of a run, and waits until it has parked or ended.
 local function pause(host, row)
-  local ok, failure, code = host:write(ASK, { host:new_id(), row.id, host:id(), host:now() })
-  if not ok then return nil, problem.from(failure, code) end
-  local deadline = time.monotonic() + WAIT_MS
-  while (row.status == "running" or row.status == "pending") and time.monotonic() < deadline do
-    host:step(50)
-    row = select.run(host, row.id)
-  end
-  return row
+  local asked, failed = control.ask(host, row, "pause")
+  if not asked then return nil, failed end
+  return control.settle(host, row, STANDING)
 end
 
 return {
