@@ -165,6 +165,19 @@ describe("on a terminal", function()
     assert.is_true(lines > 3)
   end)
 
+  it("has a table of runs that leaves out what does not fit", function()
+    let_go()
+    assert.equal(0, symphony("run", "slow").code)
+    for columns = 24, 80, 8 do
+      local r = support.run({ support.bin, "runs" },
+        { cwd = dir, pty = true, columns = columns, env = { TERM = "xterm", NO_COLOR = "1" } })
+      assert.equal(0, r.code, r.out)
+      for line in r.out:gmatch "[^\r\n]+" do assert.is_true(assert(utf8.len(line)) <= columns, line) end
+      assert.matches("%d  %S+  %S+", r.out)
+      assert.equal(columns >= 56, r.out:find "%d+%-%d+%-%d+ %d+:%d+:%d+" ~= nil, columns .. "\n" .. r.out)
+    end
+  end)
+
   it("is drawn nowhere else", function()
     let_go()
     local r = symphony("run", "slow")

@@ -10,6 +10,7 @@ local text = require "cli.output.text"
 local DEFAULT_LIMIT = 50
 local ASKED_WIDTH = 30
 local LEAST_ASKED = 12
+local LEAST_NAME = 8
 
 local function rows_of(host, limit)
   return host:query([[
@@ -21,13 +22,43 @@ end
 local STATES = { completed = "ok", failed = "fail", cancelled = "skip", waiting = "wait", paused = "wait",
   running = "run", pending = "pending" }
 
---- What each run waits for, in what the other columns leave.
-local function add_asked(ctx, list, rows, options)
-  local left = ctx.style.columns
-  for _, line in ipairs(text.table(rows, options)) do
-    left = math.min(left, ctx.style.columns - text.width(line) - 2)
+--- What a narrow terminal has no room for is left out, the last line first.
+local SHOWN = { { started = true, took = true }, { took = true }, {} }
+
+local function row_of(ctx, run, shown)
+  local row = {
+    ctx.style:sign(STATES[run.status]) .. " " .. run.number,
+    run.melody,
+    run.interrupted and "interrupted" or run.status,
+  }
+  if shown.started then
+    row[#row + 1] = run.started_at ~= json.null and run.started_at:gsub("T", " "):sub(1, 19) or ""
   end
-  local room = math.max(LEAST_ASKED, math.min(ASKED_WIDTH, left))
+  if shown.took then row[#row + 1] = text.duration(run.cost.ms) end
+  return row
+end
+
+--- The rows with as many columns as fit, names cut if even that is too much.
+local function fitting(ctx, list)
+  local rows, options
+  for _, shown in ipairs(SHOWN) do
+    rows = {}
+    for i, run in ipairs(list) do rows[i] = row_of(ctx, run, shown) end
+    options = { right = { [#rows[1]] = shown.took } }
+    if text.widest(text.table(rows, options)) <= ctx.style.columns then return rows, options end
+  end
+  local over = text.widest(text.table(rows, options)) - ctx.style.columns
+  local names = {}
+  for i, row in ipairs(rows) do names[i] = row[2] end
+  local room = math.max(LEAST_NAME, text.widest(names) - over)
+  for _, row in ipairs(rows) do row[2] = text.cut(row[2], room, ctx.style:letter "ellipsis") end
+  return rows, options
+end
+
+--- What each run waits for, where the other columns leave room for a word.
+local function add_asked(ctx, list, rows, options)
+  local room = math.min(ASKED_WIDTH, ctx.style.columns - text.widest(text.table(rows, options)) - 2)
+  if room < LEAST_ASKED then return end
   for i, run in ipairs(list) do
     local said = run.waits_for ~= json.null and text.clean(run.waits_for) or ""
     rows[i][#rows[i] + 1] = text.cut(said, room, ctx.style:letter "ellipsis")
@@ -35,17 +66,7 @@ local function add_asked(ctx, list, rows, options)
 end
 
 local function table_of(ctx, list)
-  local rows = {}
-  for i, run in ipairs(list) do
-    rows[i] = {
-      ctx.style:sign(STATES[run.status]) .. " " .. run.number,
-      run.melody,
-      run.interrupted and "interrupted" or run.status,
-      run.started_at ~= json.null and run.started_at:gsub("T", " "):sub(1, 19) or "",
-      text.duration(run.cost.ms),
-    }
-  end
-  local options = { right = { [5] = true } }
+  local rows, options = fitting(ctx, list)
   add_asked(ctx, list, rows, options)
   return text.table(rows, options)
 end

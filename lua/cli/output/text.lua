@@ -77,6 +77,15 @@ function M.table(rows, options)
   return lines
 end
 
+--- Columns that the widest of some lines takes.
+---@param lines string[]
+---@return integer
+function M.widest(lines)
+  local most = 0
+  for _, line in ipairs(lines) do most = math.max(most, M.width(line)) end
+  return most
+end
+
 --- Milliseconds for people: 12 ms, 2.1 s, 3 min 04 s.
 ---@param ms number
 ---@return string
