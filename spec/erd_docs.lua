@@ -61,8 +61,8 @@ local function add_entity(lines, erd, entity)
   lines[#lines + 1] = ""
 end
 
---- The tables of all migrations' SQL: { name, about, columns = { { name, type, about } } }. One that is made anew stands
---- where it stood, in its last form.
+--- The tables of all migrations' SQL: { name, about, columns = { { name, type, about } } }. One that is made anew
+--- stands where it stood, in its last form.
 ---@param sql string
 ---@return table[]
 function M.tables(sql)

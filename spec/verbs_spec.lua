@@ -120,7 +120,9 @@ m:task("bad", "toy.fail", {}, { after = { "list" }, on_error = "compensate" })]]
     local result = symphony("run", "undone")
     assert.equal(1, result.code)
     assert.matches("! a     undone", result.out, 1, true)
-    assert.matches("task bad\n", symphony("show").out, 1, true)
+    local shown = symphony("show").out
+    assert.matches("task bad\n", shown, 1, true)
+    assert.matches("list  2 of 2 ", shown, 1, true)
     local again = symphony("resume", "last", "--retry", "bad")
     assert.equal(1, again.code)
     assert.matches("symphony fork 1 --from bad   does it again", again.err, 1, true)

@@ -53,7 +53,8 @@ local CHILDREN = [[
 SELECT count(*) AS total, coalesce(sum(t.task_status = 'completed' AND t.outcome <> 'skipped'), 0) AS done,
        coalesce(sum(t.outcome = 'skipped'), 0) AS skipped, coalesce(sum(t.task_status = 'failed'), 0) AS failed,
        coalesce(sum(t.outcome = 'cached'), 0) AS cached
-FROM task t WHERE t.pipeline_orchestration_id = ?1 AND t.parent_task_id = ?2]]
+FROM task t
+WHERE t.pipeline_orchestration_id = ?1 AND t.parent_task_id = ?2 AND substr(t.key, -11) <> '/compensate']]
 
 --- The children that there are may still become more: the list says how many there will be.
 local function children_text(counts, items)
