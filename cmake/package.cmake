@@ -18,6 +18,9 @@ endforeach()
 list(FILTER libraries EXCLUDE REGEX "^sy_")
 list(REMOVE_DUPLICATES libraries)
 
+# Where isolates in processes of their own find the program when nobody says (core/bind/program.c).
+target_compile_definitions(sy_bind PRIVATE SYMPHONY_INSTALLED="${CMAKE_INSTALL_FULL_BINDIR}/symphony")
+
 # One archive with every room, for programs that link it in.
 add_library(symphony_static STATIC ${objects})
 set_target_properties(symphony_static PROPERTIES OUTPUT_NAME symphony LINKER_LANGUAGE CXX)

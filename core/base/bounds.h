@@ -13,6 +13,7 @@ enum {
     SY_MAX_QUEUE_CHANGES = 6000,   /* the writer's queue: beyond it no task starts */
     SY_MAX_QUEUE_BYTES = 64 << 20,
     SY_MAX_ISOLATES = 1000, /* live isolates of a host */
+    SY_MAX_CELLS = 256,     /* of them in processes of their own */
     SY_MAX_CHILD_PROCESSES =
         8192,                     /* of the user, that a child process of an extension may bring about; root has none */
     SY_MAX_CHILD_FILE_GIB = 16,   /* of one file that it writes: a disk is not filled by one runaway loop */

@@ -161,6 +161,7 @@ sy__host_fill(const sy_host *h, sy__project_options *o)
 {
     o->alloc = &h->alloc;
     if (h->stage_threads > 0) o->stages = h->stage_threads;
+    if (h->helper) o->helper = h->helper;
 }
 
 sy__project *
@@ -214,7 +215,8 @@ sy__host_open(sy_host **out, const sy_options *options, const char *root, sy__er
     h->pid = getpid();
     h->stage_threads = o.stage_threads;
     sy__buf_init(&h->error_json, &h->alloc);
-    int status = open_session(h, &o, root, err);
+    if (o.helper_path) h->helper = sy__strdup(&h->alloc, o.helper_path);
+    int status = h->helper || !o.helper_path ? open_session(h, &o, root, err) : SY_ENOMEM;
     if (status) h->error = *err;
     *out = h;
     return status;
@@ -235,6 +237,7 @@ sy_close(sy_host *h)
     sy__api_drop_subscriptions(h);
     sy__buf_close(&h->error_json);
     sy__alloc alloc = h->alloc;
+    sy__free(&alloc, h->helper);
     sy__free(&alloc, h);
 }
 

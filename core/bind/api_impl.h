@@ -14,6 +14,7 @@ struct sy_host {
     sy__alloc alloc;
     pid_t pid;
     int stage_threads;
+    char *helper; /* helper_path of the options, or NULL */
     lua_State *L;
     int session; /* of rpc.embed, in the registry */
     sy__project *project;

@@ -8,6 +8,7 @@
 #include "bind/core.h"
 
 #include "bind/modules.h"
+#include "bind/program.h"
 #include "bind/stdlib.h"
 #include "host/embed.h"
 #include "kit/luavalue.h"
@@ -87,6 +88,7 @@ core_open(lua_State *L)
         .dir = sy__lib_text_field(L, 1, "project", "."),
         .modules = sy__stdlib_modules,
         .stdlib = stdlib_source,
+        .helper = sy__program_helper(),
     };
     lua_getfield(L, 1, "stage_threads");
     o.stages = (int)luaL_optinteger(L, -1, 0);

@@ -72,7 +72,7 @@ duration_ms(lua_State *L, int index, const char *what)
 static void
 read_options(lua_State *L, int index, int request)
 {
-    static const char *const copied[] = {"retry", "max_parallel", "priority", "cache", NULL};
+    static const char *const copied[] = {"retry", "max_parallel", "priority", "cache", "isolation", NULL};
     static const char *const durations[] = {"timeout", "attempt_timeout", "idle_timeout", NULL};
     static const char *const stored[] = {"timeout_ms", "attempt_timeout_ms", "idle_timeout_ms"};
     lua_newtable(L);

@@ -7,7 +7,9 @@
 
 #include <lauxlib.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char signals_key[] = "sy.signals";
 
@@ -27,6 +29,14 @@ int
 sy__program_cell(void)
 {
     return sy__cell_main(sy__stdlib_modules);
+}
+
+const char *
+sy__program_helper(void)
+{
+    const char *named = getenv("SYMPHONY_BIN");
+    if (named && *named) return named;
+    return access(SYMPHONY_INSTALLED, X_OK) == 0 ? SYMPHONY_INSTALLED : NULL;
 }
 
 sy__signals *
@@ -73,7 +83,7 @@ int
 sy__program_run(const sy__program *p, int argc, char **argv, sy__error *err)
 {
     sy_host *host;
-    const sy_options options = {.size = sizeof options, .open_later = 1};
+    const sy_options options = {.size = sizeof options, .open_later = 1, .helper_path = "/proc/self/exe"};
     if (sy__host_open(&host, &options, p->root, err) != SY_OK) {
         sy_close(host);
         return 1;

@@ -35,6 +35,10 @@ bool sy__program_is_cell(int argc, char **argv);
 /* Is that process, to its end. */
 int sy__program_cell(void);
 
+/* The program that isolates in processes of their own run when the host's options name none: what SYMPHONY_BIN names,
+ * else the installed one; NULL: there is none. */
+const char *sy__program_helper(void);
+
 /* Runs the program with the arguments behind argv[0] and returns its exit code. An error that `main` lets
  * escape is a fault of ours: it is put into *err (SY_EINTERNAL) and the exit code is 1. */
 int sy__program_run(const sy__program *p, int argc, char **argv, sy__error *err);

@@ -29,7 +29,7 @@ struct sy__project {
     sy__alloc alloc;
     sy__clock clock;
     sy__log log;
-    char *dir;
+    char *dir, *helper;
     sy__db *db;
     sy__artifacts *artifacts;
     sy__router *router;
@@ -104,6 +104,7 @@ open_engine(sy__project *p, const sy__project_options *o, sy__error *err)
         .modules = o->modules,
         .stdlib = o->stdlib,
         .stdlib_ud = o->stdlib_ud,
+        .helper = p->helper,
         .trusted = o->trusted,
         .stages = o->stages,
         .budget = o->budget,
@@ -129,7 +130,8 @@ sy__project_open(sy__project **out, const sy__project_options *o, sy__error *err
     p->log.sink = o->log;
     p->log.ud = o->log_ud;
     p->dir = sy__strdup(&p->alloc, o->dir);
-    int status = p->dir ? open_loop(p, err) : SY_ENOMEM;
+    if (o->helper) p->helper = sy__strdup(&p->alloc, o->helper);
+    int status = p->dir && (p->helper || !o->helper) ? open_loop(p, err) : SY_ENOMEM;
     if (!status) status = sy__router_new(&p->router, &p->alloc);
     if (!status) status = open_database(p, err);
     if (!status) status = sy__artifacts_open(&p->artifacts, p->db, &p->alloc, err);
@@ -171,6 +173,7 @@ sy__project_close(sy__project *p)
     if (p->wake_fd >= 0) (void)close(p->wake_fd);
     sy__log_close(&p->log);
     sy__free(&p->alloc, p->dir);
+    sy__free(&p->alloc, p->helper);
     sy__alloc a = p->alloc;
     sy__free(&a, p);
 }

@@ -19,6 +19,7 @@ typedef struct sy__project_options {
     const sy__isolate_module *modules; /* C modules of the isolate library */
     sy__module_fn stdlib;              /* its pure modules */
     void *stdlib_ud;
+    const char *helper;       /* the program of isolates in processes of their own; NULL: none; copied */
     bool trusted;             /* the person lets this project's own code run */
     int stages;               /* 0: one per core */
     sy__limits limits;        /* of tasks, extensions and keys */

@@ -98,8 +98,10 @@ typedef struct sy_options {
     const char *project_dir; /* the project's folder; NULL: searched upwards from "." */
     sy_alloc_fn alloc;       /* NULL: malloc and free */
     void *alloc_ud;
-    int stage_threads; /* threads that run tasks; 0: one per core */
-    int open_later;    /* 1: the first Lua that needs the project opens it (the command line does) */
+    int stage_threads;       /* threads that run tasks; 0: one per core */
+    int open_later;          /* 1: the first Lua that needs the project opens it (the command line does) */
+    const char *helper_path; /* the program `symphony`, which extensions run in that need a process of their own; NULL:
+                              * what SYMPHONY_BIN names, else the installed one */
 } sy_options;
 
 /* Opens a host. On failure *out is a host that serves sy_last_error and sy_close only (as sqlite3_open does), or

@@ -166,14 +166,20 @@ read_sources(sy__extension *e, sy__value v, sy__error *err)
     return SY_OK;
 }
 
-/* What runs in a process of its own came from elsewhere. */
-static bool
-is_foreign(sy__value v)
+/* Where its code runs. Processes cost more than threads: so many at once, unless the description says how many. */
+static int
+read_isolation(sy__extension *e, sy__value v, sy__error *err)
 {
-    sy__value isolation;
-    size_t len;
-    const char *s = sy__value_get(v, "isolation", 9, &isolation) ? sy__value_str(isolation, &len) : NULL;
-    return s && len == 7 && memcmp(s, "process", 7) == 0;
+    enum { PROCESSES_AT_ONCE = 64 };
+    sy__value part;
+    size_t len = 0;
+    if (!sy__value_get(v, "isolation", 9, &part) || sy__value_kind(part) == SY__NULL) return SY_OK;
+    const char *text = sy__value_str(part, &len);
+    e->own_process = text && len == 7 && memcmp(text, "process", 7) == 0;
+    if (!e->own_process && !(text && len == 10 && memcmp(text, "in-process", 10) == 0))
+        return sy__error_set(err, SY_EMANIFEST, "`isolation` of an extension is \"in-process\" or \"process\"");
+    if (e->own_process && e->max_parallel <= 0) e->max_parallel = PROCESSES_AT_ONCE;
+    return SY_OK;
 }
 
 static int
@@ -190,7 +196,8 @@ read_extension(sy__extension *e, sy__value v, const char *project_dir, sy__error
     if (!status) status = read_sources(e, v, err);
     if (status) return status;
     if (sy__value_get(v, "max_parallel", 12, &part)) e->max_parallel = sy__value_int(part);
-    e->foreign = is_foreign(v);
+    status = read_isolation(e, v, err);
+    if (status) return status;
     if (!sy__value_get(v, "capabilities", 12, &part)) part = sy__value_null();
     status = sy__caps_new(&e->caps, e->alloc, part, project_dir, err);
     for (size_t i = 0; !status && i < e->operation_count; i++)

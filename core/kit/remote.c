@@ -189,6 +189,7 @@ sy__remote_condemn(sy__remote *r, int code, const char *format, ...)
     silence(r);
     if (r->child) sy__child_kill(r->child, 0);
     sy__isolate *iso = r->iso;
+    if (!iso->call) sy__logf(iso->options.log, SY__LOG_WARN, iso->options.name, "%s", r->death.message);
     if (iso->state == SY__PARKED) sy__isolate_cancel(iso, code); /* may free r */
 }
 
@@ -244,17 +245,17 @@ on_ready(sy__remote *r, const sy__frame *f)
                            sy_version());
 }
 
-/* A call that waits is told by serve(); else the next one is. */
+/* A call that came meanwhile goes on, or ends, in serve(). */
 static void
 on_loaded(sy__remote *r, const sy__frame *f)
 {
-    r->loaded = true;
-    (void)event_del(r->watch);
-    if (!sy__frame_get_error(f, &r->load_error)) {
-        if (r->waiting) begin_watch(r, r->iso->limits.cpu_limit_ns / 1000000);
+    if (r->loaded) {
+        sy__remote_condemn(r, SY_EEXTENSION, "its process loaded what it was not given");
         return;
     }
-    r->ended = true;
+    r->loaded = true;
+    (void)event_del(r->watch);
+    if (sy__frame_get_error(f, &r->load_error)) r->ended = true;
     if (!r->waiting) return;
     r->waiting = false;
     r->frame = *f;
@@ -306,7 +307,7 @@ on_violation(sy__remote *r, const sy__frame *f)
 static void
 hand_over(sy__remote *r, const sy__frame *f)
 {
-    if (!r->waiting) {
+    if (!r->waiting || !r->loaded) {
         sy__remote_condemn(r, SY_EEXTENSION, "its process spoke although nothing was asked");
         return;
     }
@@ -666,5 +667,11 @@ sy__remote_note(sy__remote *r, const sy__frame *done)
 void
 sy__remote_watch(sy__remote *r, int64_t cpu_ms)
 {
-    begin_watch(r, r->loaded ? cpu_ms : cpu_ms + r->cpu_limit_ms);
+    begin_watch(r, cpu_ms);
+}
+
+bool
+sy__remote_loaded(const sy__remote *r)
+{
+    return r->loaded;
 }

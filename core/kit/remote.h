@@ -55,6 +55,8 @@ void sy__remote_condemn(sy__remote *r, int code, const char *format, ...) __attr
 bool *sy__remote_over(sy__remote *r);
 /* Counts its CPU time from now on, for a call. */
 void sy__remote_watch(sy__remote *r, int64_t cpu_ms);
+/* Whether it has the extension's code, or said why not. */
+bool sy__remote_loaded(const sy__remote *r);
 /* What the end of a call says about the process: whether it can be used again, and its memory. */
 void sy__remote_note(sy__remote *r, const sy__frame *done);
 

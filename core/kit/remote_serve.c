@@ -403,31 +403,13 @@ serve_done(lua_State *L, const sy__frame *f, lua_KContext level)
     return leave(L, level);
 }
 
-static int
-serve(lua_State *L, int status, lua_KContext level)
-{
-    sy__remote *r = remote_of(L);
-    const sy__frame *f = sy__remote_frame(r);
-    (void)status;
-    if (!f) return wait_on(L, level);
-    switch (f->kind) {
-    case SY__FROM_SERVICE: return serve_service(L, f, level);
-    case SY__FROM_INVOKE: return serve_invoke(L, f, level);
-    case SY__FROM_RETURNED: return serve_returned(L, f, level);
-    case SY__FROM_LOADED: /* its code could not be loaded */
-        (void)sy__remote_refuses(r, &sy__isolate_of(L)->call->error);
-        return leave(L, level);
-    default: return serve_done(L, f, level);
-    }
-}
-
-int
-sy__remote_body(lua_State *L)
+/* Only when its code is there: a cell has ears for one thing at a time. */
+static void
+send_call(lua_State *L)
 {
     sy__isolate *iso = sy__isolate_of(L);
     const sy__call *call = iso->call;
     int64_t cpu_ms = iso->limits.cpu_limit_ns / 1000000;
-    *sy__remote_over(iso->remote) = false;
     sy__vbuf *b = sy__remote_begin(iso->remote).body;
     put_bytes(b, "operation", call->operation, strlen(call->operation));
     put_int(b, "cpu_ms", cpu_ms);
@@ -439,5 +421,32 @@ sy__remote_body(lua_State *L)
     put_int(b, "services", offered(call->services));
     sy__remote_watch(iso->remote, cpu_ms);
     sy__remote_send(iso->remote, SY__TO_CALL, call->input.data, call->input.size);
+}
+
+static int
+serve(lua_State *L, int status, lua_KContext level)
+{
+    sy__remote *r = remote_of(L);
+    const sy__frame *f = sy__remote_frame(r);
+    (void)status;
+    if (!f) return wait_on(L, level);
+    switch (f->kind) {
+    case SY__FROM_SERVICE: return serve_service(L, f, level);
+    case SY__FROM_INVOKE: return serve_invoke(L, f, level);
+    case SY__FROM_RETURNED: return serve_returned(L, f, level);
+    case SY__FROM_LOADED:
+        if (sy__remote_refuses(r, &sy__isolate_of(L)->call->error)) return leave(L, level);
+        send_call(L);
+        return wait_on(L, level);
+    default: return serve_done(L, f, level);
+    }
+}
+
+int
+sy__remote_body(lua_State *L)
+{
+    sy__remote *r = remote_of(L);
+    *sy__remote_over(r) = false;
+    if (sy__remote_loaded(r)) send_call(L);
     return wait_on(L, 0);
 }

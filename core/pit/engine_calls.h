@@ -23,8 +23,11 @@ void sy__stages_wake(sy__engine *e, size_t jobs);
 /* Of one stage, on its thread but for these two. SY_ENOMEM. */
 int sy__pool_new(sy__pool **out, sy__stage *s);
 void sy__pool_free(sy__pool *p);
+/* Where a task's operations run: as its extension says, or its own option raises it to. */
+sy__isolation sy__pool_isolation(const sy__task *t);
 /* A warm or new isolate for the extension. *cold_ns > 0 when it had to be made. */
-int sy__pool_take(sy__pool *p, sy__extension *ext, sy__isolate **out, int64_t *cold_ns, sy__error *err);
+int sy__pool_take(sy__pool *p, sy__extension *ext, sy__isolation isolation, sy__isolate **out, int64_t *cold_ns,
+                  sy__error *err);
 /* Back to the warm ones; freed after a failure, when not reusable, or when there are enough. */
 void sy__pool_give(sy__pool *p, sy__extension *ext, sy__isolate *iso, bool failed);
 /* Makes an isolate for later, unless there is one. *ns > 0 when it made one, *bytes: its memory. */

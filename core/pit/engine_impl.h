@@ -303,8 +303,8 @@ struct sy__engine {
     size_t limit_count;
     sy__stage *stages;
     int stage_count;
-    atomic_int live_isolates;
-    atomic_int hooks; /* callbacks of the writer that are still to come */
+    atomic_int live_isolates, live_cells; /* of the first, those in processes of their own */
+    atomic_int hooks;                     /* callbacks of the writer that are still to come */
     struct sy__statements *statements;
     sy__tape *tape; /* tape.h; NULL: operations are called */
     struct sy__watch *watch;

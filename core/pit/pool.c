@@ -2,18 +2,20 @@
  * pool.c: the pool manager: warm isolates, one set a stage, so that taking one needs no lock.
  *
  * idle → (take) active → (give) warm → … → (cooldown) freed. An isolate serves one extension version with one
- * grant set in one project: the entry is found by the extension's address, which the pool holds.
+ * grant set in one project: the entry is found by the extension's address, which the pool holds. One in a process of
+ * its own is a seat like another; there are fewer of them, and of those that wait the oldest make room.
  */
 #include "base/bounds.h"
 #include "pit/engine_impl.h"
 
 #include <string.h>
 
-enum { WARM_OF_ONE = 8, COOLDOWN_S = 60 };
+enum { WARM_OF_ONE = 8, WARM_CELLS_OF_ONE = 2, COOLDOWN_S = 60 };
 
 typedef struct warm_set {
     sy__extension *extension; /* held */
     sy__engine *engine;
+    sy__isolation isolation;
     int active; /* isolates taken and not given back: they refer to this set */
     sy__isolate *isolates[WARM_OF_ONE];
     int count;
@@ -25,6 +27,13 @@ struct sy__pool {
     sy__stage *stage;
     warm_set *sets;
 };
+
+sy__isolation
+sy__pool_isolation(const sy__task *t)
+{
+    bool own = t->spec->own_process || t->spec->targets[t->target].extension->own_process;
+    return own ? SY__OWN_PROCESS : SY__IN_PROCESS;
+}
 
 int
 sy__pool_new(sy__pool **out, sy__stage *s)
@@ -38,6 +47,8 @@ sy__pool_new(sy__pool **out, sy__stage *s)
 static void
 drop_isolate(sy__pool *p, sy__isolate *iso)
 {
+    if (sy__isolate_options_of(iso)->isolation == SY__OWN_PROCESS)
+        (void)atomic_fetch_sub(&p->stage->engine->live_cells, 1);
     sy__isolate_free(iso);
     (void)atomic_fetch_sub(&p->stage->engine->live_isolates, 1);
 }
@@ -63,14 +74,15 @@ sy__pool_free(sy__pool *p)
 }
 
 static warm_set *
-set_of(sy__pool *p, sy__extension *ext)
+set_of(sy__pool *p, sy__extension *ext, sy__isolation isolation)
 {
     for (warm_set *set = p->sets; set; set = set->next)
-        if (set->extension == ext) return set;
+        if (set->extension == ext && set->isolation == isolation) return set;
     warm_set *set = sy__calloc(p->stage->engine->alloc, 1, sizeof *set);
     if (!set) return NULL;
     set->extension = sy__extension_hold(ext);
     set->engine = p->stage->engine;
+    set->isolation = isolation;
     set->next = p->sets;
     return p->sets = set;
 }
@@ -84,6 +96,19 @@ find_module(void *ud, const char *name, const char **source, size_t *len, const 
     if (sy__extension_module(set->extension, name, source, len, chunk_name)) return true;
     const char *colon = strchr(name, ':'); /* behind the package that asks */
     return o->stdlib && o->stdlib(o->stdlib_ud, colon ? colon + 1 : name, source, len, chunk_name);
+}
+
+/* One more process: when there are too many, some that wait are ended first. */
+static int
+make_room(sy__pool *p, const sy__extension *ext, sy__error *err)
+{
+    sy__engine *e = p->stage->engine;
+    for (warm_set *set = p->sets; set && atomic_load(&e->live_cells) >= SY_MAX_CELLS; set = set->next)
+        while (set->isolation == SY__OWN_PROCESS && set->count > 0) drop_isolate(p, set->isolates[--set->count]);
+    if (atomic_load(&e->live_cells) < SY_MAX_CELLS) return SY_OK;
+    (void)sy__error_set(err, SY_EPROCESS, "%s needs one more process than the %d there are", ext->name, SY_MAX_CELLS);
+    sy__error_hint(err, "`max_parallel` says how many tasks run at once");
+    return SY_EPROCESS;
 }
 
 static int
@@ -105,20 +130,24 @@ make_isolate(sy__pool *p, warm_set *set, sy__isolate **out, sy__error *err)
         .http = p->stage->http,
         .busy = &p->stage->busy,
         .modules = e->o.modules,
-        .foreign = ext->foreign,
+        .foreign = ext->own_process,
         .trusted = e->o.trusted,
+        .isolation = set->isolation,
+        .helper = e->o.helper,
     };
     const sy__source *entry = NULL;
     for (size_t i = 0; i < ext->source_count; i++)
         if (strcmp(ext->sources[i].path, ext->entry) == 0) entry = &ext->sources[i];
     if (!entry) return sy__error_set(err, SY_EMANIFEST, "%s has no file `%s`", ext->name, ext->entry);
-    int status = sy__isolate_new(out, &o, err);
+    int status = set->isolation == SY__OWN_PROCESS ? make_room(p, ext, err) : SY_OK;
+    if (!status) status = sy__isolate_new(out, &o, err);
     if (!status) status = sy__isolate_load(*out, entry->text, entry->len, entry->path, 0, err);
     if (status) {
         sy__isolate_free(*out);
         *out = NULL;
         return status;
     }
+    if (set->isolation == SY__OWN_PROCESS) (void)atomic_fetch_add(&e->live_cells, 1);
     int live = atomic_fetch_add(&e->live_isolates, 1) + 1, peak = atomic_load(&e->done.peak_isolates);
     while (live > peak && !atomic_compare_exchange_weak(&e->done.peak_isolates, &peak, live)) continue;
     (void)atomic_fetch_add(&e->done.isolates, 1);
@@ -126,15 +155,19 @@ make_isolate(sy__pool *p, warm_set *set, sy__isolate **out, sy__error *err)
 }
 
 int
-sy__pool_take(sy__pool *p, sy__extension *ext, sy__isolate **out, int64_t *cold_ns, sy__error *err)
+sy__pool_take(sy__pool *p, sy__extension *ext, sy__isolation isolation, sy__isolate **out, int64_t *cold_ns,
+              sy__error *err)
 {
-    warm_set *set = set_of(p, ext);
+    warm_set *set = set_of(p, ext, isolation);
     *cold_ns = 0;
     if (!set) return sy__error_set(err, SY_ENOMEM, "no memory for an isolate");
-    if (set->count > 0) {
+    while (set->count > 0) {
         *out = set->isolates[--set->count];
-        set->active++;
-        return SY_OK;
+        if (sy__isolate_reusable(*out)) {
+            set->active++;
+            return SY_OK;
+        }
+        drop_isolate(p, *out); /* its process died while it waited */
     }
     int64_t start = sy__mono_ns(p->stage->engine->o.clock);
     int status = make_isolate(p, set, out, err);
@@ -146,7 +179,7 @@ sy__pool_take(sy__pool *p, sy__extension *ext, sy__isolate **out, int64_t *cold_
 int
 sy__pool_warm(sy__pool *p, sy__extension *ext, int64_t *ns, size_t *bytes, sy__error *err)
 {
-    warm_set *set = set_of(p, ext);
+    warm_set *set = set_of(p, ext, ext->own_process ? SY__OWN_PROCESS : SY__IN_PROCESS);
     *ns = 0;
     if (!set) return sy__error_set(err, SY_ENOMEM, "no memory for an isolate");
     if (set->count > 0 || set->active > 0) return SY_OK;
@@ -163,9 +196,11 @@ sy__pool_warm(sy__pool *p, sy__extension *ext, int64_t *ns, size_t *bytes, sy__e
 void
 sy__pool_give(sy__pool *p, sy__extension *ext, sy__isolate *iso, bool failed)
 {
-    warm_set *set = set_of(p, ext);
+    sy__isolation isolation = sy__isolate_options_of(iso)->isolation;
+    warm_set *set = set_of(p, ext, isolation);
     set->active--;
-    if (failed || !sy__isolate_reusable(iso) || set->count == WARM_OF_ONE) {
+    int most = isolation == SY__OWN_PROCESS ? WARM_CELLS_OF_ONE : WARM_OF_ONE;
+    if (failed || !sy__isolate_reusable(iso) || set->count >= most) {
         drop_isolate(p, iso);
         return;
     }

@@ -130,7 +130,8 @@ native_crash(lua_State *L)
 {
     (void)L;
     raise(SIGSEGV);
-    *(volatile int *)16 = 1;
+    volatile uintptr_t nowhere = 16;
+    *(volatile int *)nowhere = 1;
     return 0;
 }
 

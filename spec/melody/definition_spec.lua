@@ -104,7 +104,6 @@ describe("options", function()
     { { rate = "0/s" }, "count: 0 is no whole number" },
     { { rate = { count = 5 } }, "it needs `count` and `per`" },
     { { key = 5 }, "is no text" },
-    { { isolation = "process" }, "\"process\" is not part of this version" },
     { { isolation = "none" }, "none of \"thread\", \"process\"" },
     { { player = "auto" }, "\"auto\" is not part of this version" },
     { { idle_timeout = 5 }, "no duration" },

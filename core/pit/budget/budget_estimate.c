@@ -54,7 +54,7 @@ run_estimate(sy__stage *s, sy__task *t, int64_t out[2], sy__error *err)
     int64_t cold_ns = 0;
     char name[SY__ERROR_NAME_BYTES];
     (void)snprintf(name, sizeof name, "estimate.%s", target->operation->name);
-    int status = sy__pool_take(s->pool, target->extension, &iso, &cold_ns, err);
+    int status = sy__pool_take(s->pool, target->extension, sy__pool_isolation(t), &iso, &cold_ns, err);
     if (status) return status;
     status = call_estimate(s, t, name, iso, out, err);
     if (status == SY_EOPERATION && sy__isolate_reusable(iso)) status = call_estimate(s, t, "estimate", iso, out, err);

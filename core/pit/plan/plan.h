@@ -86,6 +86,7 @@ struct sy__plan_task {
     int retry_on[8];     /* codes; none: every retryable one */
     size_t retry_on_count;
     int64_t timeout_ms, attempt_timeout_ms, queue_timeout_ms, idle_timeout_ms; /* 0: none */
+    bool own_process;          /* its operations run in processes of their own, whatever the extension says */
     int64_t cache_ttl_ms;      /* older results do not count; 0: no limit */
     sy__budget_limits *budget; /* of the task with all below it; NULL: none */
     bool waits_weakly;         /* some edge into it is soft or optional */

@@ -120,6 +120,7 @@ sy__plan_options(sy__compiler *c, sy__value o)
                   : sy__plan_is_text(on_error, "ask")        ? SY__ON_ERROR_ASK
                                                              : SY__ON_ERROR_HALT;
     t->priority = bounded(sy__value_int(sy__plan_field(o, "priority")), MAX_PRIORITY);
+    t->own_process = sy__plan_is_text(sy__plan_field(o, "isolation"), "process");
     t->max_parallel = sy__value_int(sy__plan_field(o, "max_parallel"));
     sy__template_names names = {sy__plan_find_task, sy__plan_add_edge, sy__plan_default_edge(o), c};
     bool children = t->verb == SY__VERB_EACH || t->verb == SY__VERB_LOOP;

@@ -184,7 +184,7 @@ attempt_finished(sy__attempt *a, int status)
     sy__error err;
     sy__error_clear(&err);
     if (a->call.error.code) err = a->call.error;
-    bool transient = a->call.transient;
+    bool transient = a->call.transient, broken = a->call.broken;
     SY__CRASH_POINT("call.returned");
     int why = a->cancel_why;
     t->cpu_ns += a->call.cpu_ns;
@@ -208,6 +208,7 @@ attempt_finished(sy__attempt *a, int status)
     sy__pool_give(s->pool, target->extension, a->isolate, failed);
     sy__attempt_free(a);
     if (status && !err.code) (void)sy__error_set(&err, status, "%s", sy_strerror(status));
+    if (broken) sy__state_broken(s->engine, target->extension, &err);
     if (s->engine->tape && !why) sy__tape_record(s, t, status ? &err : NULL, transient);
     if (status == SY_OK) {
         if (t->memo) sy__cache_store(s, t);
@@ -235,13 +236,16 @@ sy__attempt_show(sy__stage *s, sy__task *t)
     sy__record_event(s, t, "task_started", NULL);
 }
 
+/* A call in a process of its own says so, also when the process was there. */
 static void
 record_cold_start(sy__stage *s, sy__task *t, const sy__isolate *iso, int64_t cold_ns)
 {
     char context[384], used[64];
+    bool own = sy__isolate_options_of(iso)->isolation == SY__OWN_PROCESS;
     sy__attempt_show(s, t);
-    (void)snprintf(context, sizeof context, "{\"decision\":\"cold_start\",\"extension\":\"%s\",\"ms\":%.3f}",
-                   t->spec->targets[t->target].extension->name, (double)cold_ns / 1e6);
+    (void)snprintf(context, sizeof context, "{\"decision\":\"%s\",\"extension\":\"%s\",\"ms\":%.3f%s}",
+                   cold_ns ? "cold_start" : "warm", t->spec->targets[t->target].extension->name, (double)cold_ns / 1e6,
+                   own ? ",\"isolation\":\"process\"" : "");
     (void)snprintf(used, sizeof used, "{\"bytes\":%zu}", sy__isolate_bytes(iso));
     sy__record_pit(s, t->run, t, SY__MEMBER_POOL, context, used);
     sy__record_event(s, t, "resource_allocated", context);
@@ -297,7 +301,7 @@ execute(sy__stage *s, sy__task *t)
     sy__error_clear(&err);
     int64_t cold_ns = 0;
     sy__attempt *a = sy__attempt_new(s, t);
-    int status = a ? sy__pool_take(s->pool, target->extension, &a->isolate, &cold_ns, &err)
+    int status = a ? sy__pool_take(s->pool, target->extension, sy__pool_isolation(t), &a->isolate, &cold_ns, &err)
                    : sy__error_set(&err, SY_ENOMEM, "no memory for a call");
     if (status) {
         if (a) sy__attempt_free(a);
@@ -305,7 +309,7 @@ execute(sy__stage *s, sy__task *t)
         attempt_failed(s, t, &err, false);
         return;
     }
-    if (cold_ns)
+    if (cold_ns || sy__isolate_options_of(a->isolate)->isolation == SY__OWN_PROCESS)
         record_cold_start(s, t, a->isolate, cold_ns);
     else
         sy__record_count(t->run, SY__MEMBER_POOL, 1);
