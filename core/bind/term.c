@@ -6,7 +6,7 @@
  *   write(fd, bytes…) → true              unbuffered and whole; nil, message, "io_error" on failure
  *   read_line([fd]) → text | nil          without its end of line; nil at the end of input, and
  *                                         nil, "interrupted" when a caught signal came
- *   read_secret([fd]) → text | nil        the same, without showing what is typed on a terminal
+ *   read_secret(prompt[, fd]) → text|nil  the same behind a prompt on stderr, without showing what is typed
  *   take_signal() → "INT" | "TERM" | nil  the first call starts catching: until then a signal ends the
  *                                         process as usual; afterwards a second one ends it at once (130)
  *
@@ -117,7 +117,9 @@ term_read_line(lua_State *L)
 static int
 term_read_secret(lua_State *L)
 {
-    int fd = (int)luaL_optinteger(L, 1, STDIN_FILENO);
+    size_t len;
+    const char *prompt = luaL_checklstring(L, 1, &len);
+    int fd = (int)luaL_optinteger(L, 2, STDIN_FILENO);
     struct termios shown, hidden;
     sy__signals *signals = sy__program_signals(L);
     bool terminal = tcgetattr(fd, &shown) == 0;
@@ -127,6 +129,9 @@ term_read_secret(lua_State *L)
         hidden.c_lflag &= ~(tcflag_t)ECHO;
         (void)tcsetattr(fd, TCSAFLUSH, &hidden);
     }
+    (void)write_all(STDERR_FILENO, prompt, len); /* what is typed before this is dropped */
+    lua_settop(L, 0);
+    lua_pushinteger(L, fd);
     int results = term_read_line(L);
     if (terminal) (void)tcsetattr(fd, TCSAFLUSH, &shown);
     return results;

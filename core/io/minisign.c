@@ -227,6 +227,7 @@ sy__minisign_keypair(const char *password, sy__buf *public_file, sy__buf *secret
     secret_key k = {.kind = "Ed", .sum_kind = "B2"};
     char id[SY__MINISIGN_ID_BYTES];
     int status = SY_OK;
+    if (sodium_init() < 0) return sy__error_set(err, SY_EIO, "the system gives no random numbers");
     (void)crypto_sign_keypair(shown.key, k.sealed.key);
     randombytes_buf(shown.id, sizeof shown.id);
     memcpy(k.sealed.id, shown.id, sizeof shown.id);

@@ -147,7 +147,7 @@ return {
       { "size", { { "fd?", "integer" } }, { "integer?", "integer?" }, "columns and rows" },
       { "write", { { "fd", "integer" }, { "...", "string" } }, { "boolean?", "string?", "string?" }, "unbuffered and whole" },
       { "read_line", { { "fd?", "integer" } }, { "string?", "string?" }, "without its end of line" },
-      { "read_secret", { { "fd?", "integer" } }, { "string?", "string?" }, "a line that a terminal does not show" },
+      { "read_secret", { { "prompt", "string" }, { "fd?", "integer" } }, { "string?", "string?" }, "a line that a terminal does not show" },
       { "take_signal", {}, { "string?" }, "INT or TERM; the first call starts catching" },
     },
   },

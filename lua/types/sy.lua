@@ -491,10 +491,11 @@ function sy_term.write(fd, ...) end
 function sy_term.read_line(fd) end
 
 --- A line that a terminal does not show.
+---@param prompt string
 ---@param fd? integer
 ---@return string?
 ---@return string?
-function sy_term.read_secret(fd) end
+function sy_term.read_secret(prompt, fd) end
 
 --- INT or TERM; the first call starts catching.
 ---@return string?

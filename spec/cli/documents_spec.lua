@@ -1,6 +1,8 @@
 --- Every --json document against its schema in docs/json, and that each schema is met by some command.
 local json = require "sy.json"
+local packages = require "packages"
 local paths = require "kit.paths"
+local person = require "kit.person"
 local schema = require "sy.schema"
 local support = require "support"
 
@@ -183,6 +185,26 @@ return t]])
   it("rows of the data model", function()
     document("data-entities", { "data" })
     assert.equal(1, #document("data", { "data", "user" }).rows)
+  end)
+
+  it("packages of extensions, from the key to the removal", function()
+    support.write_file(dir .. "/kit/Symphony.toml", packages.manifest("acme/kit", {}))
+    support.write_file(dir .. "/kit/init.lua", "return { say = function() return {} end }\n")
+    local pack = document("ext-pack", { "ext", "pack", "kit" })
+    local key = document("ext-keygen", { "ext", "keygen", "acme", "--no-password" })
+    assert.equal(key.key, document("ext-sign", { "ext", "sign", pack.file, "--key", key.secret }).key)
+    local done = document("ext-change", { "ext", "install", pack.file, "--key", key.public, "--yes" })
+    assert.equal(pack.hash, done.changes[1].hash)
+    document("ext-show", { "ext", "show", "acme/kit" })
+    document("ext-ls", { "ext", "ls" })
+    assert.equal("in-process", document("ext-trust", { "ext", "trust", "acme/kit" }).isolation)
+    fits("installed", support.read_file(person.data_dir() .. "/extensions/.packages/installed.json"))
+    support.write_file(dir .. "/extensions/own/Symphony.toml", packages.manifest("own", { needs = { ["acme/kit"] = "*" } }))
+    support.write_file(dir .. "/extensions/own/init.lua", "return { say = require('acme/kit').say }\n")
+    fits("symphony-lock", support.read_file(document("ext-change", { "ext", "install" }).lock))
+    support.sh("rm -r extensions/own symphony.lock", { cwd = dir })
+    assert.equal("remove", document("ext-change", { "ext", "remove", "acme/kit" }).changes[1].action)
+    assert.equal(0, #document("ext-change", { "ext", "update" }).changes)
   end)
 
   it("a failure is the error alone", function()

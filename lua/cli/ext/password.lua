@@ -24,8 +24,7 @@ local function from_fd(typed)
 end
 
 local function typed(question)
-  term.write(2, question)
-  local line, interrupted = term.read_secret(0)
+  local line, interrupted = term.read_secret(question)
   term.write(2, "\n")
   if not line then return problem.fail(interrupted and "interrupted" or "usage", "no password was given") end
   return line

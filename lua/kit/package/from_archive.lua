@@ -9,15 +9,15 @@ local rules = require "kit.package.rules"
 
 local M = {}
 
-local function open(path)
-  local file, message, code = pack.open(path, rules.LIMITS)
-  if not file then return nil, problem.from(message, code) end
-  return file
-end
-
 --- The problem of the reader, with the file's name.
 local function failed(path, message, code)
   return problem.fail(code, ("%s: %s"):format(path, message), { hint = "nothing was changed; get the file once more" })
+end
+
+local function open(path)
+  local file, message, code = pack.open(path, rules.LIMITS)
+  if not file then return failed(path, message, code) end
+  return file
 end
 
 local function read_all(file, path)

@@ -27,7 +27,7 @@ end
 function M.key(typed)
   local text = read(typed) or typed
   local id = sign.id(text)
-  if not id or text:match "trusted comment: .-\n.-\n" then
+  if not id or text:find("\ntrusted comment: ", 1, true) then
     return problem.fail("file_invalid", ("%s is no public key of minisign"):format(typed),
       { hint = "a .pub file, or its second line" })
   end

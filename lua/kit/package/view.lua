@@ -98,7 +98,7 @@ function View:collect(shown, needs, chain, list)
     end
     local used, why = self:get(name)
     if not used then
-      why = problem.new(why.code, ("%s depends on %s %s: %s"):format(shown, name, needs[name], why.message),
+      why = problem.new("manifest_invalid", ("%s depends on %s %s: %s"):format(shown, name, needs[name], why.message),
         { hint = why.hint })
       return nil, why
     end
