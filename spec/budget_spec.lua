@@ -96,6 +96,14 @@ m:task("a", "meter.ask", { usd = 0.01, mode = "hang" })]]
     near(0.01, doc.cost.usd)
   end)
 
+  it("of time ends programs that run, whichever timer is the first", function()
+    melody [[m:each("all", { 1, 2, 3, 4 }, "process.run", function() return { argv = { "sleep", "60" } } end)]]
+    local doc, result = run("--budget", "200ms")
+    assert.equal(1, result.code)
+    assert.equal("budget_exceeded", doc.error.code)
+    assert.is_true(refused(task_of(doc, "all/1")))
+  end)
+
   it("of time ends what waits to be tried again, too", function()
     melody [[m:task("a", "meter.ask", { usd = 0.01, mode = "again" }, { retry = { max = 3, delay = "1h" } })]]
     local doc, result = run("--budget", "300ms")

@@ -383,12 +383,17 @@ call_body(lua_State *L)
 
 /* ---- a call, from outside ---- */
 
+static int arm_deadline(sy__isolate *iso);
+
+/* The loop counts from when its turn began, so that after a long turn its timers are early. */
 static void
 on_deadline(evutil_socket_t fd, short what, void *ud)
 {
+    sy__isolate *iso = ud;
     (void)fd;
     (void)what;
-    sy__isolate_cancel(ud, SY_ETIMEOUT);
+    if (sy__mono_ns(iso->limits.clock) < iso->call->deadline_ns && arm_deadline(iso) == SY_OK) return;
+    sy__isolate_cancel(iso, SY_ETIMEOUT);
 }
 
 /* Arms the timer of a call that waits. */
