@@ -15,6 +15,13 @@ local function record()
   return json.decode(support.read_file(scene.store .. "/installed.json"))
 end
 
+--- How many calls began in a process of their own.
+local function own_processes()
+  local r = support.run { "sqlite3", scene.dir .. "/.symphony/symphony.db", "SELECT count(*) FROM pit_operation "
+    .. "WHERE operation_context LIKE '%\"isolation\":\"process\"%'" }
+  return math.tointeger(tonumber(r.out))
+end
+
 local function changes(...)
   return json.decode(scene:fine("ext", "--yes", "--json", ...).out).changes
 end
@@ -37,7 +44,7 @@ describe("an extension that is installed", function()
     scene:refused(2, "works with Symphony >=99", "ext", "install", scene:extension("acme/later", { symphony = ">=99" }))
     scene:refused(2, "git is bundled", "ext", "install", "--yes", scene:extension "git")
     scene:refused(2, "no name of a package", "ext", "install", scene:extension("a/b/c", { folder = "abc" }))
-    scene:refused(2, "depends on `base`, which is no publisher/name", "ext", "install",
+    scene:refused(2, "`base` is no package: publisher/name", "ext", "install",
       scene:extension("acme/plain", { needs = { base = "*" } }))
     scene:refused(2, "there is no option", "ext", "install", "--yse", scene.packages)
     scene:refused(4, "there is no folder nowhere", "ext", "install", scene:extension "acme/base", "--from", "nowhere")
@@ -62,8 +69,13 @@ describe("an extension that is installed", function()
     assert.equal("1.0.0", said "acme/base")
     assert.matches("acme/base +1.0.0 +installed", scene:fine("ext", "ls").out)
     assert.equal(0, #changes("install", scene.root .. "/sources/acme-base"))
+    assert.matches("in a process of its own: it came from elsewhere", scene:fine("ext", "show", "acme/base").out)
+    assert.equal(1, own_processes())
     assert.equal("in-process", json.decode(scene:fine("ext", "trust", "acme/base", "--json").out).isolation)
     assert.is_true(record().packages["acme/base"].trusted)
+    assert.equal("1.0.0", said "acme/base")
+    assert.equal(1, own_processes())
+    assert.equal(0, scene:run("ext", "check", "acme/base").code)
     scene:fine("ext", "trust", "acme/base", "--revoke")
     assert.is_false(record().packages["acme/base"].trusted)
     scene:refused(4, "acme/bsae was not installed from elsewhere.*acme/base", "ext", "trust", "acme/bsae")
@@ -279,6 +291,33 @@ describe("a host that lives", function()
       "SELECT count(*) FROM extension WHERE name = 'acme/base' AND removed_at IS NOT NULL" })
     assert.equal("1\n", r.out)
     assert.equal(0, support.symphony({ "show" }, { cwd = other, env = scene.env }).code)
+  end)
+end)
+
+describe("an extension of the project that depends on a package", function()
+  it("runs in a process of its own until that is trusted", function()
+    changes("install", scene:extension "acme/base")
+    support.write_file(scene.dir .. "/extensions/mine/Symphony.toml",
+      packages.manifest("mine", { needs = { ["acme/base"] = "*" } }))
+    support.write_file(scene.dir .. "/extensions/mine/init.lua", "return require 'acme/base'\n")
+    scene:fine "trust"
+    assert.equal("1.0.0", said "mine")
+    assert.equal(1, own_processes())
+    scene:fine("ext", "trust", "acme/base")
+    assert.equal("1.0.0", said "mine")
+    assert.equal(1, own_processes())
+  end)
+end)
+
+describe("what a change that was cut off left behind", function()
+  it("goes with the next one", function()
+    changes("install", scene:extension "acme/base")
+    support.sh("mkdir -p new-Xy12 acme+lost/1.0.0-aa acme+base/0.9.0-bb && touch acme+lost/1.0.0-aa/init.lua",
+      { cwd = scene.store })
+    changes("install", scene:extension "acme/other")
+    local left = scene:installed()
+    assert.is_nil(left:find "new%-" or left:find "lost" or left:find "0.9.0")
+    assert.equal("1.0.0", said "acme/base")
   end)
 end)
 

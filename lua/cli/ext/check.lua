@@ -21,7 +21,7 @@ local function manifest_text(ctx, typed)
       { hint = "an extension is a folder with one; docs/guide/extensions.md has the smallest" })
   end
   for _, entry in ipairs(registry.new(ctx:place()):all()) do
-    if entry.name == typed then return entry.text, entry.file end
+    if entry.name == typed then return entry.text or paths.read(entry.file), entry.file end
   end
   return problem.fail("not_found", ("there is no extension and no file `%s`"):format(typed),
     { hint = "symphony ext ls   lists them" })

@@ -5,6 +5,7 @@ local exit = require "cli.exit"
 local help = require "cli.help"
 local json = require "sy.json"
 local null = require "kit.null"
+local origin = require "cli.ext.origin"
 local permissions = require "kit.permissions"
 local problem = require "kit.problem"
 local registry = require "kit.registry"
@@ -84,16 +85,19 @@ local function show_extension(ctx, entry)
   if ctx.json then
     local operations = json.array {}
     for i, name in ipairs(names) do operations[i] = operation_document(name, entry.manifest.operation[name]) end
-    ctx:document {
+    local document = {
       name = entry.name, version = about.version, type = about.type, category = about.category,
       description = about.description, license = about.license, origin = entry.origin, path = or_null(entry.dir),
       state = common.state(ctx, entry.name), code_hash = entry.code_hash, capabilities = entry.manifest.capabilities,
       operations = operations,
     }
+    for key, value in pairs(origin.document(entry)) do document[key] = value end
+    ctx:document(document)
     return exit.DONE
   end
   ctx:print(("%s %s  %s"):format(ctx.style:paint("bold", entry.name), about.version, about.description))
   ctx:print(("%s, %s%s"):format(about.type, entry.origin, about.license ~= "" and ", " .. about.license or ""))
+  origin.print(ctx, entry)
   ctx:print("Operations")
   local rows = {}
   for i, name in ipairs(names) do rows[i] = { entry.name .. "." .. name, entry.manifest.operation[name].doc } end

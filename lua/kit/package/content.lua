@@ -95,11 +95,6 @@ local function check_manifest(self)
   elseif next(self.manifest.operation) and not self.files[about.entry] then
     return invalid(self, ("its entry %s is not there"):format(about.entry))
   end
-  for name in pairs(self.manifest.dependencies) do
-    if not rules.is_published_name(name) then
-      return invalid(self, ("it depends on `%s`, which is no publisher/name"):format(name))
-    end
-  end
   return true
 end
 
