@@ -42,8 +42,8 @@ local function feature(name, has, lacks, action)
 end
 
 M.list = {
-  { name = "openat2", look = feature("openat2", "there", "missing: paths are walked one part at a time, which is slower",
-    "a kernel from 5.6 on") },
+  { name = "openat2", look = feature("openat2", "there",
+    "missing: paths are walked one part at a time, which is slower", "a kernel from 5.6 on") },
   { name = "pidfd", look = feature("pidfd", "there", "missing: no program can be started", "a kernel from 5.4 on") },
   { name = "close_range", look = feature("close_range", "there", "missing: no program can be started",
     "a kernel from 5.11 on") },

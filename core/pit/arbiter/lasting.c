@@ -20,8 +20,9 @@ static void
 look_at_lane(look *k, sy__lane *l, const sy__gate *at)
 {
     size_t left = k->left < TELL_OF_LANE ? k->left : TELL_OF_LANE, told = 0, passed = 0;
-    for (sy__job *job = l->told ? l->told->next : l->head; job && told < left && passed < PASS; job = job->next) {
-        if (job->queued_ns > k->since) break;
+    sy__job *job = l->head;
+    if (l->told) job = l->told->next;
+    for (; job && job->queued_ns <= k->since && told < left && passed < PASS; job = job->next) {
         l->told = job;
         passed++;
         if (job->told_at == at) continue;
