@@ -126,8 +126,8 @@ read_signature(const char *text, signature *s, sy__error *err)
 int
 sy__minisign_id(const char *file, char id[SY__MINISIGN_ID_BYTES], sy__error *err)
 {
-    public_key key;
-    signature s;
+    public_key key = {0};
+    signature s = {0};
     if (!read_public(file, &key, NULL)) {
         id_text(key.id, id);
         return SY_OK;
@@ -199,7 +199,7 @@ is_encrypted(const secret_key *k)
 int
 sy__minisign_encrypted(const char *secret_file, bool *encrypted, sy__error *err)
 {
-    secret_key k;
+    secret_key k = {0};
     int status = read_secret(secret_file, &k, err);
     if (!status) *encrypted = is_encrypted(&k);
     sodium_memzero(&k, sizeof k);
@@ -282,7 +282,7 @@ int
 sy__minisign_sign(const char *secret_file, const char *password, int fd, const char *comment, sy__buf *out,
                   sy__error *err)
 {
-    secret_key k;
+    secret_key k = {0};
     signature s = {.kind = "ED"};
     unsigned char hash[HASH_BYTES], whole[crypto_sign_BYTES], joined[crypto_sign_BYTES + SY__MINISIGN_COMMENT_BYTES];
     if (strlen(comment) > SY__MINISIGN_COMMENT_BYTES || strpbrk(comment, "\r\n"))
@@ -327,8 +327,8 @@ other_key(const public_key *key, const signature *s, sy__error *err)
 int
 sy__minisign_verify(const char *public_file, const char *signature_file, int fd, sy__buf *comment, sy__error *err)
 {
-    public_key key;
-    signature s;
+    public_key key = {0};
+    signature s = {0};
     unsigned char hash[HASH_BYTES], whole[crypto_sign_BYTES], joined[crypto_sign_BYTES + SY__MINISIGN_COMMENT_BYTES];
     const char *said;
     size_t said_len, len;

@@ -42,10 +42,10 @@ module_below(const sy__extension *e, const char *prefix, const char *name)
     char path[PATH_BYTES];
     size_t at = strlen(prefix), n = strlen(name);
     if (!is_module_name(name) || at + n + sizeof "/init.lua" > sizeof path) return NULL;
-    memcpy(path, prefix, at);
-    for (size_t k = 0; k < n; k++) path[at + k] = name[k] == '.' ? '/' : name[k];
     for (int i = 0; i < 2; i++) {
-        memcpy(path + at + n, endings[i], strlen(endings[i]) + 1);
+        (void)snprintf(path, sizeof path, "%s%s%s", prefix, name, endings[i]);
+        for (size_t k = at; k < at + n; k++)
+            if (path[k] == '.') path[k] = '/';
         const sy__source *s = source_at(e, path);
         if (s) return s;
     }

@@ -2,7 +2,7 @@
 local cache = require "kit.manifest_cache"
 local keys = require "kit.manifest_keys"
 local problem = require "kit.problem"
-local rules = require "kit.package.rules"
+local package_rules = require "kit.package.rules"
 local semver = require "kit.semver"
 local suggest = require "kit.suggest"
 local values = require "kit.manifest_values"
@@ -137,7 +137,7 @@ local function dependencies(check, value)
   local out = {}
   for name, range in pairs(type(value) == "table" and value or {}) do
     local path = "dependencies." .. name
-    if not rules.is_published_name(name) then
+    if not package_rules.is_published_name(name) then
       add(check, path, ("`%s` is no package: publisher/name"):format(name))
     elseif type(range) ~= "string" or not semver.range(range) then
       add(check, path, ("%s is a range such as \"^1.2\", not %s"):format(path, quoted(range)))

@@ -135,11 +135,10 @@ end
 --- Updates one package out of where it came from, or out of the folders.
 local function update_one(ctx, state, name, options)
   local package = state.packages[name]
-  local one, folders = package.versions[package.current], table.move(options.folders, 1, #options.folders, 1, {})
+  local one = package.versions[package.current]
   if one.origin == "file" then
-    local own = paths.parent(one.from)
-    if paths.kind(own) == "directory" then folders[#folders + 1] = own end
-    return apply(ctx, state, { name = name, update = true, folders = folders, signing = options.key })
+    return apply(ctx, state, { name = name, folders = options.folders, beside = paths.parent(one.from),
+      signing = options.key })
   end
   local got, why = options.acquire(one.from)
   if not got then return nil, why end
@@ -147,7 +146,7 @@ local function update_one(ctx, state, name, options)
     return problem.fail("manifest_invalid", ("%s is now called %s"):format(one.from, got.content.name))
   end
   if not is_newer(got, one) then return {} end
-  return apply(ctx, state, { acquired = got, folders = folders })
+  return apply(ctx, state, { acquired = got, folders = options.folders })
 end
 
 --- `nil, problem`: there is no such package.

@@ -9,10 +9,10 @@ local M = {}
 ---@class Wanted
 ---@field acquired Acquired? a package that the person named
 ---@field request boolean? it stays when nothing needs it
----@field name string? with `key` the version to be used again, with `update` the package to be renewed
+---@field name string? with `key` the version to be used again, else the package to be renewed
 ---@field key string?
----@field update boolean?
 ---@field folders string[]? of --from
+---@field beside string? the folder where the package lay, with whatever else is there
 ---@field signing string? public key of files
 
 local function sorted(map)
@@ -81,6 +81,7 @@ function M.solve(state, wanted)
     if not folder then return nil, why end
     list[#list + 1] = folder
   end
+  if wanted.beside then list[#list + 1] = sources.folder(wanted.beside, true) end
   local own = named and of_named(wanted, list)
   local all = {}
   for i, source in ipairs(list) do

@@ -48,7 +48,7 @@ function M.content(read)
   return { versions = function(_, name) return name == read.name and { candidate } or {} end }
 end
 
-local function scan(dir)
+local function scan(dir, lenient)
   local by_name, entries = {}, fs.list(dir)
   if not entries then
     return problem.fail("not_found", ("there is no folder %s"):format(dir),
@@ -60,11 +60,13 @@ local function scan(dir)
     if entry.name:match "%.sympkg$" and paths.kind(path) == "file" and count < MOST_FILES then
       count = count + 1
       local manifest, why = from_archive.manifest(path)
-      if not manifest then return nil, why end
-      local name = manifest.extension.name
-      by_name[name] = by_name[name] or {}
-      table.insert(by_name[name], { name = name, version = manifest.extension.version, needs = manifest.dependencies,
-        path = path, read = function() return from_archive.read(path) end })
+      if not manifest and not lenient then return nil, why end
+      local name = manifest and manifest.extension.name
+      if name then
+        by_name[name] = by_name[name] or {}
+        table.insert(by_name[name], { name = name, version = manifest.extension.version,
+          needs = manifest.dependencies, path = path, read = function() return from_archive.read(path) end })
+      end
     end
   end
   return by_name
@@ -72,9 +74,10 @@ end
 
 --- A folder of .sympkg files.
 ---@param dir string
+---@param lenient? boolean what is no package there is passed over
 ---@return PackageSource?, Problem?
-function M.folder(dir)
-  local by_name, why = scan(dir)
+function M.folder(dir, lenient)
+  local by_name, why = scan(dir, lenient)
   if not by_name then return nil, why end
   return { versions = function(_, name) return sort(by_name[name] or {}) end }
 end
