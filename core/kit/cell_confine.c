@@ -131,7 +131,8 @@ static const sy__syscall_rule rules[] = {
 #endif
 };
 
-static const sy__syscall_rule sanitizer_rules[] = {ALLOWED(sigaltstack), ALLOWED(rt_sigaction), ALLOWED(getuid)};
+static const sy__syscall_rule sanitizer_rules[] = {ALLOWED(sigaltstack), ALLOWED(rt_sigaction), ALLOWED(pipe2),
+                                                   ALLOWED(close)};
 
 #define NAMED(name)       \
     {                     \
@@ -256,6 +257,6 @@ sy__cell_confine(size_t memory_bytes, int *landlock, sy__error *err)
     int rc = limit_resources(memory_bytes, err);
     if (rc == SY_OK) rc = limit_paths(landlock, err);
     if (rc) return rc;
-    int why = limit(RLIMIT_NOFILE, 0); /* the ruleset was the last descriptor */
+    int why = limit(RLIMIT_NOFILE, SANITIZED ? 16 : 0); /* the ruleset was the last descriptor */
     return why ? sy__error_errno(err, why, "its descriptors cannot be limited") : limit_calls(err);
 }

@@ -155,7 +155,7 @@ blob_write(lua_State *L)
         sy__buf_add(&b->buf, bytes, len);
         if (!b->buf.failed) *b->bytes += len;
     }
-    if (b->buf.failed) return luaL_error(L, "no memory for the artifact");
+    if (b->buf.failed) return sy__isolate_fail(L, SY_EMEMORY, "no memory for the artifact");
     lua_settop(L, 1);
     return 1;
 }
