@@ -471,6 +471,17 @@ sy__isolate_call(sy__isolate *iso, sy__call *call)
     return rc == SY_EAGAIN && iso->remote ? sy__remote_wait(iso->remote, call) : rc;
 }
 
+int
+sy__isolate_await(sy__isolate *iso, sy__call *call)
+{
+    void (*done)(struct sy__call *, int) = call->done;
+    call->done = NULL;
+    while (iso->state == SY__PARKED && iso->remote && sy__remote_pump(iso->remote, call->deadline_ns)) continue;
+    sy__isolate_cancel(iso, SY_ETIMEOUT);
+    call->done = done;
+    return call->error.code;
+}
+
 void
 sy__call_close(sy__call *call)
 {

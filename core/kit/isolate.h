@@ -130,6 +130,9 @@ typedef struct sy__call {
 
 /* SY_OK: ended well. SY_EAGAIN: it waits, `done` will be called on the loop. Else it failed (call->error). */
 int sy__isolate_call(sy__isolate *iso, sy__call *call);
+/* Waits in this thread for a call that gave SY_EAGAIN, as long as only an isolate's own process is waited for, and at
+ * most until its deadline, which it must have; then it is cancelled. Its `done` is not called. */
+int sy__isolate_await(sy__isolate *iso, sy__call *call);
 void sy__call_close(sy__call *call);
 /* Ends the running call with `why` (SY_ECANCELLED, SY_ETIMEOUT): a parked one within this function (done is
  * called). Thread of the isolate. */

@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -617,6 +618,19 @@ sy__remote_wait(sy__remote *r, sy__call *call)
         if (event_base_loop(r->own_loop, EVLOOP_ONCE) != 0) sy__isolate_cancel(r->iso, SY_EINTERNAL);
     call->done = done;
     return call->error.code;
+}
+
+bool
+sy__remote_pump(sy__remote *r, int64_t deadline_ns)
+{
+    int64_t left_ns = deadline_ns - sy__mono_ns(r->iso->limits.clock);
+    struct pollfd p = {.fd = r->fd, .events = POLLIN};
+    if (!r->waiting || left_ns <= 0 || !event_pending(r->readable, EV_READ, NULL)) return false;
+    if (r->out_at < r->out.len) p.events |= POLLOUT;
+    if (poll(&p, 1, (int)(left_ns / 1000000) + 1) <= 0) return errno == EINTR;
+    if (p.revents & POLLOUT) flush(r);
+    if (p.revents & ~POLLOUT) on_readable(r->fd, EV_READ, r);
+    return true;
 }
 
 void

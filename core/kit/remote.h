@@ -32,6 +32,8 @@ void sy__remote_account(sy__remote *r, sy__call *call);
 void sy__remote_explain(const sy__remote *r, sy__error *err);
 /* For a caller without a loop: waits until the call has ended. */
 int sy__remote_wait(sy__remote *r, sy__call *call);
+/* Takes what has come, or waits for it until the deadline; false: nothing more comes, or not from the process. */
+bool sy__remote_pump(sy__remote *r, int64_t deadline_ns);
 bool sy__remote_reusable(const sy__remote *r);
 size_t sy__remote_bytes(const sy__remote *r);
 

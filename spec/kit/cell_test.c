@@ -520,6 +520,94 @@ chatter_goes_to_the_log(void)
     sy__isolate_free(iso);
 }
 
+/* ---- on a loop that others use, too ---- */
+
+static void
+on_done(sy__call *call, int status)
+{
+    *(int *)call->ud = status;
+}
+
+static void
+a_loop_is_shared(void)
+{
+    struct event_base *loop = event_base_new();
+    sy__isolate *iso = open_isolate(SY__OWN_PROCESS, loop);
+    int status = 1;
+    sy__call call = {.operation = "pids", .done = on_done, .ud = &status};
+    CHECK_INT(sy__isolate_call(iso, &call), SY_EAGAIN);
+    CHECK(sy__isolate_parked(iso));
+    while (status == 1 && event_base_loop(loop, EVLOOP_ONCE) == 0) continue;
+    CHECK_INT(status, SY_OK);
+    CHECK(sy__isolate_reusable(iso));
+    sy__call_close(&call);
+    call.deadline_ns = sy__mono_ns(&sy__clock_system) + INT64_C(60000000000);
+    status = 1;
+    CHECK_INT(sy__isolate_call(iso, &call), SY_EAGAIN);
+    CHECK_INT(sy__isolate_await(iso, &call), SY_OK);
+    CHECK_INT(status, 1); /* who waits is told by the result only */
+    sy__call_close(&call);
+    call.operation = "spin";
+    call.deadline_ns = sy__mono_ns(&sy__clock_system) + 200000000;
+    CHECK_INT(sy__isolate_call(iso, &call), SY_EAGAIN);
+    CHECK_INT(sy__isolate_await(iso, &call), SY_ETIMEOUT);
+    CHECK(!sy__isolate_reusable(iso));
+    sy__call_close(&call);
+    sy__isolate_free(iso);
+    event_base_free(loop);
+}
+
+/* The process of an isolate, as it says itself. */
+static pid_t
+pid_of(sy__isolate *iso)
+{
+    int code;
+    const char *here = strstr(call_on(iso, "pids", "{}", &code), "\"here\":");
+    CHECK(here != NULL);
+    return here ? atoi(here + 7) : -1;
+}
+
+static void
+a_killed_one_is_not_used_again(void)
+{
+    int code;
+    sy__isolate *iso = open_isolate(SY__OWN_PROCESS, NULL);
+    CHECK_INT(kill(pid_of(iso), SIGKILL), 0);
+    const char *text = call_on(iso, "echo", "{}", &code);
+    CHECK_INT(code, SY_EEXTENSION);
+    if (!strstr(text, "SIGKILL")) CHECK_STR(text, "SIGKILL");
+    CHECK(!sy__isolate_reusable(iso));
+    (void)call_on(iso, "echo", "{}", &code);
+    CHECK_INT(code, SY_EEXTENSION);
+    sy__isolate_free(iso);
+}
+
+static void
+a_stopped_one_meets_the_deadline(void)
+{
+    sy__isolate *iso = open_isolate(SY__OWN_PROCESS, NULL);
+    CHECK_INT(kill(pid_of(iso), SIGSTOP), 0);
+    sy__call call = {.operation = "echo", .deadline_ns = sy__mono_ns(&sy__clock_system) + 300000000};
+    CHECK_INT(sy__isolate_call(iso, &call), SY_ETIMEOUT);
+    CHECK(!sy__isolate_reusable(iso));
+    sy__call_close(&call);
+    sy__isolate_free(iso);
+}
+
+/* Much is written at once, and the host neither keeps nor logs all of it. */
+static void
+a_chatty_one_is_limited(void)
+{
+    int code;
+    sy__isolate *iso = open_isolate(SY__OWN_PROCESS, NULL);
+    lines = 0;
+    for (int i = 0; i < 2000; i++) (void)call_on(iso, "write", "{\"fd\":2,\"bytes\":\"a word\\n\"}", &code);
+    CHECK_INT(code, SY_OK);
+    CHECK(lines > 0 && lines < 1500);
+    CHECK(sy__isolate_bytes(iso) < (48 << 20));
+    sy__isolate_free(iso);
+}
+
 static void
 no_helper_is_refused(void)
 {
@@ -551,6 +639,10 @@ main(int argc, char **argv)
     system_calls_end_it();
     each_end_has_its_code();
     chatter_goes_to_the_log();
+    a_loop_is_shared();
+    a_killed_one_is_not_used_again();
+    a_stopped_one_meets_the_deadline();
+    a_chatty_one_is_limited();
     no_helper_is_refused();
     sy__log_close(&test_log);
     TEST_END();

@@ -31,8 +31,8 @@ call_estimate(sy__stage *s, sy__task *t, const char *name, sy__isolate *iso, int
                      .deadline_ns = sy__stage_ns(s) + ESTIMATE_NS};
     int status = sy__isolate_call(iso, &call);
     if (status == SY_EAGAIN) {
-        sy__isolate_cancel(iso, SY_ETIMEOUT);
-        status = sy__error_set(&call.error, SY_EEXTENSION, "an estimate does not wait");
+        status = sy__isolate_await(iso, &call);
+        if (status == SY_ETIMEOUT) status = sy__error_set(&call.error, SY_EEXTENSION, "an estimate does not wait");
     }
     if (!status) status = sy__vbuf_done(&call.output, &v);
     if (!status) {
