@@ -23,7 +23,7 @@ static const char EXTENSION[] =
     "function t.much(input, ctx) begun() while true do ctx.stream(('x'):rep(65536)) end end\n"
     "function t.fail() begun() return nil, 'no' end\n"
     "function t.kids() return process.run { argv = { 'sh', '-c', [[trap '' TERM\n"
-    "  sh -c 'trap \"\" TERM; echo $$ >grandchild; while :; do sleep 1; done' & echo $$ >child\n"
+    "  sh -c 'trap \"\" TERM; echo $$ >kids/grandchild; while :; do sleep 1; done' & echo $$ >kids/child\n"
     "  while :; do sleep 1; done]] } } end\n"
     "return t\n";
 
@@ -47,6 +47,7 @@ static const char DESCRIPTION[] =
 #include <dlfcn.h>
 #include <netdb.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -127,7 +128,7 @@ static bool
 kids_live(const sy__run_info *i)
 {
     (void)i;
-    return file_there("child") && file_there("grandchild");
+    return file_there("kids/child") && file_there("kids/grandchild");
 }
 
 static bool
@@ -176,7 +177,7 @@ typedef struct ending {
 static int64_t
 time_until_over(sy__run_info *i, int64_t from, bool kids)
 {
-    while (!i->committed || (kids && (!is_gone(pid_in("child")) || !is_gone(pid_in("grandchild"))))) {
+    while (!i->committed || (kids && (!is_gone(pid_in("kids/child")) || !is_gone(pid_in("kids/grandchild"))))) {
         struct timespec little = {.tv_nsec = 1000000};
         (void)nanosleep(&little, NULL);
         (void)sy__engine_info(sy__project_engine(project), i->id, i);
@@ -188,8 +189,10 @@ time_until_over(sy__run_info *i, int64_t from, bool kids)
 static sy__run_info
 begin(const ending *e)
 {
-    static const char *const marks[] = {"begun", "child", "grandchild"};
+    static const char *const marks[] = {"begun", "kids/child", "kids/grandchild"};
     char path[128];
+    (void)snprintf(path, sizeof path, "%s/kids", dir);
+    (void)mkdir(path, 0700); /* children make files in folders of the project, not beside them */
     for (size_t k = 0; k < 3; k++) {
         (void)snprintf(path, sizeof path, "%s/%s", dir, marks[k]);
         (void)unlink(path);
