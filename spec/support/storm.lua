@@ -31,8 +31,8 @@ local M = {}
 ---@param random fun(a: integer, b: integer): integer
 ---@param crowded? boolean older runs are removed, exported, read and forked meanwhile
 function M.new(random, crowded)
-  local self = setmetatable({ random = random, crowded = crowded, dir = storm_project.make(), done = 0, ended = 0,
-    rounds = 0, kills = 0, exports = 0, tags = {}, kept = {} }, Storm)
+  local self = setmetatable({ random = random, crowded = crowded, dir = storm_project.make(), first = 1, done = 0,
+    ended = 0, rounds = 0, kills = 0, exports = 0, tags = {}, kept = {} }, Storm)
   self:symphony(0, "trust")
   return self
 end
@@ -148,7 +148,7 @@ function Storm:calm()
   self.done, self.ended, self.tags[2] = 2, 2, self.rounds
   finish(self, "2")
   aged(self.dir, true)
-  self.swept = passed_by(self, { "gc" })
+  self.swept, self.first = passed_by(self, { "gc" }), 2
 end
 
 --- Every named point of the source.
