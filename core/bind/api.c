@@ -12,6 +12,7 @@
 #include "db/sql.h"
 #include "host/embed.h"
 #include "kit/luavalue.h"
+#include "kit/watchdog.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -162,6 +163,7 @@ sy__host_fill(const sy_host *h, sy__project_options *o)
     o->alloc = &h->alloc;
     if (h->stage_threads > 0) o->stages = h->stage_threads;
     if (h->helper) o->helper = h->helper;
+    o->watchdog_signal = h->watchdog_signal;
 }
 
 sy__project *
@@ -201,6 +203,16 @@ open_session(sy_host *h, const sy_options *o, const char *root, sy__error *err)
     return h->project ? SY_OK : sy__error_set(err, SY_EINTERNAL, "the host did not open its project");
 }
 
+/* A signal that is lent must be free; when we are to choose, there may be none. */
+static int
+take_signal(sy_host *h, int lent, sy__error *err)
+{
+    int signum = lent < 0 ? sy__watchdog_free_signal() : lent;
+    int status = signum ? sy__watchdog_take(signum, err) : SY_OK;
+    h->watchdog_signal = status ? 0 : signum;
+    return status;
+}
+
 int
 sy__host_open(sy_host **out, const sy_options *options, const char *root, sy__error *err)
 {
@@ -216,7 +228,8 @@ sy__host_open(sy_host **out, const sy_options *options, const char *root, sy__er
     h->stage_threads = o.stage_threads;
     sy__buf_init(&h->error_json, &h->alloc);
     if (o.helper_path) h->helper = sy__strdup(&h->alloc, o.helper_path);
-    int status = h->helper || !o.helper_path ? open_session(h, &o, root, err) : SY_ENOMEM;
+    int status = h->helper || !o.helper_path ? take_signal(h, o.watchdog_signal, err) : SY_ENOMEM;
+    if (status == SY_OK) status = open_session(h, &o, root, err);
     if (status) h->error = *err;
     *out = h;
     return status;

@@ -14,7 +14,8 @@ struct sy_host {
     sy__alloc alloc;
     pid_t pid;
     int stage_threads;
-    char *helper; /* helper_path of the options, or NULL */
+    char *helper;        /* helper_path of the options, or NULL */
+    int watchdog_signal; /* taken; 0: hook mode */
     lua_State *L;
     int session; /* of rpc.embed, in the registry */
     sy__project *project;

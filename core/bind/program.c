@@ -83,7 +83,8 @@ int
 sy__program_run(const sy__program *p, int argc, char **argv, sy__error *err)
 {
     sy_host *host;
-    const sy_options options = {.size = sizeof options, .open_later = 1, .helper_path = "/proc/self/exe"};
+    const sy_options options = {
+        .size = sizeof options, .open_later = 1, .helper_path = "/proc/self/exe", .watchdog_signal = -1};
     if (sy__host_open(&host, &options, p->root, err) != SY_OK) {
         sy_close(host);
         return 1;

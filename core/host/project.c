@@ -106,6 +106,7 @@ open_engine(sy__project *p, const sy__project_options *o, sy__error *err)
         .stdlib_ud = o->stdlib_ud,
         .helper = p->helper,
         .trusted = o->trusted,
+        .watchdog_signal = o->watchdog_signal,
         .stages = o->stages,
         .budget = o->budget,
         .limits = o->limits,

@@ -102,6 +102,10 @@ typedef struct sy_options {
     int open_later;          /* 1: the first Lua that needs the project opens it (the command line does) */
     const char *helper_path; /* the program `symphony`, which extensions run in that need a process of their own; NULL:
                               * what SYMPHONY_BIN names, else the installed one */
+    /* A real-time signal that the host may use, which nobody handles: loops in Lua then run at full speed. It is sent
+     * to the library's own threads only, and its handler stays. 0: none, deadlines are kept by counting instructions;
+     * -1: the library takes one that is free. SY_EUSAGE when the signal is in use. */
+    int watchdog_signal;
 } sy_options;
 
 /* Opens a host. On failure *out is a host that serves sy_last_error and sy_close only (as sqlite3_open does), or

@@ -157,12 +157,14 @@ start(sy__cell *c, const sy__frame *f, const sy__isolate_module *modules, sy__er
                              .module = sy__cell_module,
                              .module_ud = c,
                              .modules = modules,
+                             .watchdog = &c->watchdog,
                              .cell = c};
     (void)sy__frame_copy(f, "name", c->name, sizeof c->name);
     (void)prctl(PR_SET_NAME, c->name);
     o.memory_bytes = (size_t)sy__frame_int(f, "memory", 64 << 20);
     o.trusted = sy__frame_flag(f, "trusted");
-    int rc = make_caps(c, f, err), landlock = 0;
+    int rc = make_caps(c, f, err), landlock = 0, signum = sy__watchdog_free_signal();
+    if (signum && sy__watchdog_take(signum, err) == SY_OK) (void)sy__watchdog_begin(&c->watchdog, signum);
     o.caps = c->caps;
     if (rc == SY_OK) rc = sy__isolate_new(&c->iso, &o, err);
     if (rc == SY_OK) rc = sy__cell_confine(o.memory_bytes, &landlock, err);

@@ -4,6 +4,7 @@
 #define SY_KIT_CELL_IMPL_H
 
 #include "kit/cell.h"
+#include "kit/watchdog.h"
 
 /* A source that the host gave; kept while the isolate lives. */
 typedef struct sy__cell_source {
@@ -16,6 +17,7 @@ typedef struct sy__cell {
     const sy__alloc *alloc;
     sy__isolate *iso;
     sy__caps *caps;
+    sy__watchdog watchdog;
     sy__log log;
     char name[256];
     sy__cell_source *sources;

@@ -317,6 +317,12 @@ sy__expr_modules(sy__expr *e, const sy__isolate_module *modules, sy__module_fn m
 }
 
 void
+sy__expr_watch(sy__expr *e, struct sy__watchdog *w)
+{
+    e->options.watchdog = w;
+}
+
+void
 sy__expr_free(sy__expr *e)
 {
     if (!e) return;

@@ -15,6 +15,8 @@ int sy__expr_new(sy__expr **out, const sy__alloc *a, const sy__clock *clock, sy_
 void sy__expr_free(sy__expr *e);
 /* The pure modules that expressions see, as globals and through require; borrowed. Before the first evaluation. */
 void sy__expr_modules(sy__expr *e, const sy__isolate_module *modules, sy__module_fn module, void *module_ud);
+/* The watchdog of the thread that evaluates; borrowed. Before the first evaluation. */
+void sy__expr_watch(sy__expr *e, struct sy__watchdog *w);
 
 /* A name seen as a global. */
 typedef struct sy__binding {

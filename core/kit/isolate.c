@@ -114,7 +114,7 @@ take_options(sy__isolate *iso, const sy__isolate_options *o, sy__error *err)
         iso->caps = iso->own_caps;
     }
     size_t cap = o->memory_bytes ? o->memory_bytes : o->caps ? sy__caps_memory_bytes(o->caps) : DEFAULT_MEMORY_BYTES;
-    sy__limits_init(&iso->limits, o->alloc, o->clock ? o->clock : &sy__clock_system, cap);
+    sy__limits_init(&iso->limits, o->alloc, o->clock ? o->clock : &sy__clock_system, cap, o->watchdog);
     iso->log_ms = -1;
     return SY_OK;
 }

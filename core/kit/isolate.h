@@ -66,6 +66,7 @@ typedef struct sy__isolate_options {
                    * NULL: a call keeps the thread until it waits or ends */
     bool foreign; /* came from elsewhere: where the kernel cannot hold its children, it starts none */
     bool trusted; /* ctx.trusted: the person lets this project's own code run */
+    struct sy__watchdog *watchdog; /* of the isolate's thread (watchdog.h), must outlive the isolate; NULL: hook mode */
     sy__isolation isolation;
     const char *helper;    /* the program that becomes the process; borrowed. NULL: refused */
     struct sy__cell *cell; /* set in the process of its own only (cell.h) */

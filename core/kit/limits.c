@@ -3,8 +3,9 @@
  *
  * Reading a clock costs, so a count hook looks every 1,000 instructions, and C functions look after each 256 KiB
  * of work. The thread's CPU clock is a system call: since CPU time never runs ahead of the monotonic clock, one
- * reading tells before which moment no other is needed. A single instruction can be slow when it works on a large
- * block (comparing or joining strings of megabytes), so while such blocks live the hook comes more often.
+ * reading tells before which moment no other is needed. With a watchdog the hook looks each time it is set. A single
+ * instruction can be slow when it works on a large block (comparing or joining strings of megabytes), so while such
+ * blocks live the hook comes more often.
  *
  * Lua asks twice for memory: after a refusal it collects and tries again. Only the second refusal in a row poisons.
  */
@@ -21,18 +22,33 @@ enum {
     BIG_BLOCK_BYTES = 1 << 20,
     COUNTED_BLOCK_BYTES = 4096, /* allocations from here on count as work: something fills them */
     LOOK_BYTES = 256 << 10,
-    RESERVE_BYTES = 32 << 10, /* above the cap once poisoned, for the error's text and the unwinding */
+    KERNEL_TICK_NS = 10000000, /* the most by which a signal of the watchdog is late */
+    RESERVE_BYTES = 32 << 10,  /* above the cap once poisoned, for the error's text and the unwinding */
 };
 
 void
-sy__limits_init(sy__limits *l, const sy__alloc *a, const sy__clock *clock, size_t cap_bytes)
+sy__limits_init(sy__limits *l, const sy__alloc *a, const sy__clock *clock, size_t cap_bytes, sy__watchdog *w)
 {
     memset(l, 0, sizeof *l);
     l->alloc = a;
     l->clock = clock;
     l->cap_bytes = cap_bytes;
-    l->hook_count = HOOK_COUNT;
+    l->watchdog = w && w->on ? w : NULL;
+    l->hook_count = l->watchdog ? 0 : HOOK_COUNT;
     atomic_init(&l->request, 0);
+}
+
+/* Only the handler of a signal in this very thread can come between: no order is needed. */
+static lua_State *
+running(sy__limits *l)
+{
+    return atomic_load_explicit(&l->running, memory_order_relaxed);
+}
+
+void
+sy__limits_switch(sy__limits *l, lua_State *co)
+{
+    atomic_store_explicit(&l->running, co, memory_order_relaxed);
 }
 
 /* ---- memory ---- */
@@ -40,10 +56,10 @@ sy__limits_init(sy__limits *l, const sy__alloc *a, const sy__clock *clock, size_
 static void
 set_hook_count(sy__limits *l)
 {
-    int want = l->why ? 1 : l->big_blocks ? HOOK_COUNT_BIG : HOOK_COUNT;
+    int want = l->why ? 1 : l->watchdog ? 0 : l->big_blocks ? HOOK_COUNT_BIG : HOOK_COUNT;
     if (want == l->hook_count) return;
     l->hook_count = want;
-    if (l->running) sy__limits_sync(l, l->running);
+    if (running(l)) sy__limits_sync(l, running(l));
 }
 
 static void
@@ -121,27 +137,36 @@ sy__limits_begin(sy__limits *l, int64_t cpu_ns, int64_t deadline_ns)
 void
 sy__limits_enter(sy__limits *l, lua_State *co)
 {
-    l->running = co;
+    sy__limits_switch(l, co);
     l->slice_ns = system_mono_ns();
     l->slice_cpu_ns = -1;
     l->look_ns = 0;
     l->share_over = false;
     sy__limits_sync(l, co);
+    if (!l->watchdog) return;
+    l->slice_ticks = atomic_load_explicit(&l->watchdog->ticks, memory_order_relaxed);
+    l->outer = atomic_exchange_explicit(&l->watchdog->limits, l, memory_order_relaxed);
 }
 
-/* What this slice has used. Until the first look the monotonic clock stands in for the CPU's. */
+/* What this slice has used. Until the first look the monotonic clock stands in for the CPU's; what a watchdog has not
+ * counted was not computed. */
 static int64_t
 slice_used_ns(sy__limits *l, int64_t now_ns)
 {
-    if (l->slice_cpu_ns < 0) return now_ns - l->slice_ns;
-    return sy__thread_cpu_ns() - l->slice_cpu_ns;
+    if (l->slice_cpu_ns >= 0) return sy__thread_cpu_ns() - l->slice_cpu_ns;
+    int64_t wall_ns = now_ns - l->slice_ns;
+    if (!l->watchdog) return wall_ns;
+    unsigned ticks = atomic_load_explicit(&l->watchdog->ticks, memory_order_relaxed) - l->slice_ticks;
+    int64_t most_ns = ((int64_t)ticks + 1) * (SY__WATCHDOG_TICK_NS + KERNEL_TICK_NS);
+    return wall_ns < most_ns ? wall_ns : most_ns;
 }
 
 void
 sy__limits_leave(sy__limits *l)
 {
     l->cpu_used_ns += slice_used_ns(l, system_mono_ns());
-    l->running = NULL;
+    if (l->watchdog) atomic_store_explicit(&l->watchdog->limits, l->outer, memory_order_relaxed);
+    sy__limits_switch(l, NULL);
 }
 
 static void
@@ -161,7 +186,7 @@ int
 sy__limits_look(sy__limits *l)
 {
     l->work_bytes = 0;
-    if (l->why || !l->running) return l->why;
+    if (l->why || !running(l)) return l->why;
     int asked = atomic_load_explicit(&l->request, memory_order_relaxed);
     if (asked) sy__limits_poison(l, asked);
     if (!l->why && l->deadline_ns && sy__mono_ns(l->clock) >= l->deadline_ns) {
@@ -186,8 +211,9 @@ static void
 remember_place(sy__limits *l)
 {
     lua_Debug at;
-    for (int level = 0; l->running && lua_getstack(l->running, level, &at); level++) {
-        if (!lua_getinfo(l->running, "Sl", &at) || at.currentline <= 0) continue;
+    lua_State *L = running(l);
+    for (int level = 0; L && lua_getstack(L, level, &at); level++) {
+        if (!lua_getinfo(L, "Sl", &at) || at.currentline <= 0) continue;
         const char *name = at.source + (*at.source == '@' || *at.source == '=');
         (void)snprintf(l->file, sizeof l->file, "%s", name);
         l->line = at.currentline;
@@ -233,19 +259,29 @@ sy__limits_raise(sy__limits *l, lua_State *L)
     return lua_error(L);
 }
 
+/* With a watchdog the hook was set for this once; it goes before the call steps aside. */
 static void
 on_count(lua_State *L, lua_Debug *at)
 {
     (void)at;
     sy__isolate *iso = sy__isolate_of(L);
     sy__limits *l = &iso->limits;
-    l->running = L;
+    sy__limits_switch(l, L);
     if (sy__limits_look(l)) (void)sy__limits_raise(l, L);
+    if (l->watchdog) lua_sethook(L, NULL, 0, 0);
     if (l->share_over && sy__isolate_step_aside(L)) (void)lua_yield(L, 0);
 }
 
+/* Never takes a hook away: it may be the watchdog's, which has not been seen yet. */
 void
 sy__limits_sync(sy__limits *l, lua_State *L)
 {
-    if (lua_gethookcount(L) != l->hook_count) lua_sethook(L, on_count, LUA_MASKCOUNT, l->hook_count);
+    if (l->hook_count && lua_gethookcount(L) != l->hook_count) lua_sethook(L, on_count, LUA_MASKCOUNT, l->hook_count);
+}
+
+void
+sy__limits_strike(sy__limits *l)
+{
+    lua_State *L = running(l);
+    if (L) lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
 }

@@ -110,9 +110,9 @@ run_inner(lua_State *L, sy__isolate *iso, lua_State *co, int args, int *results)
     sy__resumer self = {.L = L, .outer = iso->chain};
     iso->chain = &self;
     sy__limits_sync(&iso->limits, co);
-    iso->limits.running = co;
+    sy__limits_switch(&iso->limits, co);
     int status = lua_resume(co, L, args, results);
-    iso->limits.running = L;
+    sy__limits_switch(&iso->limits, L);
     iso->chain = self.outer;
     sy__limits_sync(&iso->limits, L);
     return status;
@@ -190,9 +190,9 @@ close_co(lua_State *L, lua_State *co)
     check_depth(L, iso);
     sy__isolate_charge(L, RESUME_CHARGE);
     sy__limits_sync(&iso->limits, co);
-    iso->limits.running = co;
+    sy__limits_switch(&iso->limits, co);
     int status = lua_resetthread(co);
-    iso->limits.running = L;
+    sy__limits_switch(&iso->limits, L);
     if (status == LUA_ERRMEM) sy__limits_poison(&iso->limits, SY_EMEMORY);
     if (iso->limits.why) (void)sy__limits_raise(&iso->limits, L);
     return status == LUA_OK;

@@ -44,9 +44,10 @@ typedef struct sy__engine_options {
     const sy__isolate_module *modules; /* C modules of the isolate library; must outlive the engine */
     sy__module_fn stdlib;              /* pure modules of the isolate library */
     void *stdlib_ud;
-    const char *helper; /* the program that isolates in processes of their own run; NULL: they are refused */
-    bool trusted;       /* the person lets this project's own code run */
-    int stages;         /* threads; 0: one per core */
+    const char *helper;  /* the program that isolates in processes of their own run; NULL: they are refused */
+    bool trusted;        /* the person lets this project's own code run */
+    int watchdog_signal; /* taken with sy__watchdog_take; 0: hook mode */
+    int stages;          /* threads; 0: one per core */
     sy__limits limits;
     sy__shared_budget budget;    /* of the project and of the day; zero: none */
     void (*on_change)(void *ud); /* any thread: some run's state changed durably; may be NULL */

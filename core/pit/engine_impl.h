@@ -17,6 +17,7 @@
 #include "base/id.h"
 #include "base/map.h"
 #include "kit/expr.h"
+#include "kit/watchdog.h"
 #include "pit/arbiter/arbiter.h"
 #include "pit/engine.h"
 #include "pit/plan/plan.h"
@@ -270,6 +271,7 @@ struct sy__stage {
     sy__id_source ids;
     sy__expr *expr;
     struct sy__http *http;
+    sy__watchdog watchdog;
     int busy; /* calls that stepped aside to let the loop turn: no other task begins before they end or wait */
     sy__pool *pool;
     struct sy__cache_reader *cache; /* cache_rows.c; NULL until the first look-up */

@@ -129,6 +129,7 @@ make_isolate(sy__pool *p, warm_set *set, sy__isolate **out, sy__error *err)
         .spawner = e->o.spawner,
         .http = p->stage->http,
         .busy = &p->stage->busy,
+        .watchdog = &p->stage->watchdog,
         .modules = e->o.modules,
         .foreign = ext->own_process,
         .trusted = e->o.trusted,

@@ -129,6 +129,7 @@ static void *
 stage_main(void *arg)
 {
     sy__stage *s = arg;
+    (void)sy__watchdog_begin(&s->watchdog, s->engine->o.watchdog_signal);
     while (!atomic_load(&s->stop)) {
         if (s->busy > 0 || run_slice(s)) {
             (void)event_base_loop(s->base, EVLOOP_NONBLOCK);
@@ -143,6 +144,7 @@ stage_main(void *arg)
         (void)event_base_loop(s->base, EVLOOP_ONCE);
         atomic_store(&s->idle, false);
     }
+    sy__watchdog_end(&s->watchdog);
     return NULL;
 }
 

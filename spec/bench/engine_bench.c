@@ -14,6 +14,7 @@
  */
 #include "host/project.h"
 #include "kit/isolate.h"
+#include "kit/watchdog.h"
 
 #include "bench/bench.h"
 
@@ -263,7 +264,8 @@ open_project(const char *dir, const char *source, bool make)
 {
     sy__error err = {0};
     sy__project *p;
-    sy__project_options o = {.alloc = &sy__alloc_default, .dir = dir};
+    sy__project_options o = {.alloc = &sy__alloc_default, .dir = dir, .watchdog_signal = sy__watchdog_free_signal()};
+    if (o.watchdog_signal && sy__watchdog_take(o.watchdog_signal, &err)) die("signal", &err);
     if (sy__project_open(&p, &o, &err)) die("open", &err);
     sy__db *db = sy__project_db(p);
     if (sy__db_identity(db, "0192d3b0-0000-7000-8000-000000000001", "bench", "", "{}", "bench", "{}", &err))
@@ -330,16 +332,19 @@ remove_dir(const char *dir)
 static double
 bare(sy__project *p, int n)
 {
+    sy__watchdog watchdog = {0};
     sy__extension *ext = sy__registry_get(sy__project_registry(p), "bench");
     sy__isolate_options o = {.alloc = &sy__alloc_default,
                              .clock = &sy__clock_system,
                              .name = "bench",
                              .profile = SY__PROFILE_EXTENSION,
-                             .caps = ext->caps};
+                             .caps = ext->caps,
+                             .watchdog = &watchdog};
     sy__isolate *iso;
     sy__vbuf b;
     sy__error err = {0};
     double before[GROUPS], after[GROUPS];
+    (void)sy__watchdog_begin(&watchdog, sy__watchdog_free_signal());
     if (sy__isolate_new(&iso, &o, &err) || sy__isolate_load(iso, code, strlen(code), "init.lua", 0, &err))
         die("isolate", &err);
     sy__value input = parse(&b, "{}");
@@ -354,6 +359,7 @@ bare(sy__project *p, int n)
     }
     cpu_us(after);
     sy__isolate_free(iso);
+    sy__watchdog_end(&watchdog);
     sy__vbuf_close(&b);
     return after[CALLER] - before[CALLER];
 }

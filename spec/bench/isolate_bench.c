@@ -1,23 +1,27 @@
 /*
- * isolate_bench.c: what an isolate costs: made, loaded and called once; called again; an expression; a wait.
- * The limits of free, waits and expressions are our own.
+ * isolate_bench.c: what an isolate costs: made, loaded and called once; called again; an expression; a wait; a
+ * thousand. The limits of free, waits and expressions are our own.
  */
 #include "kit/expr.h"
 #include "kit/isolate.h"
+#include "kit/watchdog.h"
 
 #include "bench/bench.h"
 
 #include <event2/event.h>
 #include <lauxlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { ROUNDS = 2000, CALLS = 500000, WAITS = 100000, EXPRESSIONS = 200000 };
+enum { ROUNDS = 2000, MANY = 1000, CALLS = 500000, WAITS = 100000, EXPRESSIONS = 200000 };
 
 static const char source[] =
     "local M = {}\n"
     "function M.noop(input, ctx) return input end\n"
     "function M.sum(input) local s = 0 for _, n in ipairs(input.list) do s = s + n end return { sum = s } end\n"
     "return M\n";
+
+static sy__watchdog watchdog; /* as in the program */
 
 static void
 die(const sy__error *err)
@@ -40,6 +44,7 @@ open_isolate(sy__caps *caps, struct event_base *loop, const sy__isolate_module *
                              .name = "bench",
                              .caps = caps,
                              .loop = loop,
+                             .watchdog = &watchdog,
                              .modules = modules};
     sy__isolate *iso;
     sy__error err = {0};
@@ -108,6 +113,34 @@ warm(sy__caps *caps, const char *figure, const char *operation, sy__value input,
     sy__isolate_free(iso);
 }
 
+/* ---- many at once ---- */
+
+static double
+resident_mib(void)
+{
+    long pages = 0, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    bench_need(f && fscanf(f, "%ld %ld", &pages, &resident) == 2, "no /proc");
+    if (f) (void)fclose(f);
+    return (double)resident * (double)sysconf(_SC_PAGESIZE) / (1 << 20);
+}
+
+/* All of the process, not only what the isolates count. */
+static void
+many(sy__caps *caps, sy__value input)
+{
+    static sy__isolate *live[MANY];
+    double before = resident_mib();
+    for (int i = 0; i < MANY; i++) {
+        live[i] = open_isolate(caps, NULL, NULL, source);
+        call_once(live[i], "noop", input);
+    }
+    double with = resident_mib();
+    bench_print("isolate", "1,000 live: resident memory", with, "MiB", -100);
+    bench_print("isolate", "1,000 live: of one", (with - before) * 1024 / MANY, "KiB", 0);
+    for (int i = 0; i < MANY; i++) sy__isolate_free(live[i]);
+}
+
 /* ---- a call that waits once ---- */
 
 static int
@@ -167,6 +200,7 @@ expression(const char *figure, const char *text, sy__value task, sy__value item)
                           .file = "bench.lua",
                           .line = 1};
     if (sy__expr_new(&e, &sy__alloc_default, &sy__clock_system, NULL)) exit(1);
+    sy__expr_watch(e, &watchdog);
     sy__vbuf_init(&out, &sy__alloc_default);
     int64_t start = now_ns();
     for (int i = 0; i < EXPRESSIONS; i++) {
@@ -184,8 +218,12 @@ main(void)
     sy__vbuf empty, list, diff, item;
     sy__caps *caps;
     sy__error err = {0};
+    int signum = sy__watchdog_free_signal();
+    if (sy__watchdog_take(signum, &err)) die(&err);
+    bench_need(sy__watchdog_begin(&watchdog, signum), "no watchdog");
     if (sy__caps_new(&caps, &sy__alloc_default, sy__value_null(), NULL, &err)) die(&err);
     sy__value none = value_of(&empty, "{}");
+    many(caps, none);
     cold(caps, none);
     warm(caps, "warm call", "noop", none, 2);
     warm(caps, "warm call, list of 8", "sum", value_of(&list, "{\"list\":[1,2,3,4,5,6,7,8]}"), 4);
@@ -198,5 +236,6 @@ main(void)
     sy__vbuf_close(&diff);
     sy__vbuf_close(&item);
     sy__caps_release(caps);
+    sy__watchdog_end(&watchdog);
     return 0;
 }

@@ -5,6 +5,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -213,6 +214,36 @@ refuses_after_a_fork(sy_host *h)
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+/* One that is in use or no real-time signal is refused; a free one is used; without one none is touched. */
+static void
+lends_a_signal(const char *project)
+{
+    sy_options o = {.size = sizeof o, .project_dir = project, .watchdog_signal = SIGUSR1};
+    struct sigaction now;
+    char *json, request[128];
+    sy_host *h;
+    CHECK_INT(sy_open(&h, &o), SY_EUSAGE);
+    CHECK(strstr(sy_last_error(h), "real-time") != NULL);
+    sy_close(h);
+    o.watchdog_signal = SIGRTMIN + 5;
+    CHECK_INT(sigaction(SIGRTMIN + 5, NULL, &now), 0);
+    CHECK(now.sa_handler == SIG_DFL); /* hosts that were lent none have taken none */
+    CHECK_INT(sy_open(&h, &o), SY_OK);
+    CHECK_INT(sigaction(SIGRTMIN + 5, NULL, &now), 0);
+    CHECK(now.sa_handler != SIG_DFL);
+    completed = 0;
+    CHECK(sy_subscribe(h, "run.>", on_event, NULL) > 0);
+    (void)snprintf(request, sizeof request, "{\"melody\":\"%s/m.json\",\"params\":{}}", dir);
+    CHECK_INT(sy_run(h, request, &json), SY_OK);
+    sy_free(h, json);
+    for (int i = 0; i < 2000 && !completed; i++) CHECK(sy_step(h, 10) >= 0);
+    CHECK(completed);
+    sy_close(h);
+    o.watchdog_signal = -1;
+    CHECK_INT(sy_open(&h, &o), SY_OK);
+    sy_close(h);
+}
+
 int
 main(void)
 {
@@ -250,6 +281,7 @@ main(void)
     refuses_after_a_fork(h);
     sy_close(second);
     sy_close(h);
+    lends_a_signal(project);
     sy_close(NULL);
     CHECK_STR(sy_errname(SY_ENOTFOUND), "not_found");
     CHECK_STR(sy_version(), "0.1.0");

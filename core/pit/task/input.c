@@ -69,6 +69,7 @@ call_fn(sy__stage *s, sy__task *t, const sy__fn *fn, const sy__value *args, int 
         if (sy__expr_new(&s->expr, s->engine->alloc, s->engine->o.clock, s->engine->o.log))
             return sy__error_set(err, SY_ENOMEM, "no memory for an expression");
         sy__expr_modules(s->expr, s->engine->o.modules, s->engine->o.stdlib, s->engine->o.stdlib_ud);
+        sy__expr_watch(s->expr, &s->watchdog);
     }
     sy__expr_call call = {
         .source = fn->source,

@@ -245,6 +245,7 @@ make_isolate(sy__stage *s, sy__task *t, sy__isolate **out, sy__error *err)
         .module_ud = e->o.stdlib_ud,
         .loop = s->base,
         .modules = e->o.modules,
+        .watchdog = &s->watchdog,
     };
     sy__buf chunk;
     sy__buf_init(&chunk, e->alloc);
