@@ -34,6 +34,9 @@ foreach(test io_http_test bind_cancel_test bind_http_test)
   set_target_properties(${test} PROPERTIES ENABLE_EXPORTS ON)
 endforeach()
 
+# Every attack three times, each to the end of its time.
+set_tests_properties(kit/hostile_test PROPERTIES TIMEOUT 900)
+
 # spec/host/powerloss_layer.c takes the place of the C library's calls. 500 seeds in the long form.
 set_tests_properties(host/powerloss_test PROPERTIES TIMEOUT 1800)
 target_sources(host_powerloss_test PRIVATE spec/host/powerloss_disk.c spec/host/powerloss_layer.c)
