@@ -2,15 +2,14 @@
 --- without anybody waiting is core/pit/stale/retention.h.
 local fs = require "sy.fs"
 local json = require "sy.json"
-local paths = require "kit.paths"
 local problem = require "kit.problem"
+local retention_files = require "kit.retention_files"
 local retention_size = require "kit.retention_size"
 local time = require "sy.time"
 
 local M = {}
 
 local DAY_MS = 86400000
-local BACKUPS = 3
 local AUTO_MS = 100
 local OPERATION = "host.storage"
 
@@ -91,74 +90,6 @@ function M.old_runs(host, policy)
   return list
 end
 
--- ---- files ----
-
-local function folder_size(dir)
-  local total = 0
-  for _, name in ipairs(paths.names(dir) or {}) do
-    local path = paths.join(dir, name)
-    local st = paths.stat(path, false)
-    if st and st.type == "directory" then total = total + folder_size(path) end
-    if st and st.type ~= "directory" then total = total + st.size end
-  end
-  return total
-end
-
---- How large the parts of .symphony are.
----@param host table
----@param place Place
----@return { database: integer, artifacts: integer, out: integer, backup: integer }
-function M.sizes(host, place)
-  local function file(name)
-    local st = paths.stat(paths.join(place.state_dir, name), false)
-    return st and st.size or 0
-  end
-  local stored = host:query("SELECT coalesce(sum(stored_size), 0) AS n FROM blob WHERE content IS NULL", {})[1].n
-  return {
-    database = file "symphony.db" + file "symphony.db-wal",
-    artifacts = stored,
-    out = folder_size(paths.join(place.state_dir, "out")),
-    backup = folder_size(paths.join(place.state_dir, "backup")),
-  }
-end
-
---- Files in .symphony that nobody needs: results of runs that are gone, leftovers of writing that was cut off, copies
---- from before upgrades but for the newest few.
----@param host table
----@param place Place
----@return string[]
-function M.old_files(host, place)
-  local out, hosts, backup = paths.join(place.state_dir, "out"), paths.join(place.state_dir, "hosts"),
-    paths.join(place.state_dir, "backup")
-  local list, written, runs = {}, paths.names(out) or {}, {}
-  local yesterday = time.now_ms() - DAY_MS
-  local function leftover(dir, name, pattern)
-    local path = paths.join(dir, name)
-    local st = name:match(pattern) and paths.stat(path, false)
-    if st and st.mtime_ms < yesterday then list[#list + 1] = path end
-  end
-  for _, row in ipairs(host:query("SELECT number FROM pipeline_orchestration", {})) do
-    runs[tostring(row.number)] = true
-  end
-  for _, name in ipairs(written) do
-    local dir = paths.join(out, name)
-    if name:match "^%d+$" and not runs[name] then
-      list[#list + 1] = dir
-    else
-      for _, inner in ipairs(paths.names(dir) or {}) do leftover(dir, inner, "^%.sy%-%x+%.tmp$") end
-    end
-  end
-  for _, name in ipairs(paths.names(hosts) or {}) do leftover(hosts, name, "%.new$") end
-  local copies = {}
-  for _, name in ipairs(paths.names(backup) or {}) do
-    local stamp = name:match "^schema%-%d+%-(.+)%.db$"
-    if stamp then copies[#copies + 1] = { stamp = stamp, path = paths.join(backup, name) } end
-  end
-  table.sort(copies, function(a, b) return a.stamp > b.stamp end)
-  for i = BACKUPS + 1, #copies do list[#list + 1] = copies[i].path end
-  return list
-end
-
 -- ---- doing it ----
 
 --- Openings whose process died without saying so have ended now.
@@ -196,7 +127,7 @@ local function forecast(host, place, policy)
   for key, value in pairs(policy.artifacts) do artifacts[key] = value end
   artifacts.dry_run = true
   return { runs = #runs, left = 0, rows = counted(host, runs), contents = must(host:collect(artifacts)),
-    files = #M.old_files(host, place), given_back = 0 }
+    files = #retention_files.old(host, place), given_back = 0 }
 end
 
 local function rows_of(removed, tidied)
@@ -218,7 +149,7 @@ function M.clean(host, place, policy, budget_ms)
   local removed = must(host:remove_runs(M.old_runs(host, policy), left()))
   local tidied = must(host:tidy(old_before(policy), left()))
   local files = 0
-  for _, path in ipairs(M.old_files(host, place)) do
+  for _, path in ipairs(retention_files.old(host, place)) do
     if fs.rmtree(path) then files = files + 1 end
   end
   local artifacts = { budget_ms = left() }

@@ -4,6 +4,7 @@ local chore = require "kit.chore"
 local exit = require "cli.exit"
 local problem = require "kit.problem"
 local retention = require "kit.retention"
+local retention_files = require "kit.retention_files"
 local text = require "cli.output.text"
 
 local USAGE = "gc [--dry-run] [--compact]"
@@ -59,7 +60,7 @@ return {
     if not host then return nil, closed end
     local dry_run, compact = words.options["dry-run"] or false, words.options.compact or false
     if dry_run and compact then return problem.fail("usage", "--dry-run and --compact do not go together") end
-    local before = retention.sizes(host, ctx:place())
+    local before = retention_files.sizes(host, ctx:place())
     local report, failed
     if dry_run then
       report = retention.forecast(host, ctx:place(), retention.policy(ctx:settings()))
@@ -69,7 +70,7 @@ return {
     end
     if not report then return nil, failed end
     report.dry_run, report.compacted, report.gives_back = dry_run, compact, compact or gives_back(host)
-    report.before, report.after = before, retention.sizes(host, ctx:place())
+    report.before, report.after = before, retention_files.sizes(host, ctx:place())
     if ctx.json then ctx:document(report) else say(ctx, report) end
     return exit.DONE
   end,
