@@ -29,6 +29,7 @@ struct sy__toml_broken {
 #include <map>
 #include <sstream>
 #include <string>
+#include <vector>
 
 namespace
 {
@@ -183,6 +184,48 @@ parse(std::string_view text, sy__vbuf *value, sy__vbuf *lines, sy__error *err)
     return sy__error_set(err, SY_EMANIFEST, "the TOML document is nested too deeply");
 }
 
+bool
+breaks(std::string_view text)
+{
+    try {
+        (void)toml::parse(text);
+    } catch (const toml::parse_error &) {
+        return false;
+    } catch (const sy__toml_broken &) {
+        return true;
+    }
+    return false;
+}
+
+/* The line at which an assumption broke: the parser goes forward only, so a part of the text breaks exactly where it
+ * has that line. */
+int
+line_of_break(std::string_view text)
+{
+    std::vector<size_t> ends;
+    for (size_t i = 0; i < text.size(); i++)
+        if (text[i] == '\n') ends.push_back(i + 1);
+    ends.push_back(text.size());
+    size_t low = 0, high = ends.size() - 1;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (breaks(text.substr(0, ends[middle])))
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return static_cast<int>(low + 1);
+}
+
+int
+broken(std::string_view text, sy__error *err)
+{
+    int line = line_of_break(text);
+    int code = sy__error_set(err, SY_EMANIFEST, "line %d: a value that TOML does not have, or something unfinished", line);
+    sy__error_where(err, nullptr, line, nullptr);
+    return code;
+}
+
 } // namespace
 
 int
@@ -195,11 +238,13 @@ sy__toml_parse(const char *text, size_t len, sy__vbuf *value, sy__vbuf *lines, s
         return code;
     }
     try {
-        return parse(std::string_view(text, len), value, lines, err);
-    } catch (const toml::parse_error &why) {
-        return wrong(why, err);
-    } catch (const sy__toml_broken &) {
-        return sy__error_set(err, SY_EMANIFEST, "a value that TOML does not have, perhaps an unfinished date");
+        try {
+            return parse(std::string_view(text, len), value, lines, err);
+        } catch (const toml::parse_error &why) {
+            return wrong(why, err);
+        } catch (const sy__toml_broken &) {
+            return broken(std::string_view(text, len), err);
+        }
     } catch (const std::exception &) {
         return sy__error_set(err, SY_ENOMEM, "no memory for a TOML document");
     }
