@@ -6,8 +6,6 @@
 
 local CONDUCTOR = "6 of 6. The Conductor: from a prompt to the right melody on the right instruments, "
   .. "and better every day"
-local EXTENSIONS = "4 of 6. Extensions worth having: the standard library, operators, instruments, motifs"
-local KIT = "3 of 6. The Orchestra Kit: isolation one can believe, an extension system people enjoy"
 
 local M = {}
 
@@ -218,6 +216,10 @@ M.scenes = {
     setup = { GIT, "symphony init", WITH_FILES, "symphony run pair" },
     action = { [[echo 'error("no")' > extensions/mine/init.lua]], "symphony run pair || test $? = 1" },
   },
+  rested = {
+    setup = { GIT, "symphony init", WITH_FILES },
+    action = { "symphony ext pause mine" },
+  },
   instrument = {
     setup = { GIT, "symphony init", WITH_FILES,
       KIND:format("instrument", "instrument", 'model_type = "llm"\\n'
@@ -261,12 +263,10 @@ M.later = {
   ["prompt.created_at"] = CONDUCTOR,
   ["conductor.rl_model_state"] = CONDUCTOR,
   ["conductor.training_data"] = CONDUCTOR,
-  ["instrument.performance_metrics"] = EXTENSIONS,
 }
 
 --- Values of living attributes that a later issue brings.
 M.later_values = {
-  ["extension.lifecycle_state"] = { value = "paused", issue = KIT },
   ["melody.creation_source"] = { value = "conductor_generated", issue = CONDUCTOR },
   ["pipeline_orchestration.orchestration_type"] = { value = "maestro_rl", issue = CONDUCTOR },
 }
@@ -376,12 +376,14 @@ line("extension.lifecycle_state", "… error: its code cannot be loaded", "broke
       if one.name == "mine" then return one.state, one end
     end
   end)
+line("extension.lifecycle_state", "… paused: a person said so", "rested", is "paused", MINE)
 line("extension.installed_at", "when it first was", "ran", stamp, MINE)
 
 line("instrument.extension_id", "the extension", "instrument", refers "extension")
 line("instrument.model_type", "llm, vision, audio, …", "instrument", is "llm")
 line("instrument.model_configuration", "its models", "instrument", at("models/small/context", 4096))
-line("instrument.performance_metrics", "latency and throughput")
+line("instrument.performance_metrics", "of each model the calls of its window: how many, how many failed, p95",
+  "instrument", all(at("players/mine/calls", 1), at("players/mine/failed", 0), at("as_of", stamp)))
 
 line("operator.extension_id", "the extension", "ran", refers "extension")
 line("operator.operator_type", "file, git, data, …", "edited", is "speech")

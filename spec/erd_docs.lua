@@ -33,6 +33,7 @@ local ACTIONS = {
   verified = "`symphony artifact verify`",
   collected = "`symphony artifact gc`",
   broken = "a mistake in its code, then `symphony run`",
+  rested = "`symphony ext pause`",
   instrument = "`symphony call` of an instrument",
   motif = "`symphony call` of a motif",
 }

@@ -373,6 +373,7 @@ static const luaL_Reg host_methods[] = {
     {"identity", sy__core_identity},
     {"begin_task", sy__core_begin_task},
     {"decide", sy__core_decide},
+    {"tell_task", sy__core_tell_task},
     {"end_task", sy__core_end_task},
     {"query", sy__core_query},
     {"write", sy__core_write},

@@ -66,6 +66,7 @@ int sy__core_advance(lua_State *L);
 /* core_chore.c */
 int sy__core_begin_task(lua_State *L);
 int sy__core_decide(lua_State *L);
+int sy__core_tell_task(lua_State *L);
 int sy__core_end_task(lua_State *L);
 
 /* core_person.c */

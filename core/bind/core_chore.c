@@ -31,6 +31,21 @@ sy__core_decide(lua_State *L)
     return 1;
 }
 
+/* host:tell_task{extension=ID, type=, topic=, payload=JSON} → true: an event of the task that has begun */
+int
+sy__core_tell_task(lua_State *L)
+{
+    sy__lua_host *h = sy__lua_host_check(L, 1);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    luaL_argcheck(L, h->chore != NULL, 1, "no task of the host has begun");
+    const char *extension = sy__lib_text_field(L, 2, "extension", NULL), *type = sy__lib_text_field(L, 2, "type", NULL),
+               *topic = sy__lib_text_field(L, 2, "topic", NULL);
+    luaL_argcheck(L, extension && type && topic, 2, "an extension, a type and a topic are needed");
+    sy__chore_tell(h->chore, extension, type, topic, sy__lib_text_field(L, 2, "payload", "{}"));
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 /* host:end_task{output=JSON | code=, message=} → true */
 int
 sy__core_end_task(lua_State *L)

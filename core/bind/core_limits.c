@@ -1,5 +1,5 @@
 /* core_limits.c: the limits a host is opened with: {tasks, age_ms, named = {{name, parallel, rate = {count, per_ms,
- * burst}}…}}. */
+ * burst}}…}, players = {calls, window_ms, min_calls, rest_ms, rest_max_ms, trials}}. */
 #include "bind/core.h"
 
 #include <string.h>
@@ -25,6 +25,22 @@ read_named(lua_State *L, int index, sy__named_limit *out)
     lua_pop(L, 1);
 }
 
+static void
+read_players(lua_State *L, int index, sy__player_rules *out)
+{
+    lua_getfield(L, index, "players");
+    if (lua_istable(L, -1)) {
+        int rules = lua_gettop(L);
+        out->calls = sy__lib_int_field(L, rules, "calls");
+        out->window_ms = sy__lib_int_field(L, rules, "window_ms");
+        out->min_calls = sy__lib_int_field(L, rules, "min_calls");
+        out->rest_ms = sy__lib_int_field(L, rules, "rest_ms");
+        out->rest_max_ms = sy__lib_int_field(L, rules, "rest_max_ms");
+        out->trials = sy__lib_int_field(L, rules, "trials");
+    }
+    lua_pop(L, 1);
+}
+
 void
 sy__core_limits(lua_State *L, int index, sy__limits *out)
 {
@@ -32,6 +48,7 @@ sy__core_limits(lua_State *L, int index, sy__limits *out)
     if (!lua_istable(L, index)) return;
     out->tasks = sy__lib_int_field(L, index, "tasks");
     out->age_ms = sy__lib_int_field(L, index, "age_ms");
+    read_players(L, index, &out->players);
     lua_getfield(L, index, "named");
     if (!lua_istable(L, -1)) return;
     int list = lua_gettop(L);

@@ -24,6 +24,8 @@ CREATE INDEX pipeline_orchestration_parent ON pipeline_orchestration (parent_tas
 
 CREATE INDEX pit_operation_task ON pit_operation (task_id);
 
+CREATE INDEX player_call_of ON player_call (player, seq);
+
 CREATE INDEX run_span_open ON run_span (pipeline_orchestration_id) WHERE last_seq IS NULL;
 
 CREATE INDEX run_span_removing ON run_span (pipeline_orchestration_id) WHERE removing_at IS NOT NULL;
@@ -166,6 +168,11 @@ CREATE TABLE extension (
     extension_version_id TEXT, -- the version in use
     removed_at TEXT,
     UNIQUE (id, extension_type) -- what the three tables below refer to
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE extension_pause (
+    extension_id TEXT NOT NULL PRIMARY KEY REFERENCES extension (id),
+    paused_at TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE extension_session (
@@ -311,6 +318,24 @@ CREATE TABLE pit_operation (
     resource_allocations TEXT NOT NULL CHECK (json_valid(resource_allocations)),
     performed_at TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE player (
+    name TEXT NOT NULL PRIMARY KEY, -- "acme/search"; of a model "llm:qwen2.5"
+    extension_id TEXT NOT NULL REFERENCES extension (id),
+    state TEXT NOT NULL CHECK (state = 'eligible' OR state = 'suspended' OR state = 'probation'),
+    reason TEXT, -- why it is not eligible, in words
+    since TEXT NOT NULL,
+    until TEXT, -- when its last suspension ends or ended
+    rest_ms INTEGER NOT NULL DEFAULT 0 -- how long that was to last
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE player_call (
+    seq INTEGER NOT NULL PRIMARY KEY,
+    player TEXT NOT NULL REFERENCES player (name),
+    ended_at TEXT NOT NULL,
+    ms INTEGER NOT NULL,
+    failed INTEGER NOT NULL -- 1: through its own fault
+) STRICT;
 
 CREATE TABLE project (
     id TEXT NOT NULL PRIMARY KEY,

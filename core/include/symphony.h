@@ -74,7 +74,8 @@ extern "C" {
     X(-31, SY_EINTERRUPTED, "interrupted", 130, "this was interrupted and can be resumed")               \
     X(-32, SY_EINVAL, "invalid_value", 2, "the text is not a valid value")                               \
     X(-33, SY_EINTERNAL, "internal", 1, "Symphony itself has a fault; please report it")                 \
-    X(-34, SY_EFILE, "file_invalid", 2, "the file is damaged, or not one of this kind")
+    X(-34, SY_EFILE, "file_invalid", 2, "the file is damaged, or not one of this kind")                  \
+    X(-35, SY_ESUSPENDED, "suspended", 1, "the extension is paused, or keeps failing and is passed over")
 
 enum sy_error_code {
     SY_OK = 0,

@@ -182,6 +182,20 @@ read_isolation(sy__extension *e, sy__value v, sy__error *err)
     return SY_OK;
 }
 
+/* What it promises as a player. */
+static void
+read_player(sy__extension *e, sy__value v)
+{
+    sy__value player, part;
+    e->instrument = strcmp(e->type, "instrument") == 0;
+    e->max_error_rate = -1;
+    e->p95_ms = -1;
+    bool promises = sy__value_get(v, "player", 6, &player) && sy__value_kind(player) == SY__MAP;
+    e->player = e->instrument || promises;
+    if (promises && sy__value_get(player, "max_error_rate", 14, &part)) e->max_error_rate = sy__value_num(part);
+    if (promises && sy__value_get(player, "p95_ms", 6, &part)) e->p95_ms = (int64_t)sy__value_num(part);
+}
+
 static int
 read_extension(sy__extension *e, sy__value v, const char *project_dir, sy__error *err)
 {
@@ -196,6 +210,7 @@ read_extension(sy__extension *e, sy__value v, const char *project_dir, sy__error
     if (!status) status = read_sources(e, v, err);
     if (status) return status;
     if (sy__value_get(v, "max_parallel", 12, &part)) e->max_parallel = sy__value_int(part);
+    read_player(e, v);
     status = read_isolation(e, v, err);
     if (status) return status;
     if (!sy__value_get(v, "capabilities", 12, &part)) part = sy__value_null();

@@ -44,9 +44,13 @@ typedef struct sy__extension {
     size_t operation_count;
     sy__source *sources; /* read when it was added: a folder swapped under a running host harms nobody */
     size_t source_count;
-    int64_t max_parallel; /* 0: no limit of its own */
-    bool own_process;     /* it came from elsewhere: its code runs in processes of its own (isolate.h), and without
-                           * Landlock it starts no other */
+    int64_t max_parallel;  /* 0: no limit of its own */
+    bool instrument;       /* by its type: each of its models is a player of its own */
+    bool player;           /* its calls are watched: it promises something, or is an instrument */
+    double max_error_rate; /* what it promises; negative: nothing */
+    int64_t p95_ms;        /* … negative: nothing */
+    bool own_process;      /* it came from elsewhere: its code runs in processes of its own (isolate.h), and without
+                            * Landlock it starts no other */
     const sy__alloc *alloc;
     int refs; /* atomic */
 } sy__extension;
@@ -59,7 +63,8 @@ void sy__registry_free(sy__registry *r);
 /*
  * Adds or replaces an extension from a value: {id, version_id, code_hash, name, type, entry, capabilities, operations:
  * {NAME:{effects, idempotent, cache, reads, spends, estimates, estimate:{usd, tokens}, input, output}},
- * sources:{PATH:TEXT}, max_parallel, isolation: "in-process" (also when there is none) or "process"}. Any thread.
+ * sources:{PATH:TEXT}, max_parallel, isolation: "in-process" (also when there is none) or "process",
+ * player:{max_error_rate, p95_ms}}. Any thread.
  */
 int sy__registry_add(sy__registry *r, sy__value description, const char *project_dir, sy__error *err);
 void sy__registry_remove(sy__registry *r, const char *name);

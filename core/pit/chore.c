@@ -74,16 +74,15 @@ put_row(sy__chore *c, const char *status, const char *outcome, const char *outpu
 }
 
 void
-sy__chore_event(sy__chore *c, const char *type, const char *payload)
+sy__chore_tell(sy__chore *c, const char *extension_id, const char *type, const char *topic, const char *payload)
 {
-    char id[SY__ID_BYTES], topic[128], context[96];
+    char id[SY__ID_BYTES], context[96];
     sy__id_next(&c->ids, id);
-    (void)snprintf(topic, sizeof topic, "%s.%s", c->operation, type);
     (void)snprintf(context, sizeof context, "{\"host\":\"%s\"}", sy__db_host_id(c->engine->o.db));
     sy__event event = {
         .id = id,
         .task = c->id,
-        .extension = c->engine->statements->host,
+        .extension = extension_id,
         .type = type,
         .topic = topic,
         .payload = payload,
@@ -91,6 +90,14 @@ sy__chore_event(sy__chore *c, const char *type, const char *payload)
         .occurred_ms = sy__wall_ms(c->engine->o.clock),
     };
     (void)sy__db_put_event(c->engine->o.db, SY__LEVEL_FULL, &event);
+}
+
+void
+sy__chore_event(sy__chore *c, const char *type, const char *payload)
+{
+    char topic[128];
+    (void)snprintf(topic, sizeof topic, "%s.%s", c->operation, type);
+    sy__chore_tell(c, c->engine->statements->host, type, topic, payload);
 }
 
 static void

@@ -26,6 +26,8 @@ const char *sy__chore_id(const sy__chore *c);
 /* A decision of the Pit in this chore. JSON texts; `resources` may be NULL. */
 void sy__chore_decision(sy__chore *c, const char *member, const char *context, const char *resources);
 void sy__chore_event(sy__chore *c, const char *type, const char *payload);
+/* As that, of an extension (its id) and with a topic of its own. */
+void sy__chore_tell(sy__chore *c, const char *extension_id, const char *type, const char *topic, const char *payload);
 
 /* An sy__pit_record_fn: the decision belongs to the task that this thread runs, else to its chore, else to a chore
  * of its own. ud is the engine. */

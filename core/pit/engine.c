@@ -5,6 +5,7 @@
 #include "pit/budget/budget_shared.h"
 
 #include "pit/chore.h"
+#include "pit/player/players.h"
 #include "pit/run/state.h"
 #include "pit/task/tape.h"
 #include "pit/record/statements.h"
@@ -31,6 +32,7 @@ sy__engine_new(sy__engine **out, const sy__engine_options *o, sy__error *err)
     if (!status) status = sy__flow_open(e);
     if (!status) status = sy__statements_new(e, err);
     if (!status) status = sy__shared_open(e, err);
+    if (!status) status = sy__players_open(e, err);
     if (!status) status = sy__stages_start(e, err);
     if (!status) status = sy__watch_start(&e->watch, e, err);
     if (status) {
@@ -79,6 +81,7 @@ sy__engine_free(sy__engine *e)
         sy__run_release(r);
     }
     sy__shared_close(e);
+    sy__players_close(e);
     sy__ledger_close(&e->ledger);
     sy__flow_close(e);
     sy__tape_free(e->tape);

@@ -11,6 +11,7 @@
 #include "kit/registry.h"
 #include "pit/artifact/artifact.h"
 #include "pit/budget/budget.h"
+#include "pit/player/player.h"
 #include "router/router.h"
 
 struct sy__spawner;
@@ -30,6 +31,7 @@ typedef struct sy__limits {
     int64_t age_ms;               /* waiting this long is worth one priority; 0: 10 s */
     const sy__named_limit *named; /* copied */
     size_t named_count;
+    sy__player_rules players; /* fields of 0: the standard */
 } sy__limits;
 
 typedef struct sy__engine_options {

@@ -166,6 +166,7 @@ struct sy__attempt {
     sy__attempt *next, *before; /* stage.attempts */
     bool waiting_retry;
     struct sy__room *room;           /* its call waits for the writer */
+    int64_t began_ns;                /* when the call began */
     int64_t touched_ns;              /* when it last gave a sign of life */
     bool idle;                       /* it was ended because it gave none */
     int64_t due_ns;                  /* monotonic: when the timer is due */
@@ -310,7 +311,8 @@ struct sy__engine {
     struct sy__statements *statements;
     sy__tape *tape; /* tape.h; NULL: operations are called */
     struct sy__watch *watch;
-    int64_t data_version; /* of the database when stage 0 last looked at `control` */
+    struct sy__players *players; /* players.c */
+    int64_t data_version;        /* of the database when stage 0 last looked at `control` */
     struct {
         atomic_llong runs, isolates, decisions[SY__MEMBERS];
         atomic_int peak_isolates;

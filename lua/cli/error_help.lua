@@ -138,6 +138,11 @@ local texts = {
     example = "error[internal]: lua/cli/main.lua:60: attempt to index a nil value",
     action = "Report it with the command you typed and what symphony version says.",
   },
+  suspended = {
+    example = "error[suspended]: git is paused",
+    action = "symphony ext resume NAME   lets a paused extension be called again. One that keeps failing comes back by "
+      .. "itself: symphony ext show NAME",
+  },
   file_invalid = {
     example = "symphony import run.tar.zst\nerror[file_invalid]: the file is damaged: blobs/3f… is not what it was",
     action = "Nothing was changed. Export the run once more, or copy the file again.",

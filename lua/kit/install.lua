@@ -144,6 +144,7 @@ local function description(entry, ids, bundled)
     operations = operations,
     sources = bundled,
     isolation = isolation.of(entry),
+    player = entry.manifest.player,
   }
 end
 

@@ -44,7 +44,8 @@ function M.steps(host, extension_id, state, why)
 end
 
 local CLAIMED = [[
-SELECT e.id, e.lifecycle_state AS shown, o.session_id, o.lifecycle_state AS state
+SELECT e.id, e.lifecycle_state AS shown, o.session_id, o.lifecycle_state AS state,
+  EXISTS (SELECT 1 FROM extension_pause p WHERE p.extension_id = e.id) AS paused
 FROM extension e LEFT JOIN (session s CROSS JOIN extension_session o ON o.session_id = s.id AND s.ended_at IS NULL)
   ON o.extension_id = e.id
 WHERE e.name <> 'host' AND e.lifecycle_state NOT IN ('installed', 'error')]]
@@ -58,7 +59,9 @@ local function furthest(host, leaving)
   for _, row in ipairs(host:query(CLAIMED, {})) do
     local session, rank = row.session_id, RANK[row.state]
     shown[row.id] = row.shown
-    if session ~= json.null and rank and not (leaving and session == host:id()) and host:alive(session)
+    if row.paused == 1 then
+      best[row.id] = "paused"
+    elseif session ~= json.null and rank and not (leaving and session == host:id()) and host:alive(session)
       and rank > RANK[best[row.id] or "installed"] then
       best[row.id] = row.state
     end

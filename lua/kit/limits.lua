@@ -12,7 +12,8 @@ end
 
 --- The limits of a host.
 ---@param settings Config
----@return { tasks: integer, age_ms: integer, named: { name: string, parallel: integer?, rate: table? }[] }
+---@return { tasks: integer, age_ms: integer, named: { name: string, parallel: integer?, rate: table? }[],
+---  players: table<string, integer> }
 function M.read(settings)
   local list, by_name = {}, {}
   for _, setting in ipairs(settings:list()) do
@@ -25,7 +26,11 @@ function M.read(settings)
     if field == "parallel" then by_name[name].parallel = value end
     if field == "rate" and value ~= "" then by_name[name].rate = readers.rate(value) end
   end
-  return { tasks = settings:get "limits.tasks", age_ms = settings:get "limits.age_ms", named = list }
+  local players = {}
+  for _, name in ipairs { "calls", "window_ms", "min_calls", "rest_ms", "rest_max_ms", "trials" } do
+    players[name] = settings:get("players." .. name)
+  end
+  return { tasks = settings:get "limits.tasks", age_ms = settings:get "limits.age_ms", named = list, players = players }
 end
 
 return M

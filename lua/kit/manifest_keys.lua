@@ -73,7 +73,6 @@ return {
   player = {
     max_error_rate = { type = "number", doc = "Above this share of failures the Conductor stops choosing it." },
     p95_ms = { type = "number", doc = "Above this latency the Conductor stops choosing it." },
-    max_usd = { type = "number", doc = "Above this cost of a call the Conductor stops choosing it." },
   },
   ["contributes.command[]"] = {
     title = { type = "string", required = true, doc = "What the editor shows." },

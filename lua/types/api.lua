@@ -235,6 +235,8 @@ return {
         "a task of the host itself: {type, operation, payload}" },
       { "decide", { { "member", "string" }, { "context", "string" }, { "resources", "string?" } }, { "boolean" },
         "a decision of the Pit in the task that has begun" },
+      { "tell_task", { { "event", "table" } }, { "boolean" },
+        "an event of the task that has begun: {extension, type, topic, payload}" },
       { "end_task", { { "result", "table" } }, { "boolean" }, "ends it: {output} or {code, message}" },
       { "query", { { "sql", "string" }, { "params?", "table" } }, { "table[]?", ERROR, "string?" }, "rows" },
       { "write", { { "sql", "string" }, { "params?", "table" } }, { "boolean?", ERROR, "string?" }, "one change, committed" },

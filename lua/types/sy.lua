@@ -744,6 +744,11 @@ function sy_Host:begin_task(about) end
 ---@return boolean
 function sy_Host:decide(member, context, resources) end
 
+--- An event of the task that has begun: {extension, type, topic, payload}.
+---@param event table
+---@return boolean
+function sy_Host:tell_task(event) end
+
 --- Ends it: {output} or {code, message}.
 ---@param result table
 ---@return boolean

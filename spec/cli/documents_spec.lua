@@ -143,6 +143,8 @@ return t]])
     document("ext-show", { "ext", "show", "git" })
     document("ext-operation", { "ext", "show", "git.diff" })
     document("ext-check", { "ext", "check", "git" })
+    document("ext-pause", { "ext", "pause", "git" })
+    document("ext-pause", { "ext", "resume", "git" })
   end)
 
   it("settings", function()

@@ -106,10 +106,12 @@ step_back(const char *file, const char *table)
     char head[64], *sql = NULL;
     (void)snprintf(head, sizeof head, "CREATE TABLE %s (", table);
     const char *made = strstr(sy__db_migration(1), head), *end = strstr(made, ";\n\n");
-    CHECK(asprintf(&sql,
-                   "CREATE TEMP TABLE rows AS SELECT * FROM %s; DROP TABLE %s; %.*s;"
-                   " INSERT INTO %s SELECT * FROM rows; PRAGMA user_version = 7",
-                   table, table, (int)(end - made), made, table) > 0);
+    CHECK(
+        asprintf(&sql,
+                 "CREATE TEMP TABLE rows AS SELECT * FROM %s; DROP TABLE %s; %.*s;"
+                 " INSERT INTO %s SELECT * FROM rows; PRAGMA user_version = 7;"
+                 "DROP TABLE IF EXISTS player_call; DROP TABLE IF EXISTS player; DROP TABLE IF EXISTS extension_pause",
+                 table, table, (int)(end - made), made, table) > 0);
     run_sql(file, sql);
     free(sql);
 }

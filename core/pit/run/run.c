@@ -7,6 +7,7 @@
 #include "pit/arbiter/flow.h"
 #include "base/crash.h"
 #include "pit/budget/budget_task.h"
+#include "pit/player/players.h"
 #include "pit/run/past.h"
 #include "pit/stream/stream_impl.h"
 #include "pit/run/watch.h"
@@ -105,6 +106,7 @@ int
 sy__run_launch(sy__run *r)
 {
     sy__engine *e = r->engine;
+    sy__players_look(e);
     sy__scope_enter(r->root); /* it does not end before it was launched */
     (void)pthread_mutex_lock(&e->lock);
     r->next = e->runs;

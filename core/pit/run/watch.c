@@ -3,6 +3,7 @@
 
 #include "base/thread.h"
 #include "db/params.h"
+#include "pit/player/players.h"
 #include "pit/record/statements.h"
 
 #include <string.h>
@@ -49,6 +50,7 @@ look(sy__watch *w)
         while (sqlite3_step(stmt) == SQLITE_ROW) obey(w->engine, stmt);
     (void)sqlite3_finalize(stmt);
     sy__db_reader_release(db, conn);
+    sy__players_look(w->engine);
 }
 
 /* Sleeps for one turn, or until there is something to watch for; false: it is to end. lock held. */

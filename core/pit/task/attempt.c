@@ -7,6 +7,7 @@
 #include "pit/budget/budget_task.h"
 #include "base/crash.h"
 #include "pit/cache/cache.h"
+#include "pit/player/players.h"
 #include "pit/run/state.h"
 #include "pit/stream/stream_impl.h"
 #include "pit/task/tape.h"
@@ -192,6 +193,7 @@ attempt_finished(sy__attempt *a, int status)
     t->own_code[0] = '\0';
     if (a->call.code[0]) (void)snprintf(t->own_code, sizeof t->own_code, "%s", a->call.code);
     bool failed = status != SY_OK;
+    int64_t ms = (sy__stage_ns(s) - a->began_ns) / 1000000;
     sy__stream_flush(s, t);
     if (err.file[0]) name_file(&err, target->extension);
     if (a->idle)
@@ -208,6 +210,7 @@ attempt_finished(sy__attempt *a, int status)
     sy__pool_give(s->pool, target->extension, a->isolate, failed);
     sy__attempt_free(a);
     if (status && !err.code) (void)sy__error_set(&err, status, "%s", sy_strerror(status));
+    sy__players_ended(s, t, ms, why ? SY_ECANCELLED : status, !failed);
     if (broken) sy__state_broken(s->engine, target->extension, &err);
     if (s->engine->tape && !why) sy__tape_record(s, t, status ? &err : NULL, transient);
     if (status == SY_OK) {
@@ -306,6 +309,7 @@ execute(sy__stage *s, sy__task *t)
     if (status) {
         if (a) sy__attempt_free(a);
         if (status != SY_ENOMEM) sy__state_broken(s->engine, target->extension, &err);
+        sy__players_ended(s, t, 0, status, false);
         attempt_failed(s, t, &err, false);
         return;
     }
@@ -318,7 +322,7 @@ execute(sy__stage *s, sy__task *t)
     a->call.input = sy__blob_value(t->input);
     a->call.deadline_ns = deadline_of(s, t);
     if (t->budget) sy__budget_limit(t, &a->call);
-    a->touched_ns = sy__stage_ns(s);
+    a->touched_ns = a->began_ns = sy__stage_ns(s);
     a->call.idempotency_key = a->key;
     a->call.services = &sy__task_services;
     a->call.reads = sy__cache_reads(t);
@@ -415,6 +419,7 @@ sy__attempt_begin(sy__stage *s, sy__task *t)
     if (s->engine->tape && sy__tape_play(s, t)) return;
     if (t->memo) sy__cache_forget(t);
     if (sy__cache_wanted(t) && sy__cache_hit(s, t)) return;
+    if (!sy__players_turn(s, t)) return;
     if (!t->run->budget || sy__budget_admit(s, t)) sy__attempt_go(s, t);
 }
 

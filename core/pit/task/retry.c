@@ -26,6 +26,7 @@ retryable(const sy__task *t, int code, bool transient)
     case SY_EEXPR:
     case SY_ENOMODEL:
     case SY_EBUDGET:
+    case SY_ESUSPENDED:
     case SY_EMANIFEST: return false;
     default: return true;
     }

@@ -9,6 +9,8 @@ return {
   "rollback",
   "remove",
   "trust",
+  "pause",
+  "resume",
   "pack",
   "sign",
   "keygen",

@@ -7,6 +7,7 @@ local json = require "sy.json"
 local null = require "kit.null"
 local origin = require "cli.ext.origin"
 local permissions = require "kit.permissions"
+local players = require "kit.players"
 local problem = require "kit.problem"
 local registry = require "kit.registry"
 local suggest = require "kit.suggest"
@@ -80,6 +81,17 @@ local function show_operation(ctx, entry, name)
   return exit.DONE
 end
 
+--- What is promised, and how it is kept.
+local function print_players(ctx, entry)
+  local promise, list = entry.manifest.player, common.players(ctx, entry.name)
+  if not promise and #list == 0 then return end
+  ctx:print "As a player"
+  local kept = promise and promise.max_error_rate
+  if kept then ctx:print(("  at most %g %% of its calls fail"):format(kept * 100)) end
+  if promise and promise.p95_ms then ctx:print(("  95 of 100 calls take at most %g ms"):format(promise.p95_ms)) end
+  for _, one in ipairs(list) do ctx:print("  " .. players.line(one)) end
+end
+
 local function show_extension(ctx, entry)
   local about, names = entry.manifest.extension, registry.operation_names(entry)
   if ctx.json then
@@ -89,7 +101,8 @@ local function show_extension(ctx, entry)
       name = entry.name, version = about.version, type = about.type, category = about.category,
       description = about.description, license = about.license, origin = entry.origin, path = or_null(entry.dir),
       state = common.state(ctx, entry.name), code_hash = entry.code_hash, capabilities = entry.manifest.capabilities,
-      operations = operations,
+      operations = operations, player = or_null(entry.manifest.player),
+      players = players.document(common.players(ctx, entry.name)),
     }
     for key, value in pairs(origin.document(entry)) do document[key] = value end
     ctx:document(document)
@@ -105,6 +118,7 @@ local function show_extension(ctx, entry)
   ctx:print("It")
   for _, sentence in ipairs(permissions.words(entry.manifest.capabilities)) do ctx:print("  " .. sentence) end
   ctx:print("A call gets " .. permissions.limits(entry.manifest.capabilities))
+  print_players(ctx, entry)
   return exit.DONE
 end
 
