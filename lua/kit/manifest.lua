@@ -37,7 +37,15 @@ local function add(check, path, message, hint)
 end
 
 local function quoted(value)
+  if type(value) == "table" then return #value > 0 and "a list" or "a table" end
   return type(value) == "string" and ('"%s"'):format(value) or tostring(value)
+end
+
+--- A part of the manifest that has to be a table: it, or an empty one with the problem noted.
+local function as_table(check, path, value)
+  if value == nil or type(value) == "table" then return value or {} end
+  add(check, path, ("%s is a table, not %s"):format(path, quoted(value)))
+  return {}
 end
 
 local function narrow(check, path, rule, text)
@@ -135,8 +143,9 @@ end
 
 local function dependencies(check, value)
   local out = {}
-  for name, range in pairs(type(value) == "table" and value or {}) do
-    local path = "dependencies." .. name
+  local ranges = as_table(check, "dependencies", value)
+  for _, name in ipairs(sorted_keys(ranges)) do
+    local path, range = "dependencies." .. name, ranges[name]
     if not package_rules.is_published_name(name) then
       add(check, path, ("`%s` is no package: publisher/name"):format(name))
     elseif type(range) ~= "string" or not semver.range(range) then
@@ -149,13 +158,14 @@ end
 
 local function contributes(check, value, known)
   local out = { command = {}, on = {} }
-  for _, kind in ipairs(sorted_keys(type(value) == "table" and value or {})) do
+  local kinds = as_table(check, "contributes", value)
+  for _, kind in ipairs(sorted_keys(kinds)) do
     local rules = keys["contributes." .. kind .. "[]"]
     local path = "contributes." .. kind
     if not rules then
       add(check, path, ("contributes has no `%s`"):format(kind), suggest.hint(kind, { "command", "on" }))
     else
-      for i, item in ipairs(value[kind]) do
+      for i, item in ipairs(as_table(check, path, kinds[kind])) do
         out[kind][i] = section(check, ("%s[%d]"):format(path, i), rules, item)
         local name = out[kind][i].operation
         if name and not known[name] then

@@ -68,6 +68,31 @@ describe("a manifest with a mistake", function()
     assert.equal(line_with(text, "verson"), found.where.line)
   end)
 
+  it("has tables where it needs tables", function()
+    local last = 'process = ["git"]'
+    local found, text = refused(last, last .. "\n[contributes]\ncommand = 3", "contributes.command is a table, not 3")
+    assert.equal(line_with(text, "command = 3"), found.where.line)
+    refused("[extension]", "contributes = true\n[extension]", "contributes is a table, not true")
+    refused("[extension]", 'dependencies = "a/b"\n[extension]', 'dependencies is a table, not "a/b"')
+  end)
+
+  it("says the same each time, without addresses", function()
+    local function messages()
+      local said = {}
+      for _, one in ipairs(problems_of(swapped("[capabilities]", '[dependencies]\nb = "1"\na = "1"\nc = [1]\n' ..
+        "[capabilities]\ncpu = { a = 1 }\ntimeout = [1]"))) do
+        said[#said + 1] = one.message
+      end
+      return table.concat(said, "\n")
+    end
+    local first = messages()
+    assert.equal(first, messages())
+    assert.is_nil(first:find("0x", 1, true))
+    assert.truthy(first:find("capabilities.cpu is a duration such as \"30s\", not a table", 1, true))
+    assert.truthy(first:find("capabilities.timeout is a duration such as \"30s\", not a list", 1, true))
+    assert.truthy(first:find("`a`.*`b`.*`c`"))
+  end)
+
   it("names an unknown section", function()
     refused("[capabilities]", "[capabilites]", "there is no section [capabilites]", "did you mean `capabilities`?")
   end)
