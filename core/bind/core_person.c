@@ -1,6 +1,7 @@
 /* core_person.c: the person and the list of projects, for trusted Lua. */
 #include "bind/core.h"
 #include "db/userdb.h"
+#include "io/vault.h"
 #include "kit/luavalue.h"
 
 #include <string.h>
@@ -34,6 +35,8 @@ sy__core_identity(lua_State *L)
         status =
             sy__userdb_project(u, sy__db_known(db)->project, sy__project_dir(h->project), project, configuration, &err);
     sy__userdb_close(u);
+    if (!status) status = sy__vault_open(sy__project_vault(h->project), lua_pushfstring(L, "%s/secrets", dir));
+    if (status && !err.code) (void)sy__error_set(&err, status, "%s", sy_strerror(status));
     if (status) return sy__core_fail(L, &err);
     lua_pushstring(L, id);
     return 1;

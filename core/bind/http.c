@@ -11,6 +11,7 @@
 #include "bind/support.h"
 #include "io/http.h"
 #include "kit/isolate.h"
+#include "kit/netguard.h"
 
 #include <string.h>
 
@@ -97,6 +98,12 @@ allow_address(void *ud, const char *host, const char *address, int port, sy__err
 {
     const exchange *x = ud;
     bool six = strchr(address, ':') != NULL;
+    if (x->transfer && sy__transfer_is_bare(x->transfer) && !sy__address_is_loopback(address)) {
+        (void)sy__error_set(err, SY_EPERM, "%s may not send a secret to %s:%d unencrypted",
+                            sy__isolate_options_of(x->isolate)->name, host, port);
+        sy__error_hint(err, "ask https://%s instead", host);
+        return SY_EPERM;
+    }
     if (sy__caps_net_address(sy__isolate_caps(x->isolate), host, address, port)) return SY_OK;
     (void)sy__error_set(err, SY_EPERM, "%s may not ask %s:%d: it is at %s, which is no public address",
                         sy__isolate_options_of(x->isolate)->name, host, port, address);
@@ -186,18 +193,21 @@ l_request(lua_State *L)
     if (!http || !sy__isolate_call_now(iso)) return luaL_error(L, "http.request: nothing can be asked here");
     exchange *x = push_exchange(L, iso);
     sy__http_request r;
-    sy__http_read(L, OPTIONS_AT, &r, &x->stream, &x->on_body);
+    sy__secret_uses *uses = sy__secret_uses_push(L, iso);
+    sy__http_read(L, OPTIONS_AT, &r, uses, &x->stream, &x->on_body);
     r.allow_host = allow_host;
     r.allow_address = allow_address;
     r.on_data = on_data;
     r.on_done = on_done;
     r.ud = x;
     sy__error err = {0};
+    if (uses->error.code) return fail(L, &uses->error);
     if (!r.url) {
         (void)sy__error_set(&err, SY_EUSAGE, "the url has a blank or a control character in it");
         return fail(L, &err);
     }
     if (sy__transfer_start(&x->transfer, http, &r, &err)) return fail(L, &err);
+    sy__secret_uses_close(uses);
     lua_settop(L, EXCHANGE_AT);
     return go_on(L, LUA_OK, TAKE);
 }

@@ -63,16 +63,34 @@ is_ours(const char *name)
     return false;
 }
 
-/* Pushes "Name: value" for the name at -2 and the value at -1 of the stack. */
+/* The name at -2 of the stack. */
 static const char *
-push_header(lua_State *L)
+read_name(lua_State *L)
 {
-    size_t name_len, len;
+    size_t len;
     if (lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "http.request: a name in headers must be a string");
-    const char *name = lua_tolstring(L, -2, &name_len), *value;
-    if (!is_token(name, name_len)) luaL_error(L, "http.request: headers has the impossible name '%s'", name);
+    const char *name = lua_tolstring(L, -2, &len);
+    if (!is_token(name, len)) luaL_error(L, "http.request: headers has the impossible name '%s'", name);
     if (is_ours(name)) luaL_error(L, "http.request: the header %s is set by the client", name);
-    value = text_of(L, "each of headers", &len);
+    return name;
+}
+
+/* The reference on top of the stack. */
+static void
+add_secret(lua_State *L, const char *name, sy__secret_uses *uses)
+{
+    const char *head = lua_pushfstring(L, "%s: ", name);
+    lua_insert(L, -2);
+    sy__secret_uses_add(L, uses, sy__isolate_of(L), "http.request", head);
+    lua_remove(L, -2);
+}
+
+/* Pushes "Name: value" for the value on top of the stack. */
+static const char *
+push_header(lua_State *L, const char *name)
+{
+    size_t len;
+    const char *value = text_of(L, "each of headers", &len);
     for (size_t i = 0; i < len; i++)
         if ((unsigned char)value[i] < ' ' && value[i] != '\t')
             luaL_error(L, "http.request: the header %s has a control character in it", name);
@@ -81,7 +99,7 @@ push_header(lua_State *L)
 
 /* Leaves an array of pointers on the stack, with their texts in its user value. */
 static const char *const *
-read_headers(lua_State *L, int index)
+read_headers(lua_State *L, int index, sy__secret_uses *uses)
 {
     size_t count = 0;
     const char **list = lua_newuserdatauv(L, (MAX_HEADERS + 1) * sizeof *list, 1);
@@ -90,8 +108,13 @@ read_headers(lua_State *L, int index)
         if (!lua_istable(L, -1)) luaL_error(L, "http.request: headers must be a table of names and texts");
         for (lua_pushnil(L); lua_next(L, -2);) {
             if (count == MAX_HEADERS) luaL_error(L, "http.request: more than %d headers", MAX_HEADERS);
-            list[count++] = push_header(L);
-            lua_rawseti(L, -5, (lua_Integer)count);
+            const char *name = read_name(L);
+            if (lua_istable(L, -1)) {
+                add_secret(L, name, uses);
+            } else {
+                list[count++] = push_header(L, name);
+                lua_rawseti(L, -5, (lua_Integer)count);
+            }
             lua_pop(L, 1);
         }
     }
@@ -137,7 +160,7 @@ read_follow(lua_State *L, int index)
 }
 
 void
-sy__http_read(lua_State *L, int index, sy__http_request *out, bool *stream, bool *on_body)
+sy__http_read(lua_State *L, int index, sy__http_request *out, sy__secret_uses *uses, bool *stream, bool *on_body)
 {
     luaL_checkstack(L, 16, "http.request");
     lua_getfield(L, index, "stream");
@@ -148,7 +171,11 @@ sy__http_read(lua_State *L, int index, sy__http_request *out, bool *stream, bool
     lua_pop(L, 2);
     *out = (sy__http_request){.url = read_url(L, index), .max_header_bytes = MAX_HEADER_BYTES};
     out->method = read_method(L, index);
-    out->headers = read_headers(L, index);
+    out->headers = read_headers(L, index, uses);
+    sy__secret_uses_one_line(uses);
+    out->secrets = uses->at;
+    out->secret_count = uses->count;
+    out->scrub = uses->scrub;
     if (lua_getfield(L, index, "body") != LUA_TNIL) out->body = text_of(L, "body", &out->body_len);
     out->timeout_ms = (int64_t)(number_of(L, index, "timeout", 0.001, 1e6, 0) * 1000);
     out->follow = read_follow(L, index);

@@ -89,9 +89,9 @@ push_run(lua_State *L, const sy__alloc *a)
 }
 
 static void
-read_request(lua_State *L, run *r, const sy__caps *caps)
+read_request(lua_State *L, run *r)
 {
-    sy__process_read(L, OPTIONS_AT, caps, &r->request);
+    sy__process_read(L, OPTIONS_AT, r->isolate, &r->request);
     r->request.child.ud = r;
     size_t len = strlen(r->request.child.argv[0]), room = sizeof r->program - 1;
     memcpy(r->program, r->request.child.argv[0], len < room ? len : room);
@@ -279,10 +279,12 @@ l_run(lua_State *L)
         return luaL_error(L, "process.run: no process can be started here");
     run *r = push_run(L, sy__isolate_options_of(iso)->alloc);
     r->isolate = iso;
-    read_request(L, r, sy__isolate_caps(iso));
+    read_request(L, r);
     record_reads(L, r);
     sy__error err = {0};
+    if (r->request.uses->error.code) return sy__process_fail(L, &r->request.uses->error);
     if (start_in_isolate(r, sy__isolate_caps(iso), &err) != SY_OK) return sy__process_fail(L, &err);
+    sy__secret_uses_close(r->request.uses);
     return go_on(L, LUA_OK, 0);
 }
 
@@ -371,7 +373,7 @@ l_run_blocking(lua_State *L)
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
     run *r = push_run(L, &sy__alloc_default);
-    read_request(L, r, NULL);
+    read_request(L, r);
     luaL_checkstack(L, 16, "process.run");
     r->L = L;
     r->loop = event_base_new();

@@ -39,7 +39,8 @@ read_argv(lua_State *L, int index)
     const char **argv = lua_newuserdatauv(L, (count + 1) * sizeof *argv, 0);
     lua_insert(L, -2);
     for (size_t i = 0; i < count; i++) {
-        lua_rawgeti(L, -1, (lua_Integer)i + 1);
+        if (lua_rawgeti(L, -1, (lua_Integer)i + 1) == LUA_TTABLE)
+            luaL_error(L, "process.run: no argument can be a secret: all processes see it; use env");
         argv[i] = text_of(L, "each of argv");
         lua_pop(L, 1);
     }
@@ -86,9 +87,36 @@ steers(const char *name)
     return strcmp(name, "PATH") == 0 || strncmp(name, "LD_", 3) == 0;
 }
 
+/* The reference on top of the stack, of the variable `name`, which nothing else sets. Below: env, pairs. */
 static void
-env_explicit(lua_State *L, int index, const sy__caps *caps)
+env_secret(lua_State *L, const char *name, sy__isolate *iso, sy__secret_uses *uses)
 {
+    lua_pushstring(L, name);
+    lua_pushnil(L);
+    lua_rawset(L, -6); /* the table of pairs, below env, name, reference */
+    const char *head = lua_pushfstring(L, "%s=", name);
+    lua_insert(L, -2);
+    sy__secret_uses_add(L, uses, iso, "process.run", head);
+    lua_remove(L, -2);
+}
+
+static const char *
+env_name(lua_State *L, const sy__caps *caps)
+{
+    if (lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "process.run: a name in env must be a string");
+    size_t len;
+    const char *name = lua_tolstring(L, -2, &len);
+    if (!*name || strchr(name, '=') || strlen(name) != len)
+        luaL_error(L, "process.run: env has the impossible name '%s'", name);
+    if (caps && steers(name) && !sy__caps_env(caps, name))
+        luaL_error(L, "process.run: env %s needs the capability env = [\"%s\"]", name, name);
+    return name;
+}
+
+static void
+env_explicit(lua_State *L, int index, sy__isolate *iso, sy__secret_uses *uses)
+{
+    const sy__caps *caps = iso ? sy__isolate_caps(iso) : NULL;
     lua_getfield(L, index, "env");
     if (lua_isnil(L, -1)) {
         lua_pop(L, 1);
@@ -96,12 +124,13 @@ env_explicit(lua_State *L, int index, const sy__caps *caps)
     }
     if (!lua_istable(L, -1)) luaL_error(L, "process.run: env must be a table of names and texts");
     for (lua_pushnil(L); lua_next(L, -2);) {
-        if (lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "process.run: a name in env must be a string");
-        const char *name = lua_tostring(L, -2), *value = text_of(L, "each of env");
-        if (!*name || strchr(name, '=')) luaL_error(L, "process.run: env has the impossible name '%s'", name);
-        if (caps && steers(name) && !sy__caps_env(caps, name))
-            luaL_error(L, "process.run: env %s needs the capability env = [\"%s\"]", name, name);
-        const char *pair = lua_pushfstring(L, "%s=%s", name, value);
+        const char *name = env_name(L, caps);
+        if (lua_istable(L, -1)) {
+            env_secret(L, name, iso, uses);
+            lua_pop(L, 1);
+            continue;
+        }
+        const char *value = text_of(L, "each of env"), *pair = lua_pushfstring(L, "%s=%s", name, value);
         lua_pushvalue(L, -3);
         lua_pushstring(L, pair);
         lua_rawset(L, -7); /* the table of pairs, below env, name, value, pair */
@@ -112,12 +141,12 @@ env_explicit(lua_State *L, int index, const sy__caps *caps)
 
 /* Leaves one userdata that holds the pointers and, as its user value, the table of their texts. */
 static const char *const *
-read_env(lua_State *L, int index, const sy__caps *caps)
+read_env(lua_State *L, int index, sy__isolate *iso, sy__secret_uses *uses)
 {
     size_t count = 0;
     lua_newtable(L);
-    env_inherit(L, caps);
-    env_explicit(L, index, caps);
+    env_inherit(L, iso ? sy__isolate_caps(iso) : NULL);
+    env_explicit(L, index, iso, uses);
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) count++;
     const char **env = lua_newuserdatauv(L, (count + 1) * sizeof *env, 1);
     lua_insert(L, -2);
@@ -173,11 +202,15 @@ read_stdin(lua_State *L, int index, sy__child_options *o)
 }
 
 void
-sy__process_read(lua_State *L, int index, const sy__caps *caps, sy__process_request *out)
+sy__process_read(lua_State *L, int index, sy__isolate *iso, sy__process_request *out)
 {
     *out = (sy__process_request){.child = {.cwd_fd = -1}};
     out->child.argv = read_argv(L, index);
-    out->child.env = read_env(L, index, caps);
+    out->uses = sy__secret_uses_push(L, iso);
+    out->child.env = read_env(L, index, iso, out->uses);
+    out->child.secrets = out->uses->at;
+    out->child.secret_count = out->uses->count;
+    out->child.scrub = out->uses->scrub;
     read_stdin(L, index, &out->child);
     out->child.cwd = field_text(L, index, "cwd");
     out->child.max_output_bytes = (size_t)number_of(L, index, "max_output", 0, MAX_OUTPUT_BYTES, DEFAULT_OUTPUT_BYTES);

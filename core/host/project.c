@@ -7,6 +7,7 @@
 #include "host/project.h"
 
 #include "io/spawn.h"
+#include "io/vault.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -35,6 +36,7 @@ struct sy__project {
     sy__router *router;
     sy__registry *registry;
     sy__spawner *spawner;
+    sy__vault *vault;
     sy__engine *engine;
     int epoll_fd, wake_fd;
     size_t queue_events;
@@ -101,6 +103,7 @@ open_engine(sy__project *p, const sy__project_options *o, sy__error *err)
         .router = p->router,
         .registry = p->registry,
         .spawner = p->spawner,
+        .vault = p->vault,
         .modules = o->modules,
         .stdlib = o->stdlib,
         .stdlib_ud = o->stdlib_ud,
@@ -138,6 +141,7 @@ sy__project_open(sy__project **out, const sy__project_options *o, sy__error *err
     if (!status) status = sy__artifacts_open(&p->artifacts, p->db, &p->alloc, err);
     if (!status) status = sy__registry_new(&p->registry, &p->alloc);
     if (!status) status = sy__spawner_new(&p->spawner, &p->alloc, err);
+    if (!status) status = sy__vault_new(&p->vault, &p->alloc, err);
     if (!status) status = open_engine(p, o, err);
     if (status) {
         if (err && !err->code) (void)sy__error_set(err, status, "%s", sy_strerror(status));
@@ -161,6 +165,7 @@ sy__project_close(sy__project *p)
     if (!p) return;
     sy__engine_free(p->engine);
     sy__spawner_free(p->spawner);
+    sy__vault_free(p->vault);
     while (p->follows) {
         follow *f = p->follows;
         p->follows = f->next;
@@ -207,6 +212,12 @@ sy__engine *
 sy__project_engine(sy__project *p)
 {
     return p->engine;
+}
+
+struct sy__vault *
+sy__project_vault(sy__project *p)
+{
+    return p->vault;
 }
 
 const sy__alloc *

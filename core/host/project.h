@@ -41,6 +41,7 @@ sy__artifacts *sy__project_artifacts(sy__project *p);
 sy__registry *sy__project_registry(sy__project *p);
 sy__router *sy__project_router(sy__project *p);
 sy__engine *sy__project_engine(sy__project *p);
+struct sy__vault *sy__project_vault(sy__project *p);
 const sy__alloc *sy__project_alloc(sy__project *p);
 const sy__clock *sy__project_clock(sy__project *p);
 const char *sy__project_dir(sy__project *p);

@@ -36,6 +36,8 @@ typedef struct stream {
     int fd;
     int number; /* 1 or 2 */
     sy__buf kept;
+    sy__scrub incoming;
+    sy__buf clean; /* what came out of it at the last read */
 } stream;
 
 struct sy__child {
@@ -51,6 +53,7 @@ struct sy__child {
     bool exited, finished, freed;
     bool held; /* its owner takes nothing more for now: the pipes fill, and it waits */
     int busy;
+    sy__scrubber *scrub; /* NULL: none */
     sy__child_result result;
     void (*on_output)(void *ud, int stream, const char *bytes, size_t len);
     void (*on_exit)(void *ud, sy__child *child);
@@ -103,7 +106,10 @@ release(sy__child *c)
     for (int i = 0; i < 2; i++) {
         close_stream(&c->streams[i]);
         sy__buf_close(&c->streams[i].kept);
+        sy__buf_close(&c->streams[i].clean);
+        sy__scrub_close(&c->streams[i].incoming);
     }
+    sy__scrubber_release(c->scrub);
     drop_event(&c->pid_event);
     drop_event(&c->timeout_event);
     drop_event(&c->kill_event);
@@ -152,13 +158,58 @@ reap(sy__child *c)
 }
 
 static void
+keep(stream *s, const char *bytes, size_t len)
+{
+    size_t max = s->child->max_output, room = max > s->kept.len ? max - s->kept.len : 0;
+    if (len > room) {
+        s->child->result.dropped_bytes += (int64_t)(len - room);
+        len = room;
+    }
+    sy__buf_add(&s->kept, bytes, len);
+}
+
+static void
+hand_on(stream *s, const char *bytes, size_t len)
+{
+    if (len == 0) return;
+    keep(s, bytes, len);
+    if (s->child->on_output) s->child->on_output(s->child->ud, s->number, bytes, len);
+}
+
+/* Hands on what came, without secrets; `bytes` NULL: the stream has ended. May free the child. */
+static void
+pass_on(stream *s, const char *bytes, size_t len)
+{
+    if (!s->child->scrub) {
+        hand_on(s, bytes, len);
+        return;
+    }
+    sy__buf_reset(&s->clean);
+    if (bytes)
+        sy__scrub_feed(&s->incoming, bytes, len, &s->clean);
+    else
+        sy__scrub_end(&s->incoming, &s->clean);
+    hand_on(s, s->clean.data, s->clean.len);
+}
+
+/* Both streams are as they will be. In a handler. */
+static void
+end_streams(sy__child *c)
+{
+    for (int i = 0; i < 2; i++) {
+        close_stream(&c->streams[i]);
+        if (!c->freed) pass_on(&c->streams[i], NULL, 0);
+    }
+}
+
+static void
 finish(sy__child *c)
 {
     if (c->finished || c->freed) return;
     c->finished = true;
     close_stdin(c);
-    close_stream(&c->streams[0]);
-    close_stream(&c->streams[1]);
+    end_streams(c);
+    if (c->freed) return;
     drop_event(&c->pid_event);
     drop_event(&c->timeout_event);
     drop_event(&c->kill_event);
@@ -175,17 +226,6 @@ finish_if_done(sy__child *c)
 
 /* ---- handlers ---- */
 
-static void
-keep(stream *s, const char *bytes, size_t len)
-{
-    size_t max = s->child->max_output, room = max > s->kept.len ? max - s->kept.len : 0;
-    if (len > room) {
-        s->child->result.dropped_bytes += (int64_t)(len - room);
-        len = room;
-    }
-    sy__buf_add(&s->kept, bytes, len);
-}
-
 /* One read; false when there is nothing more for now. */
 static bool
 read_some(stream *s)
@@ -198,8 +238,7 @@ read_some(stream *s)
         close_stream(s);
         return false;
     }
-    keep(s, bytes, (size_t)n);
-    if (s->child->on_output) s->child->on_output(s->child->ud, s->number, bytes, (size_t)n);
+    pass_on(s, bytes, (size_t)n);
     return true;
 }
 
@@ -391,6 +430,54 @@ path_of(const char *const *env)
     return NULL;
 }
 
+/* The environment with the secrets, which live until it is dropped. */
+typedef struct secret_env {
+    const char **list;
+    char **texts;
+} secret_env;
+
+static void
+drop_env(const sy__alloc *a, const sy__child_options *o, secret_env *env)
+{
+    for (size_t i = 0; env->texts && i < o->secret_count; i++) sy__secret_forget(env->texts[i]);
+    sy__free(a, env->texts);
+    sy__free(a, env->list);
+}
+
+static bool
+add_secrets(const sy__alloc *a, const sy__child_options *o, const char *const *plain, secret_env *env)
+{
+    size_t count = 0;
+    while (plain[count]) count++;
+    env->list = sy__calloc(a, count + o->secret_count + 1, sizeof *env->list);
+    env->texts = sy__calloc(a, o->secret_count + 1, sizeof *env->texts);
+    if (!env->list || !env->texts) return false;
+    memcpy(env->list, plain, count * sizeof *plain);
+    for (size_t i = 0; i < o->secret_count; i++) {
+        env->texts[i] = sy__secret_join(&o->secrets[i]);
+        if (!env->texts[i]) return false;
+        env->list[count + i] = env->texts[i];
+    }
+    return true;
+}
+
+/* Starts it with the secrets in its environment: when that returns, the program runs or never will. */
+static int
+start_kid(sy__child *c, sy__spawner *s, const sy__child_options *o, sy__launch *l, sy__error *err)
+{
+    secret_env env = {0};
+    if (o->secret_count == 0) return sy__kid_new(&c->kid, s, c->alloc, l, o->cage, err);
+    int e = SY_OK;
+    if (add_secrets(c->alloc, o, l->env, &env)) {
+        l->env = env.list;
+        e = sy__kid_new(&c->kid, s, c->alloc, l, o->cage, err);
+    } else {
+        e = sy__error_set(err, SY_ENOMEM, "no memory to start %s", o->argv[0]);
+    }
+    drop_env(c->alloc, o, &env);
+    return e;
+}
+
 /* On success the kid has o->cage. */
 static int
 launch(sy__child *c, sy__spawner *s, const sy__child_options *o, pipes *p, sy__error *err)
@@ -414,7 +501,7 @@ launch(sy__child *c, sy__spawner *s, const sy__child_options *o, pipes *p, sy__e
     }
     if (o->cage) l.env = sy__cage_env(o->cage, l.env);
     if (!l.env) return sy__error_set(err, SY_ENOMEM, "no memory to start %s", o->argv[0]);
-    return sy__kid_new(&c->kid, s, c->alloc, &l, o->cage, err);
+    return start_kid(c, s, o, &l, err);
 }
 
 static int
@@ -458,7 +545,10 @@ child_new(const sy__alloc *a, const sy__child_options *o)
     for (int i = 0; i < 2; i++) {
         c->streams[i] = (stream){.child = c, .fd = -1, .number = i + 1};
         sy__buf_init(&c->streams[i].kept, a);
+        sy__buf_init(&c->streams[i].clean, a);
+        sy__scrub_init(&c->streams[i].incoming, o->scrub, a);
     }
+    c->scrub = sy__scrubber_hold(o->scrub);
     if (!o->stdin_bytes) return c;
     c->stdin_len = o->stdin_len;
     c->stdin_bytes = sy__strndup(a, o->stdin_bytes, o->stdin_len);

@@ -175,6 +175,7 @@ follow(sy__transfer *t)
     sy__free(t->http->alloc, t->url);
     t->url = url;
     sy__buf_reset(&t->body);
+    sy__scrub_restart(&t->incoming);
     if (!url) {
         (void)sy__error_set(&t->error, SY_ENOMEM, "no memory for a redirect");
         return false;
@@ -205,6 +206,11 @@ finish(sy__transfer *t, CURLcode result)
     t->status = (int)status;
     if (result == CURLE_OK && follow(t)) return;
     if (result != CURLE_OK) explain(t, result);
+    sy__scrub_end(&t->incoming, &t->body);
+    sy__scrub_all(t->request.scrub, t->url ? t->url : "", t->url ? strlen(t->url) : 0, &t->shown_url);
+    if (!t->error.code && (t->body.failed || !sy__buf_cstr(&t->shown_url)))
+        (void)sy__error_set(&t->error, SY_ENOMEM, "no memory for the answer of %s", t->host);
+    sy__scrub_error(t->request.scrub, t->http->alloc, &t->error);
     take_out(t);
     t->ended = true;
     t->request.on_done(t->request.ud); /* may free t */
@@ -244,6 +250,15 @@ free_texts(sy__transfer *t)
     sy__free(a, (void *)(uintptr_t)t->request.body);
     sy__free(a, (void *)(uintptr_t)t->request.ca_file);
     sy__free(a, t->url);
+    sy__scrub_close(&t->incoming);
+    sy__buf_close(&t->shown_url);
+    sy__scrubber_release(t->request.scrub);
+    sy__secret_text *secrets = (sy__secret_text *)(uintptr_t)t->request.secrets;
+    for (size_t i = 0; secrets && i < t->request.secret_count; i++) {
+        sy__free(a, (char *)(uintptr_t)secrets[i].before);
+        sy__secret_release((sy__secret *)(uintptr_t)secrets[i].value);
+    }
+    sy__free(a, secrets);
 }
 
 void
@@ -253,12 +268,28 @@ sy__transfer_free(sy__transfer *t)
     sy__http *h = t->http;
     take_out(t);
     if (t->easy) h->curl.easy_cleanup(t->easy);
-    if (h->multi) h->curl.slist_free_all(t->headers);
+    if (h->multi) sy__http_drop_headers(t);
     if (t->tell) event_free(t->tell);
     sy__buf_close(&t->head);
     sy__buf_close(&t->body);
     free_texts(t);
     sy__free(h->alloc, t);
+}
+
+/* Copies what secrets are put behind, and holds them. */
+static bool
+copy_secrets(sy__transfer *t, const sy__http_request *r)
+{
+    const sy__alloc *a = t->http->alloc;
+    sy__secret_text *copies = r->secret_count > 0 ? sy__calloc(a, r->secret_count, sizeof *copies) : NULL;
+    t->request.secrets = copies;
+    t->request.secret_count = copies ? r->secret_count : 0;
+    for (size_t i = 0; i < t->request.secret_count; i++) {
+        copies[i].value = sy__secret_hold((sy__secret *)(uintptr_t)r->secrets[i].value);
+        copies[i].before = sy__strdup(a, r->secrets[i].before);
+        if (!copies[i].before) return false;
+    }
+    return copies || r->secret_count == 0;
 }
 
 /* Copies every text of the request. */
@@ -275,6 +306,7 @@ copy_texts(sy__transfer *t, const sy__http_request *r)
     t->url = sy__strdup(a, r->url);
     t->request.body = r->body ? sy__strndup(a, r->body, r->body_len) : NULL;
     t->request.ca_file = r->ca_file ? sy__strdup(a, r->ca_file) : NULL;
+    ok = copy_secrets(t, r) && ok;
     return ok && t->url && !t->request.body == !r->body && !t->request.ca_file == !r->ca_file;
 }
 
@@ -290,6 +322,9 @@ transfer_new(sy__http *h, const sy__http_request *r)
     (void)snprintf(t->method, sizeof t->method, "%s", r->method ? r->method : r->body ? "POST" : "GET");
     sy__buf_init(&t->head, h->alloc);
     sy__buf_init(&t->body, h->alloc);
+    sy__buf_init(&t->shown_url, h->alloc);
+    t->request.scrub = sy__scrubber_hold(r->scrub);
+    sy__scrub_init(&t->incoming, r->scrub, h->alloc);
     if (r->timeout_ms > 0) t->deadline_ns = sy__http_now_ns() + r->timeout_ms * 1000000;
     bool ok = copy_texts(t, r);
     t->easy = h->curl.easy_init();
@@ -319,15 +354,22 @@ sy__transfer_start(sy__transfer **out, sy__http *h, const sy__http_request *r, s
 int
 sy__transfer_result(const sy__transfer *t, sy__http_response *out, sy__error *err)
 {
-    *out = (sy__http_response){.status = t->status, .url = t->url, .body = "", .head = ""};
+    *out = (sy__http_response){.status = t->status, .url = "", .body = "", .head = ""};
     if (t->error.code) {
         if (err) *err = t->error;
         return t->error.code;
     }
+    if (t->shown_url.len > 0) out->url = t->shown_url.data;
     if (t->head.len > 0) out->head = sy__buf_cstr((sy__buf *)&t->head);
     if (t->body.len > 0) out->body = t->body.data;
     out->body_len = t->body.len;
     return out->head ? SY_OK : sy__error_set(err, SY_ENOMEM, "no memory for the answer");
+}
+
+bool
+sy__transfer_is_bare(const sy__transfer *t)
+{
+    return t->plain && !t->away && t->request.secret_count > 0;
 }
 
 size_t

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "io/scrub.h"
 
 struct event_base;
 typedef struct sy__http sy__http;
@@ -25,6 +26,9 @@ typedef struct sy__http_request {
     const char *method;         /* NULL: GET, or POST with a body */
     const char *url;            /* http:// or https://, without user and password */
     const char *const *headers; /* "Name: value", NULL-terminated; NULL: none */
+    const sy__secret_text *secrets; /* headers that end in a secret; only for the first url's scheme, host and port */
+    size_t secret_count;
+    sy__scrubber *scrub;        /* what comes back passes through it, also errors; NULL */
     const char *body;           /* NULL: none; copied, as all texts are */
     size_t body_len;
     int64_t timeout_ms;      /* for all of it; 0: none */
@@ -55,6 +59,8 @@ typedef struct sy__http_response {
 } sy__http_response;
 /* How it ended; SY_OK: `out` is filled, and valid until the transfer is freed. A status of 404 is no failure. */
 int sy__transfer_result(const sy__transfer *t, sy__http_response *out, sy__error *err);
+/* Whether it sends a secret unencrypted: for allow_address, which decides where that may be. */
+bool sy__transfer_is_bare(const sy__transfer *t);
 /* The bytes of a streamed body that have come and were not taken; 0: none now. Valid until sy__transfer_took. */
 size_t sy__transfer_take(const sy__transfer *t, const char **bytes);
 /* They are used; a transfer that was held back goes on. */

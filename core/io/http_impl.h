@@ -29,12 +29,15 @@ struct sy__transfer {
     int port;
     char origin[SY__HOST_BYTES + 24]; /* scheme, host, port of the first url */
     bool away;                        /* a redirect led to another origin: only harmless headers are sent */
+    bool plain;                       /* http and not https */
     bool has_body;
     int redirects;
     int64_t deadline_ns; /* 0: none */
     bool added, paused, ended;
     int status;
     sy__buf head, body;
+    sy__scrub incoming; /* the body */
+    sy__buf shown_url;  /* of the result, without secrets */
     char detail[CURL_ERROR_SIZE];
     sy__error error; /* code SY_OK: it went well */
 };
@@ -47,6 +50,8 @@ bool sy__http_redirects(int status);
 int sy__http_check_url(sy__transfer *t, sy__error *err);
 /* Tells libcurl what holds for all hops of a transfer, and its callbacks; false: no memory. */
 bool sy__http_set_up(sy__transfer *t);
+/* Frees the list of headers, wiping those that hold a secret. */
+void sy__http_drop_headers(sy__transfer *t);
 /* … and what differs from one hop to the next: place, method, headers, the time that is left. */
 bool sy__http_set_hop(sy__transfer *t);
 

@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <event2/event.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,7 +64,7 @@ on_head(char *bytes, size_t size, size_t count, void *ud)
         return 0;
     }
     if (used == 0) return len;
-    sy__buf_add(&t->head, bytes, used);
+    sy__scrub_all(t->request.scrub, bytes, used, &t->head);
     sy__buf_addc(&t->head, '\n');
     return t->head.failed ? 0 : len;
 }
@@ -82,9 +83,9 @@ on_body(char *bytes, size_t size, size_t count, void *ud)
         fail_too_large(t, "body", max);
         return 0;
     }
-    sy__buf_add(&t->body, bytes, len);
+    sy__scrub_feed(&t->incoming, bytes, len, &t->body);
     if (t->body.failed) return 0;
-    if (t->request.stream) event_active(t->tell, EV_TIMEOUT, 0);
+    if (t->request.stream && t->body.len > 0) event_active(t->tell, EV_TIMEOUT, 0);
     return len;
 }
 
@@ -157,6 +158,7 @@ read_url(sy__transfer *t, CURLU *u, sy__error *err)
     if (part_of(h, u, CURLUPART_HOST, t->host, sizeof t->host) || part_of(h, u, CURLUPART_PORT, port, sizeof port))
         return refuse_url(t, "it names no host", err);
     t->port = (int)strtol(port, NULL, 10);
+    t->plain = strcmp(scheme, "http") == 0;
     (void)snprintf(origin, sizeof origin, "%s://%s:%s", scheme, t->host, port);
     if (!t->origin[0]) memcpy(t->origin, origin, sizeof origin);
     if (strcasecmp(t->origin, origin) != 0) t->away = true;
@@ -192,14 +194,33 @@ add_header(sy__transfer *t, const char *header)
     return more != NULL;
 }
 
+/* libcurl copies it; what it makes of that in order to send it is out of our reach. */
+static bool
+add_secret(sy__transfer *t, const sy__secret_text *header)
+{
+    char *whole = sy__secret_join(header);
+    bool ok = whole && add_header(t, whole);
+    sy__secret_forget(whole);
+    return ok;
+}
+
+void
+sy__http_drop_headers(sy__transfer *t)
+{
+    for (struct curl_slist *at = t->request.secret_count > 0 ? t->headers : NULL; at; at = at->next)
+        sodium_memzero(at->data, strlen(at->data));
+    if (t->headers) t->http->curl.slist_free_all(t->headers);
+    t->headers = NULL;
+}
+
 static bool
 set_headers(sy__transfer *t)
 {
-    t->http->curl.slist_free_all(t->headers);
-    t->headers = NULL;
+    sy__http_drop_headers(t);
     bool ok = add_header(t, "Expect:"); /* no waiting for 100 */
     for (const char *const *at = t->request.headers; ok && at && *at; at++)
         if (!t->away || is_harmless(*at)) ok = add_header(t, *at);
+    for (size_t i = 0; ok && !t->away && i < t->request.secret_count; i++) ok = add_secret(t, &t->request.secrets[i]);
     return ok && t->http->curl.easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers) == CURLE_OK;
 }
 

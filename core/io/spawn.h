@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "io/scrub.h"
 
 #include <sys/types.h>
 
@@ -25,6 +26,9 @@ typedef struct sy__child sy__child;
 typedef struct sy__child_options {
     const char *const *argv; /* argv[0] is looked up in `path`; NULL-terminated */
     const char *const *env;  /* "NAME=value", NULL-terminated; NULL: PATH, HOME, LANG only */
+    const sy__secret_text *secrets; /* more of the environment: "NAME=" and a secret */
+    size_t secret_count;
+    sy__scrubber *scrub;     /* what it writes passes through it; NULL. Not with `socket` */
     const char *cwd;         /* NULL: the host's */
     int cwd_fd;              /* used when >= 0 instead of cwd; borrowed. Set -1 for none */
     const char *stdin_bytes; /* copied; NULL: /dev/null */

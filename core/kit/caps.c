@@ -382,6 +382,12 @@ sy__caps_secret(const sy__caps *c, const char *name)
 }
 
 bool
+sy__caps_secrets(const sy__caps *c)
+{
+    return c->secrets.count > 0;
+}
+
+bool
 sy__caps_editor(const sy__caps *c, const char *what)
 {
     return *what && has(&c->editor, what);

@@ -30,6 +30,7 @@ bool sy__caps_net(const sy__caps *c, const char *host, int port);
  * (loopback, private, link-local …) must be granted itself, or be a loopback one for a granted "localhost". */
 bool sy__caps_net_address(const sy__caps *c, const char *host, const char *address, int port);
 bool sy__caps_secret(const sy__caps *c, const char *name);
+bool sy__caps_secrets(const sy__caps *c); /* whether it may use any secret */
 bool sy__caps_editor(const sy__caps *c, const char *what);
 
 bool sy__caps_starts(const sy__caps *c); /* whether it may start any program */

@@ -21,6 +21,7 @@
 struct event_base;
 struct sy__http;
 struct sy__spawner;
+struct sy__vault;
 
 typedef struct sy__isolate sy__isolate;
 
@@ -61,6 +62,7 @@ typedef struct sy__isolate_options {
     struct event_base *loop;           /* where waits are served; NULL: functions that wait are refused */
     struct sy__spawner *spawner;       /* for processes; NULL: refused */
     struct sy__http *http;             /* for HTTP; NULL: refused */
+    struct sy__vault *vault;           /* the person's secrets; NULL: none */
     const sy__isolate_module *modules; /* C modules for require; borrowed; NULL: none */
     int *busy;    /* counts calls that stepped aside because they computed for 20 ms, and go on at the loop's next turn;
                    * NULL: a call keeps the thread until it waits or ends */

@@ -15,6 +15,7 @@
 #include "router/router.h"
 
 struct sy__spawner;
+struct sy__vault;
 
 typedef struct sy__engine sy__engine;
 
@@ -43,6 +44,7 @@ typedef struct sy__engine_options {
     sy__router *router;
     sy__registry *registry;
     struct sy__spawner *spawner;
+    struct sy__vault *vault;           /* the person's secrets; NULL: none */
     const sy__isolate_module *modules; /* C modules of the isolate library; must outlive the engine */
     sy__module_fn stdlib;              /* pure modules of the isolate library */
     void *stdlib_ud;

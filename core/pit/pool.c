@@ -128,6 +128,7 @@ make_isolate(sy__pool *p, warm_set *set, sy__isolate **out, sy__error *err)
         .loop = p->stage->base,
         .spawner = e->o.spawner,
         .http = p->stage->http,
+        .vault = e->o.vault,
         .busy = &p->stage->busy,
         .watchdog = &p->stage->watchdog,
         .modules = e->o.modules,
