@@ -64,7 +64,7 @@ foreach(fuzzer ${fuzzers})
 endforeach()
 
 # The built host that runs the busted specs.
-add_executable(symphony-spec spec/support/host.c spec/support/child.c)
+add_executable(symphony-spec spec/support/host.c spec/support/child.c spec/support/echo.c)
 target_link_libraries(symphony-spec PRIVATE symphony_static)
 target_include_directories(symphony-spec PRIVATE spec ${SYMPHONY_GENERATED})
 add_dependencies(symphony-tests symphony-spec symphony_program)

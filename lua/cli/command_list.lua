@@ -24,6 +24,7 @@ return {
   "melody",
   "ext",
   "projects",
+  "secret",
   "config",
   "trust",
   "untrust",

@@ -3,6 +3,7 @@ local kernel = require "cli.doctor_kernel"
 local paths = require "kit.paths"
 local person = require "kit.person"
 local project = require "kit.project"
+local secrets = require "kit.secrets"
 local system = require "sy.system"
 local text = require "cli.output.text"
 
@@ -106,11 +107,23 @@ local function folders()
   return "ok", dir
 end
 
+local function kept_secrets()
+  local place, why = secrets.place()
+  if place == "keyring" then return "ok", "new ones are kept in the desktop's keyring" end
+  local dir = secrets.dir()
+  local st = paths.stat(dir, false)
+  if st and (st.uid ~= system.user().uid or st.mode & tonumber("022", 8) ~= 0) then
+    return "fail", dir .. " may be changed by somebody else: no secret is used", "chmod 700 " .. dir
+  end
+  return "ok", ("new ones are kept in files only you may read, in %s (%s)"):format(dir, why)
+end
+
 M.list = {
   { name = "database", look = database },
   { name = "project", look = writable },
   { name = "trust", look = trusted },
   { name = "your folder", look = folders },
+  { name = "secrets", look = kept_secrets },
   { name = "disk", look = disk },
   { name = "Lua", look = lua_release },
 }

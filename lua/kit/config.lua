@@ -1,6 +1,7 @@
 --- Effective settings: flag > environment > project config > user config > default, each with where it came from.
 local config_file = require "kit.config_file"
 local paths = require "kit.paths"
+local person_file = require "kit.person_file"
 local person = require "kit.person"
 local problem = require "kit.problem"
 local settings = require "kit.settings"
@@ -217,11 +218,13 @@ end
 ---@param value any
 ---@return boolean?, Problem?
 function M.write(file, key, value)
-  local changed = config_file.set(paths.read(file) or "", key, value)
-  local ok, message, code = paths.make(paths.parent(file), tonumber("700", 8))
-  if ok then ok, message, code = paths.write(file, changed) end
-  if not ok then return problem.fail(code, "the setting cannot be kept: " .. message) end
-  return true
+  return person_file.locked("config", function()
+    local changed = config_file.set(paths.read(file) or "", key, value)
+    local ok, message, code = paths.make(paths.parent(file), tonumber("700", 8))
+    if ok then ok, message, code = paths.write(file, changed) end
+    if not ok then return problem.fail(code, "the setting cannot be kept: " .. message) end
+    return true
+  end)
 end
 
 return M

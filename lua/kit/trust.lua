@@ -2,12 +2,11 @@
 --- never in the project. One line a project in the file `trust`: UID, a tab, the path.
 local paths = require "kit.paths"
 local person = require "kit.person"
+local person_file = require "kit.person_file"
 local problem = require "kit.problem"
 local system = require "sy.system"
 
 local M = {}
-
-local MODE = tonumber("600", 8)
 
 local function file()
   return paths.join(person.data_dir(), "trust")
@@ -21,27 +20,39 @@ local function unescape(text)
   return (text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
 end
 
---- Every trusted project: {path, uid}.
----@return { path: string, uid: integer }[]
-function M.list()
+local function parse(text)
   local list = {}
-  local st = paths.stat(file())
-  if not st or st.uid ~= system.user().uid or st.mode & tonumber("022", 8) ~= 0 then return list end
-  for line in (paths.read(file()) or ""):gmatch("[^\n]+") do
+  for line in text:gmatch("[^\n]+") do
     local uid, path = line:match("^(%d+)\t(.+)$")
     if uid then list[#list + 1] = { path = unescape(path), uid = math.tointeger(tonumber(uid)) } end
   end
   return list
 end
 
-local function save(list)
-  local lines = {}
-  for i, entry in ipairs(list) do lines[i] = ("%d\t%s\n"):format(entry.uid, escape(entry.path)) end
-  local ok, why = person.prepare()
-  if not ok then return nil, why end
-  local written, message, code = paths.write(file(), table.concat(lines), MODE)
-  if not written then return problem.fail(code, "trust cannot be recorded: " .. message) end
-  return true
+--- Whether nobody else could have written it.
+local function ours()
+  local st = paths.stat(file())
+  return st ~= nil and st.uid == system.user().uid and st.mode & tonumber("022", 8) == 0
+end
+
+--- Every trusted project: {path, uid}.
+---@return { path: string, uid: integer }[]
+function M.list()
+  return ours() and parse(paths.read(file()) or "") or {}
+end
+
+--- Changes the list while no other process does; `change` says whether it did.
+local function update(change)
+  local changed, why = person_file.update("trust", function(text)
+    local list, lines = ours() and parse(text) or {}, {}
+    if not change(list) then return nil, false end
+    for i, entry in ipairs(list) do lines[i] = ("%d\t%s\n"):format(entry.uid, escape(entry.path)) end
+    return table.concat(lines), true
+  end)
+  if changed == nil then
+    return nil, problem.new(why.code, "trust cannot be recorded: " .. why.message, { hint = why.hint })
+  end
+  return changed
 end
 
 local function identity(dir)
@@ -75,13 +86,12 @@ end
 function M.grant(dir)
   local entry, why = identity(dir)
   if not entry then return nil, why end
-  local list = M.list()
-  local at = find(list, entry)
-  if at and list[at].uid == entry.uid then return false end
-  list[at or #list + 1] = entry
-  local ok, bad = save(list)
-  if not ok then return nil, bad end
-  return true
+  return update(function(list)
+    local at = find(list, entry)
+    if at and list[at].uid == entry.uid then return false end
+    list[at or #list + 1] = entry
+    return true
+  end)
 end
 
 --- Takes trust back.
@@ -90,13 +100,11 @@ end
 ---@return Problem?
 function M.revoke(dir)
   local entry = identity(dir) or { path = dir }
-  local list = M.list()
-  local at = find(list, entry)
-  if not at then return false end
-  table.remove(list, at)
-  local ok, bad = save(list)
-  if not ok then return nil, bad end
-  return true
+  if not find(M.list(), entry) then return false end
+  return update(function(list)
+    local at = find(list, entry)
+    return at ~= nil and table.remove(list, at) ~= nil
+  end)
 end
 
 return M

@@ -195,6 +195,17 @@ return {
     },
   },
   {
+    module = "sy.secret",
+    doc = "The person's secrets, by name: no value is ever in Lua.",
+    functions = {
+      { "set", { { "what", "table" } }, { "boolean?", ERROR, "string?" }, "keeps a value that it reads itself" },
+      { "info", { { "dir", "string" }, { "name", "string" } }, { "table?", ERROR, "string?" }, "where it is kept, since when" },
+      { "remove", { { "dir", "string" }, { "name", "string" } }, { "boolean?", ERROR, "string?" }, "forgets it" },
+      { "keyring", {}, { "boolean?", ERROR, "string?" }, "whether the desktop's keyring takes values" },
+      { "valid", { { "name", "string" } }, { "boolean" }, "whether a secret may have this name" },
+    },
+  },
+  {
     module = "sy.lock",
     doc = "One process at a time.",
     functions = {

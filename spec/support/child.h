@@ -5,5 +5,7 @@
 #include <lua.h>
 
 int luaopen_support_child(lua_State *L);
+/* Pushes the module `support.echo` (echo.c). */
+int luaopen_support_echo(lua_State *L);
 
 #endif

@@ -27,7 +27,8 @@ add_paths(lua_State *L, const char *root)
     lua_setfield(L, -2, "cpath");
     lua_pop(L, 1);
     luaL_requiref(L, "support.child", luaopen_support_child, 0);
-    lua_pop(L, 1);
+    luaL_requiref(L, "support.echo", luaopen_support_echo, 0);
+    lua_pop(L, 2);
 }
 
 static void
