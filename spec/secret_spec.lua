@@ -128,6 +128,12 @@ describe("a secret is refused", function()
     assert.truthy((why.message .. tostring(why.hint)):find("symphony secret set other", 1, true), why.message)
   end)
 
+  it("where it would go unencrypted to another machine", function()
+    local why = call("get", { url = "http://192.0.2.1/" }, 3)
+    assert.equal("permission_denied", why.code)
+    assert.truthy(why.message:find("unencrypted", 1, true), why.message)
+  end)
+
   it("when its file or folder is not safe", function()
     local data = os.getenv "XDG_DATA_HOME" .. "/symphony/secrets"
     for _, case in ipairs { { "canary", "644", "600" }, { "", "777", "700" } } do

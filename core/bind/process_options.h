@@ -12,9 +12,9 @@
 /* What process.run was asked for. Texts and lists are anchored by values left on the Lua stack. */
 typedef struct sy__process_request {
     sy__child_options child;
-    bool check;         /* a non-zero exit is a failure */
-    bool stream;        /* to the call's stream service */
-    bool has_on_output; /* the function is the field `on_output` */
+    bool check;            /* a non-zero exit is a failure */
+    bool stream;           /* to the call's stream service */
+    bool has_on_output;    /* the function is the field `on_output` */
     sy__secret_uses *uses; /* one of the anchors: what it refers to; close it once the child has started */
 } sy__process_request;
 

@@ -1,9 +1,8 @@
 /*
  * secret.c: `sy.secret`, the person's secrets, for trusted Lua, which names them and never sees a value.
  *
- *     set{dir=, name=, place="file"|"keyring", path= | fd=, line=} → true     reads the value: of a file, of a descriptor
- *                                                           to its end, or (line) one line that a terminal hides
- *     info(dir, name) → {name=, place=, set_at=}
+ *     set{dir=, name=, place="file"|"keyring", path= | fd=, line=} → true     reads the value: of a file, of a
+ * descriptor to its end, or (line) one line that a terminal hides info(dir, name) → {name=, place=, set_at=}
  *     remove(dir, name) → true
  *     keyring() → true                                     whether values can be kept there
  *     valid(name) → boolean
@@ -132,8 +131,9 @@ secret_valid(lua_State *L)
 int
 luaopen_sy_secret(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"set", secret_set},         {"info", secret_info},   {"remove", secret_remove},
-                                         {"keyring", secret_keyring}, {"valid", secret_valid}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"set", secret_set},       {"info", secret_info},
+                                         {"remove", secret_remove}, {"keyring", secret_keyring},
+                                         {"valid", secret_valid},   {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

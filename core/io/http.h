@@ -23,13 +23,13 @@ int sy__http_new(sy__http **out, const sy__alloc *a, struct event_base *loop, sy
 void sy__http_free(sy__http *h);
 
 typedef struct sy__http_request {
-    const char *method;         /* NULL: GET, or POST with a body */
-    const char *url;            /* http:// or https://, without user and password */
-    const char *const *headers; /* "Name: value", NULL-terminated; NULL: none */
+    const char *method;             /* NULL: GET, or POST with a body */
+    const char *url;                /* http:// or https://, without user and password */
+    const char *const *headers;     /* "Name: value", NULL-terminated; NULL: none */
     const sy__secret_text *secrets; /* headers that end in a secret; only for the first url's scheme, host and port */
     size_t secret_count;
-    sy__scrubber *scrub;        /* what comes back passes through it, also errors; NULL */
-    const char *body;           /* NULL: none; copied, as all texts are */
+    sy__scrubber *scrub; /* what comes back passes through it, also errors; NULL */
+    const char *body;    /* NULL: none; copied, as all texts are */
     size_t body_len;
     int64_t timeout_ms;      /* for all of it; 0: none */
     int follow;              /* redirects that are followed */

@@ -158,8 +158,7 @@ add_forms(sy__scrubber *s, const char *value, size_t len)
         ok = add_base64(s, value, len, shift, sodium_base64_VARIANT_ORIGINAL) &&
              add_base64(s, value, len, shift, sodium_base64_VARIANT_URLSAFE);
     for (int percent = 0; ok && percent < 2; percent++)
-        ok = add_hex(s, value, len, "0123456789ABCDEF", percent) &&
-             add_hex(s, value, len, "0123456789abcdef", percent);
+        ok = add_hex(s, value, len, "0123456789ABCDEF", percent) && add_hex(s, value, len, "0123456789abcdef", percent);
     return ok;
 }
 

@@ -49,8 +49,9 @@ check(const char *name, size_t len, sy__error *err)
     if (len > SY__SECRET_MAX_BYTES)
         return sy__error_set(err, SY_EUSAGE, "the value of %s is longer than %d KiB", name, SY__SECRET_MAX_BYTES >> 10);
     if (len >= SY__SECRET_MIN_BYTES) return SY_OK;
-    return sy__error_set(err, SY_EUSAGE, "the value of %s is shorter than %d bytes: it could not be told from other text",
-                         name, SY__SECRET_MIN_BYTES);
+    return sy__error_set(err, SY_EUSAGE,
+                         "the value of %s is shorter than %d bytes: it could not be told from other text", name,
+                         SY__SECRET_MIN_BYTES);
 }
 
 int

@@ -24,8 +24,8 @@ void sy__spawner_free(sy__spawner *s);
 
 typedef struct sy__child sy__child;
 typedef struct sy__child_options {
-    const char *const *argv; /* argv[0] is looked up in `path`; NULL-terminated */
-    const char *const *env;  /* "NAME=value", NULL-terminated; NULL: PATH, HOME, LANG only */
+    const char *const *argv;        /* argv[0] is looked up in `path`; NULL-terminated */
+    const char *const *env;         /* "NAME=value", NULL-terminated; NULL: PATH, HOME, LANG only */
     const sy__secret_text *secrets; /* more of the environment: "NAME=" and a secret */
     size_t secret_count;
     sy__scrubber *scrub;     /* what it writes passes through it; NULL. Not with `socket` */

@@ -623,6 +623,44 @@ function sy_sign.verify(public, signature, path) end
 ---@return string?
 function sy_sign.id(text) end
 
+---The person's secrets, by name: no value is ever in Lua.
+---@class sy.secret
+local sy_secret = {}
+
+--- Keeps a value that it reads itself.
+---@param what table
+---@return boolean?
+---@return sy.Error?
+---@return string?
+function sy_secret.set(what) end
+
+--- Where it is kept, since when.
+---@param dir string
+---@param name string
+---@return table?
+---@return sy.Error?
+---@return string?
+function sy_secret.info(dir, name) end
+
+--- Forgets it.
+---@param dir string
+---@param name string
+---@return boolean?
+---@return sy.Error?
+---@return string?
+function sy_secret.remove(dir, name) end
+
+--- Whether the desktop's keyring takes values.
+---@return boolean?
+---@return sy.Error?
+---@return string?
+function sy_secret.keyring() end
+
+--- Whether a secret may have this name.
+---@param name string
+---@return boolean
+function sy_secret.valid(name) end
+
 ---One process at a time.
 ---@class sy.lock
 local sy_lock = {}

@@ -87,8 +87,8 @@ function M.project(ports)
   for i, name in ipairs { "get", "child", "wrong" } do
     operations[i] = ('[operation.%s]\ndoc = "It uses a secret."\neffects = "read"\n'):format(name)
   end
-  local hosts = {}
-  for i, port in ipairs(ports) do hosts[i] = ('"127.0.0.1:%d", "localhost:%d"'):format(port, port) end
+  local hosts = { '"192.0.2.1:80"' }
+  for i, port in ipairs(ports) do hosts[i + 1] = ('"127.0.0.1:%d", "localhost:%d"'):format(port, port) end
   support.write_file(dir .. "/extensions/keys/Symphony.toml",
     MANIFEST:format(table.concat(operations), table.concat(hosts, ", ")))
   support.write_file(dir .. "/extensions/keys/init.lua", CODE)
