@@ -195,6 +195,16 @@ describe("symphony secret", function()
     assert.is_false(support.exists(kept))
   end)
 
+  it("gives the terminal back when it is interrupted", function()
+    local c = support.start_symphony({ "secret", "set", "typed" }, { pty = true, cwd = dir })
+    support.wait_until(function() return c:out():find("Value of typed", 1, true) end)
+    c:kill("INT")
+    local r = c:wait(30)
+    assert.truthy(r and r.code and r.code ~= 0)
+    assert.truthy(r.out:find("no value was given", 1, true), r.out)
+    assert.is_false(support.exists(os.getenv "XDG_DATA_HOME" .. "/symphony/secrets/typed"))
+  end)
+
   it("keeps every value when many set at once", function()
     local all = {}
     for i = 1, 8 do

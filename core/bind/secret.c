@@ -1,10 +1,13 @@
 /*
- * secret.c: `sy.secret`, the person's secrets, for trusted Lua, which names them and never sees a value.
+ * secret.c: `sy.secret`, the person's secrets, for trusted Lua, which names them: a value is a userdata that shows
+ * nothing and is wiped when it is collected.
  *
- *     set{dir=, name=, place="file"|"keyring", path= | fd=, line=} → true     reads the value: of a file, of a
- * descriptor to its end, or (line) one line that a terminal hides info(dir, name) → {name=, place=, set_at=}
+ *     read{name=, path= | fd=, line=, prompt=} → value    of a file, or of a descriptor: all of it, or (line) one
+ *                                                         line that a terminal hides, after the prompt was shown
+ *     keep(dir, value, place) → true                      place: "file" or "keyring"
+ *     info(dir, name) → {name=, place=, set_at=}
  *     remove(dir, name) → true
- *     keyring() → true                                     whether values can be kept there
+ *     keyring() → true                                    whether values can be kept there
  *     valid(name) → boolean
  *
  * Failures: nil, {code=, message=, hint=, …}, code.
@@ -17,8 +20,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <termios.h>
 #include <unistd.h>
+
+#define VALUE_MT "symphony.secret"
 
 static const char *const places[] = {"file", "keyring", NULL};
 
@@ -39,9 +45,19 @@ answer(lua_State *L, int status, const sy__error *err)
     return 1;
 }
 
-/* One line of a terminal that does not show it; of what is no terminal, one line. */
 static int
-read_hidden(lua_State *L, sy__secret **out, const char *name, int fd, sy__error *err)
+value_gc(lua_State *L)
+{
+    sy__secret **at = luaL_checkudata(L, 1, VALUE_MT);
+    sy__secret_release(*at);
+    *at = NULL;
+    return 0;
+}
+
+/* One line of a terminal that does not show it; of what is no terminal, one line. What was typed before the prompt is
+ * forgotten. */
+static int
+read_hidden(lua_State *L, sy__secret **out, const char *name, int fd, const char *prompt, sy__error *err)
 {
     struct termios shown, hidden;
     sy__signals *signals = sy__program_signals(L);
@@ -51,19 +67,21 @@ read_hidden(lua_State *L, sy__secret **out, const char *name, int fd, sy__error 
         hidden = shown;
         hidden.c_lflag &= ~(tcflag_t)ECHO;
         (void)tcsetattr(fd, TCSAFLUSH, &hidden);
+        (void)!write(STDERR_FILENO, prompt, strlen(prompt));
     }
     int e = sy__secret_read(out, name, fd, true, err);
     if (terminal) (void)tcsetattr(fd, TCSAFLUSH, &shown);
+    if (terminal) (void)!write(STDERR_FILENO, "\n", 1);
     return e;
 }
 
 static int
 read_value(lua_State *L, sy__secret **out, const char *name, sy__error *err)
 {
-    const char *path = sy__lib_text_field(L, 1, "path", NULL);
+    const char *path = sy__lib_text_field(L, 1, "path", NULL), *prompt = sy__lib_text_field(L, 1, "prompt", "");
     int fd = (int)sy__lib_int_field(L, 1, "fd");
     lua_getfield(L, 1, "line");
-    if (lua_toboolean(L, -1)) return read_hidden(L, out, name, fd, err);
+    if (lua_toboolean(L, -1)) return read_hidden(L, out, name, fd, prompt, err);
     if (!path) return sy__secret_read(out, name, fd, false, err);
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return sy__error_errno(err, errno, "cannot read %s", path);
@@ -73,19 +91,30 @@ read_value(lua_State *L, sy__secret **out, const char *name, sy__error *err)
 }
 
 static int
-secret_set(lua_State *L)
+secret_read(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
     sy__error err = {0};
-    sy__secret *value = NULL;
-    const char *dir = sy__lib_text_field(L, 1, "dir", NULL), *name = sy__lib_text_field(L, 1, "name", NULL);
-    luaL_argcheck(L, dir && name, 1, "dir and name are needed");
-    lua_getfield(L, 1, "place");
-    sy__secret_place place = (sy__secret_place)luaL_checkoption(L, -1, "file", places);
-    int e = read_value(L, &value, name, &err);
-    if (!e) e = sy__secret_put(dir, value, place, sy__wall_ms(&sy__clock_system), &err);
-    sy__secret_release(value);
-    return answer(L, e, &err);
+    const char *name = sy__lib_text_field(L, 1, "name", NULL);
+    luaL_argcheck(L, name, 1, "a name is needed");
+    sy__secret **value = lua_newuserdatauv(L, sizeof *value, 0);
+    int at = lua_gettop(L);
+    *value = NULL;
+    luaL_setmetatable(L, VALUE_MT);
+    if (read_value(L, value, name, &err)) return fail(L, &err);
+    lua_settop(L, at);
+    return 1;
+}
+
+static int
+secret_keep(lua_State *L)
+{
+    sy__error err = {0};
+    const char *dir = luaL_checkstring(L, 1);
+    sy__secret **value = luaL_checkudata(L, 2, VALUE_MT);
+    sy__secret_place place = (sy__secret_place)luaL_checkoption(L, 3, "file", places);
+    luaL_argcheck(L, *value != NULL, 2, "there is no value in it");
+    return answer(L, sy__secret_put(dir, *value, place, sy__wall_ms(&sy__clock_system), &err), &err);
 }
 
 static int
@@ -131,9 +160,12 @@ secret_valid(lua_State *L)
 int
 luaopen_sy_secret(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"set", secret_set},       {"info", secret_info},
-                                         {"remove", secret_remove}, {"keyring", secret_keyring},
-                                         {"valid", secret_valid},   {NULL, NULL}};
+    static const luaL_Reg methods[] = {{NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"read", secret_read},       {"keep", secret_keep},   {"info", secret_info}, {"remove", secret_remove},
+        {"keyring", secret_keyring}, {"valid", secret_valid}, {NULL, NULL}};
+    sy__lib_type(L, VALUE_MT, methods, value_gc, false);
+    lua_settop(L, 0);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -43,7 +43,6 @@ struct sy__bus {
     int64_t deadline_ms;
     uint32_t serial;
     part body, answer; /* secret's memory */
-    size_t answer_room;
 };
 
 /* ---- writing ---- */
@@ -403,44 +402,52 @@ sign_in(sy__bus *b, sy__error *err)
 
 /* ---- calls ---- */
 
-/* Reads one message into the answer, at its body; what it is an answer to, 0 for none, in `serial`. */
+/* What the fields of a head say. */
+typedef struct fields {
+    uint32_t serial;  /* of the message it answers; 0: none */
+    const char *name; /* of the error; "" */
+} fields;
+
+/* One field; false: it is of no type we know. */
+static bool
+read_field(part *p, fields *out)
+{
+    get_pad(p, 8);
+    const char *number = get(p, 1), *type = get_signature(p);
+    if (p->failed) return false;
+    if (*type == 'g') return *get_signature(p) || !p->failed;
+    if (*type == 'u') {
+        uint32_t n = get_u32(p);
+        if (*number == 5) out->serial = n;
+        return true;
+    }
+    if (*type != 's' && *type != 'o') return false;
+    const char *text = get_text(p, get_u32(p));
+    if (*number == 4) out->name = text;
+    return true;
+}
+
+/* Reads one message into the answer, at its body. */
 static int
-read_message(sy__bus *b, int *kind, uint32_t *serial, const char **name, sy__error *err)
+read_message(sy__bus *b, int *kind, fields *out, sy__error *err)
 {
     part *p = &b->answer;
-    uint32_t body, fields;
-    *p = (part){.at = p->at, .room = FIXED_BYTES};
+    uint32_t body, field_bytes;
+    *out = (fields){.name = ""};
     int e = receive(b, p->at, FIXED_BYTES, err);
     if (e) return e;
     *kind = p->at[1];
     memcpy(&body, p->at + 4, sizeof body);
-    memcpy(&fields, p->at + 12, sizeof fields);
-    size_t head = (FIXED_BYTES + (size_t)fields + 7) & ~(size_t)7;
-    if (p->at[0] != 'l' || fields > b->answer_room || body > b->answer_room || head + body > b->answer_room)
+    memcpy(&field_bytes, p->at + 12, sizeof field_bytes);
+    size_t head = (FIXED_BYTES + (size_t)field_bytes + 7) & ~(size_t)7;
+    if (p->at[0] != 'l' || field_bytes > ANSWER_BYTES || body > ANSWER_BYTES || head + body > ANSWER_BYTES)
         return broken(err);
     e = receive(b, p->at + FIXED_BYTES, head + body - FIXED_BYTES, err);
     if (e) return e;
-    p->room = FIXED_BYTES + fields;
-    p->len = FIXED_BYTES;
-    *serial = 0;
-    *name = "";
-    while (!p->failed && p->len < p->room) {
-        get_pad(p, 8);
-        const char *number = get(p, 1), *type = get_signature(p);
-        if (!number || p->failed) return broken(err);
-        if (*type == 'u') {
-            uint32_t n = get_u32(p);
-            if (*number == 5) *serial = n;
-        } else if (*type == 'g') {
-            (void)get_signature(p);
-        } else if (*type == 's' || *type == 'o') {
-            const char *text = get_text(p, get_u32(p));
-            if (*number == 4) *name = text;
-        } else {
-            return broken(err);
-        }
-    }
-    *p = (part){.at = p->at, .len = head, .room = head + body, .failed = p->failed};
+    *p = (part){.at = p->at, .len = FIXED_BYTES, .room = FIXED_BYTES + field_bytes};
+    while (p->len < p->room)
+        if (!read_field(p, out) || p->failed) return broken(err);
+    *p = (part){.at = p->at, .len = head, .room = head + body};
     return SY_OK;
 }
 
@@ -460,17 +467,16 @@ sy__bus_call(sy__bus *b, const sy__bus_target *to, const char *signature, sy__er
 {
     char space[HEAD_BYTES];
     part head = {.at = space, .room = sizeof space};
-    uint32_t serial = 0, mine = ++b->serial;
+    uint32_t mine = ++b->serial;
     int kind = 0;
-    const char *name = "";
+    fields got = {0};
     put_head(&head, mine, (uint32_t)b->body.len, to, signature);
     if (head.failed || b->body.failed) return sy__error_set(err, SY_EUSAGE, "this is too long for a keyring");
     int e = send_all(b, head.at, head.len, err);
     if (!e) e = send_all(b, b->body.at, b->body.len, err);
     b->body.len = 0;
-    while (!e && (serial != mine || (kind != RETURN && kind != FAILURE)))
-        e = read_message(b, &kind, &serial, &name, err);
-    if (!e && kind == FAILURE) e = refused(to, name, err);
+    while (!e && (got.serial != mine || (kind != RETURN && kind != FAILURE))) e = read_message(b, &kind, &got, err);
+    if (!e && kind == FAILURE) e = refused(to, got.name, err);
     return e;
 }
 
@@ -481,7 +487,7 @@ sy__bus_open(sy__bus **out, const sy__alloc *a, int64_t deadline_ms, sy__error *
                                          "Hello"};
     sy__bus *b = *out = sy__calloc(a, 1, sizeof *b);
     if (!b) return sy__error_set(err, SY_ENOMEM, "no memory for the keyring");
-    *b = (sy__bus){.alloc = a, .fd = -1, .deadline_ms = deadline_ms, .answer_room = ANSWER_BYTES};
+    *b = (sy__bus){.alloc = a, .fd = -1, .deadline_ms = deadline_ms};
     int e = connect_bus(b, err);
     b->body = (part){.at = e ? NULL : sy__secret_memory(BODY_BYTES), .room = BODY_BYTES};
     b->answer.at = e ? NULL : sy__secret_memory(ANSWER_BYTES);

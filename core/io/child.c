@@ -430,51 +430,20 @@ path_of(const char *const *env)
     return NULL;
 }
 
-/* The environment with the secrets, which live until it is dropped. */
-typedef struct secret_env {
-    const char **list;
-    char **texts;
-} secret_env;
-
-static void
-drop_env(const sy__alloc *a, const sy__child_options *o, secret_env *env)
-{
-    for (size_t i = 0; env->texts && i < o->secret_count; i++) sy__secret_forget(env->texts[i]);
-    sy__free(a, env->texts);
-    sy__free(a, env->list);
-}
-
-static bool
-add_secrets(const sy__alloc *a, const sy__child_options *o, const char *const *plain, secret_env *env)
-{
-    size_t count = 0;
-    while (plain[count]) count++;
-    env->list = sy__calloc(a, count + o->secret_count + 1, sizeof *env->list);
-    env->texts = sy__calloc(a, o->secret_count + 1, sizeof *env->texts);
-    if (!env->list || !env->texts) return false;
-    memcpy(env->list, plain, count * sizeof *plain);
-    for (size_t i = 0; i < o->secret_count; i++) {
-        env->texts[i] = sy__secret_join(&o->secrets[i]);
-        if (!env->texts[i]) return false;
-        env->list[count + i] = env->texts[i];
-    }
-    return true;
-}
-
 /* Starts it with the secrets in its environment: when that returns, the program runs or never will. */
 static int
 start_kid(sy__child *c, sy__spawner *s, const sy__child_options *o, sy__launch *l, sy__error *err)
 {
-    secret_env env = {0};
+    sy__secret_env env = {0};
     if (o->secret_count == 0) return sy__kid_new(&c->kid, s, c->alloc, l, o->cage, err);
     int e = SY_OK;
-    if (add_secrets(c->alloc, o, l->env, &env)) {
+    if (sy__secret_env_add(&env, c->alloc, l->env, o->secrets, o->secret_count)) {
         l->env = env.list;
         e = sy__kid_new(&c->kid, s, c->alloc, l, o->cage, err);
     } else {
         e = sy__error_set(err, SY_ENOMEM, "no memory to start %s", o->argv[0]);
     }
-    drop_env(c->alloc, o, &env);
+    sy__secret_env_drop(&env, c->alloc);
     return e;
 }
 

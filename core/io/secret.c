@@ -83,7 +83,8 @@ read_all(int fd, char *to, size_t room, bool one_line, sy__error *err)
     size_t len = 0;
     while (len < room) {
         ssize_t n = read(fd, to + len, one_line ? 1 : room - len);
-        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && errno == EINTR && !one_line) continue;
+        if (n < 0 && errno == EINTR) return sy__error_set(err, SY_ECANCELLED, "no value was given");
         if (n < 0) return sy__error_errno(err, errno, "cannot read the value");
         if (n == 0 || (one_line && to[len] == '\n')) break;
         len += (size_t)n;
@@ -149,4 +150,31 @@ sy__secret_join(const sy__secret_text *t)
     memcpy(text, t->before, before);
     memcpy(text + before, t->value->value, t->value->len + 1);
     return text;
+}
+
+bool
+sy__secret_env_add(sy__secret_env *env, const sy__alloc *a, const char *const *plain, const sy__secret_text *secrets,
+                   size_t count)
+{
+    size_t before = 0;
+    while (plain[before]) before++;
+    env->list = sy__calloc(a, before + count + 1, sizeof *env->list);
+    env->texts = sy__calloc(a, count + 1, sizeof *env->texts);
+    if (!env->list || !env->texts) return false;
+    memcpy(env->list, plain, before * sizeof *plain);
+    for (size_t i = 0; i < count; i++) {
+        env->texts[i] = sy__secret_join(&secrets[i]);
+        if (!env->texts[i]) return false;
+        env->list[before + i] = env->texts[i];
+    }
+    return true;
+}
+
+void
+sy__secret_env_drop(sy__secret_env *env, const sy__alloc *a)
+{
+    for (size_t i = 0; env->texts && env->texts[i]; i++) sy__secret_forget(env->texts[i]);
+    sy__free(a, env->texts);
+    sy__free(a, env->list);
+    *env = (sy__secret_env){0};
 }

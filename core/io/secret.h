@@ -30,7 +30,8 @@ int sy__secret_new(sy__secret **out, const char *name, size_t len, sy__error *er
 /* Where to write it, until it is handed on. */
 char *sy__secret_fill(sy__secret *s);
 /* Reads a value from a descriptor to its end, or to the end of its first line; a last newline is no part of it.
- * SY_EUSAGE: too short, too long or with a NUL byte; SY_EIO, SY_ENOMEM. */
+ * SY_EUSAGE: too short, too long or with a NUL byte; SY_ECANCELLED: a signal came while the line was awaited; SY_EIO,
+ * SY_ENOMEM. */
 int sy__secret_read(sy__secret **out, const char *name, int fd, bool one_line, sy__error *err);
 /* One more who holds it, which is returned; one less: the last wipes and frees it. NULL is legal. */
 sy__secret *sy__secret_hold(sy__secret *s);
@@ -45,5 +46,15 @@ char *sy__secret_memory(size_t bytes);
 void sy__secret_forget(void *memory);
 /* `before` and the value in such memory, with a NUL behind; NULL: no memory. */
 char *sy__secret_join(const sy__secret_text *t);
+
+/* An environment with secrets in it. Zeroed: none. */
+typedef struct sy__secret_env {
+    const char **list; /* NULL-terminated */
+    char **texts;      /* those of it that are ours, NULL-terminated */
+} sy__secret_env;
+/* The list `plain`, which outlives it, and the secrets; false: no memory. Dropped in any case. */
+bool sy__secret_env_add(sy__secret_env *env, const sy__alloc *a, const char *const *plain,
+                        const sy__secret_text *secrets, size_t count);
+void sy__secret_env_drop(sy__secret_env *env, const sy__alloc *a);
 
 #endif

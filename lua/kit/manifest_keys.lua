@@ -63,7 +63,7 @@ return {
     net = { type = "strings", default = {}, pattern = "^[%w%.%-%*:%[%]]+:%d+$", shape = "host:port",
       doc = "Hosts it may talk to, as host:port." },
     env = { type = "strings", default = {}, doc = "Environment variables it may read." },
-    secrets = { type = "strings", default = {}, doc = "Secrets it may use by name, in headers and environments; see docs/guide/secrets.md." },
+    secrets = { type = "strings", default = {}, doc = "Secrets it may use by name, see docs/guide/secrets.md." },
     editor = { type = "strings", default = {}, choices = { "read", "edit", "ui" },
       doc = "What it may do in an editor." },
     memory = { type = "size", default = "64MiB", doc = "Memory of an isolate." },

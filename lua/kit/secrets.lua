@@ -33,19 +33,21 @@ local function in_words(ok, why, code)
   return ok
 end
 
---- Keeps a value, which `source` says how to read: { path = } or { fd =, line = }.
+--- Keeps a value, which `source` says how to read: { path = } or { fd =, line =, prompt = }.
 ---@param name string
----@param source { path: string?, fd: integer?, line: boolean? }
+---@param source { path: string?, fd: integer?, line: boolean?, prompt: string? }
 ---@param place? "keyring"|"file" asked for
 ---@return { name: string, place: string, set_at: string, because: string? }?, Problem?
 function M.set(name, source, place)
   local fine, bad = check(name)
   if not fine then return nil, bad end
+  source.name = name
+  local value, unread = in_words(secret.read(source))
+  if not value then return nil, unread end
   local because
   if not place then place, because = M.place() end
   local made, why = person_file.locked("secrets", function()
-    return in_words(secret.set { dir = M.dir(), name = name, place = place, path = source.path, fd = source.fd,
-      line = source.line })
+    return in_words(secret.keep(M.dir(), value, place))
   end)
   if not made then return nil, why end
   local info, failure, code = secret.info(M.dir(), name)

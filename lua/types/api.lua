@@ -198,7 +198,9 @@ return {
     module = "sy.secret",
     doc = "The person's secrets, by name: no value is ever in Lua.",
     functions = {
-      { "set", { { "what", "table" } }, { "boolean?", ERROR, "string?" }, "keeps a value that it reads itself" },
+      { "read", { { "from", "table" } }, { "userdata?", ERROR, "string?" }, "a value, which Lua cannot see" },
+      { "keep", { { "dir", "string" }, { "value", "userdata" }, { "place", "string" } }, { "boolean?", ERROR, "string?" },
+        "keeps it in a file or in the keyring" },
       { "info", { { "dir", "string" }, { "name", "string" } }, { "table?", ERROR, "string?" }, "where it is kept, since when" },
       { "remove", { { "dir", "string" }, { "name", "string" } }, { "boolean?", ERROR, "string?" }, "forgets it" },
       { "keyring", {}, { "boolean?", ERROR, "string?" }, "whether the desktop's keyring takes values" },

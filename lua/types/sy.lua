@@ -627,12 +627,21 @@ function sy_sign.id(text) end
 ---@class sy.secret
 local sy_secret = {}
 
---- Keeps a value that it reads itself.
----@param what table
+--- A value, which Lua cannot see.
+---@param from table
+---@return userdata?
+---@return sy.Error?
+---@return string?
+function sy_secret.read(from) end
+
+--- Keeps it in a file or in the keyring.
+---@param dir string
+---@param value userdata
+---@param place string
 ---@return boolean?
 ---@return sy.Error?
 ---@return string?
-function sy_secret.set(what) end
+function sy_secret.keep(dir, value, place) end
 
 --- Where it is kept, since when.
 ---@param dir string

@@ -70,7 +70,8 @@ function keys.wrong(input)
   elseif input.how == "field" then
     done, why = pcall(http.request, { url = input.url, headers = { A = { secret = "canary", suffix = "x" } } })
   elseif input.how == "prefix" then
-    local answer, message, code = http.request { url = input.url, headers = { A = { secret = "canary", prefix = "a\r\nB: " } } }
+    local answer, message, code = http.request { url = input.url,
+      headers = { A = { secret = "canary", prefix = "a\r\nB: " } } }
     return answer or nil, message, code
   end
   return { done = done, why = why }

@@ -5,7 +5,6 @@ local json = require "sy.json"
 local null = require "kit.null"
 local problem = require "kit.problem"
 local secrets = require "kit.secrets"
-local term = require "sy.term"
 local text = require "cli.output.text"
 
 local SET = "secret set NAME [--stdin | --file FILE] [--in keyring|file]"
@@ -17,8 +16,7 @@ local function source(ctx, options, name)
   if options.stdin and options.file then return problem.fail("usage", "--stdin and --file are two sources") end
   if options.file then return { path = options.file } end
   if options.stdin or not ctx.terminal.stdin then return { fd = 0 } end
-  term.write(2, ("Value of %s (it is not shown): "):format(name))
-  return { fd = 0, line = true }
+  return { fd = 0, line = true, prompt = ("Value of %s (it is not shown): "):format(name) }
 end
 
 local function set(ctx, words)
@@ -27,7 +25,6 @@ local function set(ctx, words)
   local from, bad = source(ctx, words.options, words[1])
   if not from then return nil, bad end
   local kept, failure = secrets.set(words[1], from, words.options["in"])
-  if from.line then term.write(2, "\n") end
   if not kept then return nil, failure end
   if ctx.json then
     ctx:document { name = kept.name, place = kept.place, set_at = kept.set_at, because = null.of(kept.because) }
