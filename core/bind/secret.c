@@ -20,6 +20,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
@@ -54,6 +56,22 @@ value_gc(lua_State *L)
     return 0;
 }
 
+/* Shows the prompt and waits for a line, or for a signal, which is never missed; false: a signal came. */
+static bool
+wait_for_line(int fd, const char *prompt)
+{
+    sigset_t stop, before;
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    (void)sigemptyset(&stop);
+    (void)sigaddset(&stop, SIGINT);
+    (void)sigaddset(&stop, SIGTERM);
+    (void)pthread_sigmask(SIG_BLOCK, &stop, &before);
+    (void)!write(STDERR_FILENO, prompt, strlen(prompt));
+    int n = ppoll(&p, 1, NULL, &before);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return n > 0;
+}
+
 /* One line of a terminal that does not show it; of what is no terminal, one line. What was typed before the prompt is
  * forgotten. */
 static int
@@ -61,17 +79,15 @@ read_hidden(lua_State *L, sy__secret **out, const char *name, int fd, const char
 {
     struct termios shown, hidden;
     sy__signals *signals = sy__program_signals(L);
-    bool terminal = tcgetattr(fd, &shown) == 0;
-    if (terminal) {
-        if (signals) signals->catch_them(signals->ud); /* so that nothing ends us while the terminal is mute */
-        hidden = shown;
-        hidden.c_lflag &= ~(tcflag_t)ECHO;
-        (void)tcsetattr(fd, TCSAFLUSH, &hidden);
-        (void)!write(STDERR_FILENO, prompt, strlen(prompt));
-    }
-    int e = sy__secret_read(out, name, fd, true, err);
-    if (terminal) (void)tcsetattr(fd, TCSAFLUSH, &shown);
-    if (terminal) (void)!write(STDERR_FILENO, "\n", 1);
+    if (tcgetattr(fd, &shown) != 0) return sy__secret_read(out, name, fd, true, err);
+    if (signals) signals->catch_them(signals->ud); /* so that nothing ends us while the terminal is mute */
+    hidden = shown;
+    hidden.c_lflag &= ~(tcflag_t)ECHO;
+    (void)tcsetattr(fd, TCSAFLUSH, &hidden);
+    int e = wait_for_line(fd, prompt) ? sy__secret_read(out, name, fd, true, err)
+                                      : sy__error_set(err, SY_ECANCELLED, "no value was given");
+    (void)tcsetattr(fd, TCSAFLUSH, &shown);
+    (void)!write(STDERR_FILENO, "\n", 1);
     return e;
 }
 
