@@ -26,7 +26,8 @@ Asking.__index = Asking
 ---@return Asking
 function M.new(ctx, host, row, watch)
   local silent = ctx.json or ctx.quiet or not ctx.terminal.stdin or not ctx.terminal.stderr
-  return setmetatable({ ctx = ctx, host = host, row = row, watch = watch, closed = silent, next_look = 0 }, Asking)
+  return setmetatable({ ctx = ctx, host = host, row = row, watch = watch, closed = silent, next_look = 0,
+    answered = {} }, Asking)
 end
 
 function Asking:say(line)
@@ -109,12 +110,13 @@ local function ask_one(question, number, out)
   end
 end
 
---- Asks everything that is waited for. Whether the run goes on.
+--- Asks everything that is waited for, each once: its row may tell of the answer a moment later. Whether the run goes
+--- on.
 function Asking:ask()
   local went_on = false
   local function out(piece) term.write(2, piece) end
   for _, question in ipairs(questions.list(self.host, self.row.id)) do
-    if question.why == "answer" and not self.closed then
+    if question.why == "answer" and not self.closed and not self.answered[question.task] then
       local value, interrupted
       local function ask() value, interrupted = ask_one(question, self.row.number, out) end
       if self.watch then self.watch:aside(ask) else ask() end
@@ -123,7 +125,11 @@ function Asking:ask()
         return went_on and not interrupted
       end
       local told, why = decisions.answer(self.host, self.ctx:place(), self.row, question.task, value)
-      if told then went_on = true else self:say(why.message) end
+      if told then
+        went_on, self.answered[question.task] = true, true
+      else
+        self:say(why.message)
+      end
     end
   end
   return went_on
