@@ -39,7 +39,7 @@ static const char script[] =
     "local ok, result = pcall(run)\n"
     "return (ok and 'ok ' or 'error ') .. tostring(result)";
 
-enum { FUNCTIONS = 11, MAX_SUBJECT = 60, MAX_PATTERN = 24, BUDGET_MS = 1000 };
+enum { FUNCTIONS = 11, MAX_SUBJECT = 60, MAX_PATTERN = 24, BUDGET_MS = 100 };
 
 static void
 push_case(lua_State *L, int which, const char *p, size_t plen, const char *s, size_t slen)
