@@ -189,6 +189,7 @@ M.scenes = {
         .. [[ s/^operator_type = .*/operator_type = "speech"/; s/^properties.text = .*/properties.text = ]]
         .. [[{ type = "string", maxLength = 80 }/' extensions/mine/Symphony.toml]],
       [[sed -i 's/"again", "mine.echo"/"twice", "mine.echo"/' melodies/pair.lua]],
+      "symphony ext permissions mine --approve",
       "symphony run pair",
     },
   },
@@ -352,7 +353,8 @@ line("orchestra_kit.configuration", "settings of the host, of runs and of artifa
 line("orchestra_kit.extension_registry", "the extensions installed here", "edited",
   at("installed/1", function(one) return one.name == "mine" and one.version == "0.2.0" end))
 line("orchestra_kit.security_context", "what is granted to whom; everything else is denied", "edited",
-  all(at("default", "deny"), at("grants/mine/fs.read/1", "$PROJECT/docs/**")))
+  all(at("default", "deny"), at("grants/mine/fs.read/1", "$PROJECT/docs/**"),
+    at("decisions/mine/how", "ext permissions")))
 line("orchestra_kit.performance_state", "the isolates, time and memory of the host that wrote last", "ran",
   all(at("isolates/made", positive), at("isolates/limit", 1000), at("peak_rss_bytes", positive), at("runs_ended", 1),
     at("session", refers "session"), at("as_of", stamp)))

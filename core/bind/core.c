@@ -94,6 +94,8 @@ core_open(lua_State *L)
     o.stages = (int)luaL_optinteger(L, -1, 0);
     lua_getfield(L, 1, "trusted");
     o.trusted = lua_toboolean(L, -1);
+    lua_getfield(L, 1, "audit");
+    o.audit = lua_toboolean(L, -1);
     lua_getfield(L, 1, "queue_events");
     lua_Integer queue_events = luaL_optinteger(L, -1, 0);
     luaL_argcheck(L, queue_events >= 0 && queue_events <= 1 << 20, 1, "queue_events is from 0 to 1048576");

@@ -1,8 +1,8 @@
 /* fs_door.c: opening paths for the module `fs`, through capabilities or plainly, and reading folders. */
 #include "bind/fs.h"
 
+#include "kit/audit.h"
 #include "kit/folder.h"
-#include "kit/isolate.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,6 +32,13 @@ spoil(lua_State *L, sy__access access, const char *path)
 }
 
 static int
+told(lua_State *L, sy__access access, const char *path, int status)
+{
+    sy__audit_path(sy__isolate_of(L), access, path, status);
+    return status;
+}
+
+static int
 plain_error(int errnum, const char *path, sy__error *err)
 {
     if (errnum == ENOENT || errnum == ENOTDIR) return sy__error_set(err, SY_ENOTFOUND, "there is no `%s`", path);
@@ -43,7 +50,7 @@ sy__fs_open(lua_State *L, sy__access access, const char *path, int flags, int mo
 {
     const sy__caps *caps = caps_of(L);
     spoil(L, access, path);
-    if (caps) return sy__caps_open(caps, access, path, flags, mode, err);
+    if (caps) return told(L, access, path, sy__caps_open(caps, access, path, flags, mode, err));
     int fd = open(path, flags | O_CLOEXEC, (mode_t)mode);
     return fd >= 0 ? fd : plain_error(errno, path, err);
 }
@@ -53,7 +60,7 @@ sy__fs_open_parent(lua_State *L, sy__access access, const char *path, const char
 {
     const sy__caps *caps = caps_of(L);
     spoil(L, access, path);
-    if (caps) return sy__caps_open_parent(caps, access, path, name, err);
+    if (caps) return told(L, access, path, sy__caps_open_parent(caps, access, path, name, err));
     const char *slash = strrchr(path, '/');
     char folder[PATH_MAX] = ".";
     *name = slash ? slash + 1 : path;

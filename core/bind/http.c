@@ -10,9 +10,10 @@
 #include "bind/http_options.h"
 #include "bind/support.h"
 #include "io/http.h"
-#include "kit/isolate.h"
+#include "kit/audit.h"
 #include "kit/netguard.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define EXCHANGE_MT "sy.http.exchange"
@@ -83,13 +84,26 @@ on_done(void *ud)
     wake(x);
 }
 
+static void
+audit(const exchange *x, const char *host, int port, bool allowed)
+{
+    char what[300];
+    (void)snprintf(what, sizeof what, "%s:%d", host, port);
+    sy__audit(x->isolate, SY__USE_NET, what, allowed);
+}
+
 static int
 allow_host(void *ud, const char *host, int port, sy__error *err)
 {
     const exchange *x = ud;
-    if (sy__caps_net(sy__isolate_caps(x->isolate), host, port)) return SY_OK;
+    bool allowed = sy__caps_net(sy__isolate_caps(x->isolate), host, port);
+    audit(x, host, port, allowed);
+    if (allowed) return SY_OK;
     (void)sy__error_set(err, SY_EPERM, "%s may not ask %s:%d", sy__isolate_options_of(x->isolate)->name, host, port);
-    sy__error_hint(err, "the manifest's [capabilities] would need net = [\"%s:%d\"]", host, port);
+    char asked[300];
+    (void)snprintf(asked, sizeof asked, "%s:%d", host, port);
+    if (!sy__caps_withheld(sy__isolate_caps(x->isolate), "net", asked, err))
+        sy__error_hint(err, "the manifest's [capabilities] would need net = [\"%s\"]", asked);
     return SY_EPERM;
 }
 
@@ -105,6 +119,7 @@ allow_address(void *ud, const char *host, const char *address, int port, sy__err
         return SY_EPERM;
     }
     if (sy__caps_net_address(sy__isolate_caps(x->isolate), host, address, port)) return SY_OK;
+    audit(x, host, port, false);
     (void)sy__error_set(err, SY_EPERM, "%s may not ask %s:%d: it is at %s, which is no public address",
                         sy__isolate_options_of(x->isolate)->name, host, port, address);
     sy__error_hint(err, "the manifest's [capabilities] would need net = [\"%s%s%s:%d\"] too", six ? "[" : "", address,

@@ -12,7 +12,7 @@
 #include "bind/process_options.h"
 #include "io/cage.h"
 #include "io/which.h"
-#include "kit/isolate.h"
+#include "kit/audit.h"
 #include "kit/reads.h"
 
 #include <errno.h>
@@ -207,6 +207,7 @@ open_cwd(run *r, const sy__caps *caps, sy__error *err)
         return SY_OK;
     }
     int fd = sy__caps_open(caps, SY__READ, o->cwd, O_PATH | O_DIRECTORY | O_CLOEXEC, 0, err);
+    sy__audit_path(r->isolate, SY__READ, o->cwd, fd);
     if (fd < 0) return fd;
     o->cwd_fd = fd;
     return SY_OK;
@@ -227,9 +228,12 @@ static int
 start_in_isolate(run *r, const sy__caps *caps, sy__error *err)
 {
     sy__child_options *o = &r->request.child;
-    if (!sy__caps_process(caps, o->argv[0])) {
+    bool allowed = sy__caps_process(caps, o->argv[0]);
+    sy__audit(r->isolate, SY__USE_PROCESS, o->argv[0], allowed);
+    if (!allowed) {
         (void)sy__error_set(err, SY_EPERM, "%s may not start %s", sy__isolate_options_of(r->isolate)->name, o->argv[0]);
-        sy__error_hint(err, "the manifest's [capabilities] would need process = [\"%s\"]", r->program);
+        if (!sy__caps_withheld(caps, "process", o->argv[0], err))
+            sy__error_hint(err, "the manifest's [capabilities] would need process = [\"%s\"]", r->program);
         return SY_EPERM;
     }
     int e = open_cwd(r, caps, err);

@@ -2,6 +2,8 @@
 #include "bind/process_options.h"
 #include "bind/support.h"
 
+#include "kit/audit.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,11 +62,13 @@ env_put(lua_State *L, const char *name, size_t name_len, const char *pair)
 }
 
 static bool
-passes(const sy__caps *caps, const char *name)
+passes(lua_State *L, const sy__caps *caps, const char *name)
 {
     if (!caps) return true;
     if (strcmp(name, "PATH") == 0 || strcmp(name, "LANG") == 0) return true; /* HOME is the child's own folder */
-    return sy__caps_env(caps, name);
+    if (!sy__caps_env(caps, name)) return false;
+    sy__audit(sy__isolate_of(L), SY__USE_ENV, name, true);
+    return true;
 }
 
 static void
@@ -74,7 +78,7 @@ env_inherit(lua_State *L, const sy__caps *caps)
         const char *equals = strchr(*e, '=');
         if (!equals) continue;
         const char *name = lua_pushlstring(L, *e, (size_t)(equals - *e));
-        bool pass = passes(caps, name);
+        bool pass = passes(L, caps, name);
         lua_pop(L, 1);
         if (pass) env_put(L, *e, (size_t)(equals - *e), *e);
     }
@@ -108,8 +112,9 @@ env_name(lua_State *L, const sy__caps *caps)
     const char *name = lua_tolstring(L, -2, &len);
     if (!*name || strchr(name, '=') || strlen(name) != len)
         luaL_error(L, "process.run: env has the impossible name '%s'", name);
-    if (caps && steers(name) && !sy__caps_env(caps, name))
-        luaL_error(L, "process.run: env %s needs the capability env = [\"%s\"]", name, name);
+    bool steered = caps && steers(name), granted = steered && sy__caps_env(caps, name);
+    if (steered) sy__audit(sy__isolate_of(L), SY__USE_ENV, name, granted);
+    if (steered && !granted) luaL_error(L, "process.run: env %s needs the capability env = [\"%s\"]", name, name);
     return name;
 }
 

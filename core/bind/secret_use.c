@@ -2,6 +2,7 @@
 #include "bind/secret_use.h"
 
 #include "io/vault.h"
+#include "kit/audit.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -70,9 +71,13 @@ static int
 look_up(const sy__isolate *iso, const char *name, sy__secret **out, sy__error *err)
 {
     const sy__isolate_options *o = sy__isolate_options_of(iso);
-    if (!sy__caps_secret(sy__isolate_caps(iso), name)) {
+    const sy__caps *caps = sy__isolate_caps(iso);
+    bool allowed = sy__caps_secret(caps, name);
+    sy__audit(iso, SY__USE_SECRET, name, allowed);
+    if (!allowed) {
         (void)sy__error_set(err, SY_EPERM, "%s may not use the secret %.80s", o->name, name);
-        sy__error_hint(err, "the manifest's [capabilities] would need secrets = [\"%.80s\"]", name);
+        if (!sy__caps_withheld(caps, "secrets", name, err))
+            sy__error_hint(err, "the manifest's [capabilities] would need secrets = [\"%.80s\"]", name);
         return SY_EPERM;
     }
     if (o->vault) return sy__vault_get(o->vault, name, out, err);

@@ -110,6 +110,7 @@ open_engine(sy__project *p, const sy__project_options *o, sy__error *err)
         .helper = p->helper,
         .trusted = o->trusted,
         .watchdog_signal = o->watchdog_signal,
+        .audit = o->audit,
         .stages = o->stages,
         .budget = o->budget,
         .limits = o->limits,

@@ -22,6 +22,7 @@ typedef struct sy__project_options {
     const char *helper;       /* the program of isolates in processes of their own; NULL: none; copied */
     bool trusted;             /* the person lets this project's own code run */
     int watchdog_signal;      /* taken with sy__watchdog_take; 0: hook mode */
+    bool audit;               /* each use of a capability is an event, not only what is refused */
     int stages;               /* 0: one per core */
     sy__limits limits;        /* of tasks, extensions and keys */
     sy__shared_budget budget; /* of the project and of the day; zero: none */

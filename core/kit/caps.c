@@ -30,6 +30,8 @@ struct sy__caps {
     char *project_dir;
     sy__fsguard files;
     names process, net, env, secrets, editor;
+    sy__caps *asked; /* by the manifest, where the person granted less; NULL: all that is asked is granted */
+    char *extension; /* its name, with `asked` */
     int64_t memory_bytes, cpu_ms, timeout_ms;
 };
 
@@ -206,15 +208,44 @@ read_timeout(sy__caps *c, sy__value v, const char *key, sy__error *err)
     return read_time(v, key, &c->timeout_ms, err);
 }
 
+static int
+read_asked(sy__caps *c, sy__value v, const char *key, sy__error *err)
+{
+    (void)key;
+    sy__caps_release(c->asked);
+    return sy__caps_new(&c->asked, c->alloc, v, c->project_dir[0] ? c->project_dir : NULL, err);
+}
+
+static int
+read_extension(sy__caps *c, sy__value v, const char *key, sy__error *err)
+{
+    size_t len;
+    const char *name = sy__value_str(v, &len);
+    if (!name) return sy__error_set(err, SY_EMANIFEST, "capability `%s` must be a name", key);
+    sy__free(c->alloc, c->extension);
+    c->extension = sy__strndup(c->alloc, name, len);
+    return c->extension ? SY_OK : no_memory(err);
+}
+
 static int read_fs(sy__caps *c, sy__value v, const char *key, sy__error *err);
 
 static const struct entry {
     const char *key;
     reader read;
 } entries[] = {
-    {"fs", read_fs},         {"fs.read", read_fs_read}, {"fs.write", read_fs_write}, {"process", read_process},
-    {"net", read_net},       {"env", read_env},         {"secrets", read_secrets},   {"editor", read_editor},
-    {"memory", read_memory}, {"cpu", read_cpu},         {"timeout", read_timeout},
+    {"fs", read_fs},
+    {"fs.read", read_fs_read},
+    {"fs.write", read_fs_write},
+    {"process", read_process},
+    {"net", read_net},
+    {"env", read_env},
+    {"secrets", read_secrets},
+    {"editor", read_editor},
+    {"memory", read_memory},
+    {"cpu", read_cpu},
+    {"timeout", read_timeout},
+    {"asked", read_asked},
+    {"extension", read_extension},
 };
 enum { ENTRY_COUNT = sizeof entries / sizeof entries[0] };
 
@@ -315,6 +346,8 @@ sy__caps_release(sy__caps *c)
     names *const lists[] = {&c->process, &c->net, &c->env, &c->secrets, &c->editor};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) free_names(c, lists[i]);
     sy__fsguard_close(&c->files);
+    sy__caps_release(c->asked);
+    sy__free(c->alloc, c->extension);
     sy__free(c->alloc, c->project_dir);
     sy__free(c->alloc, c);
 }
@@ -436,16 +469,50 @@ sy__caps_net_address(const sy__caps *c, const char *host, const char *address, i
            names_literally(c, host_fits, "localhost", port);
 }
 
+static bool
+asks(const sy__caps *c, const char *capability, const char *what)
+{
+    if (strcmp(capability, "fs.read") == 0) return sy__caps_allows(c, SY__READ, what);
+    if (strcmp(capability, "fs.write") == 0) return sy__caps_allows(c, SY__WRITE, what);
+    if (strcmp(capability, "process") == 0) return sy__caps_process(c, what);
+    if (strcmp(capability, "env") == 0) return sy__caps_env(c, what);
+    if (strcmp(capability, "secrets") == 0) return sy__caps_secret(c, what);
+    const char *colon = strrchr(what, ':');
+    char host[256];
+    if (strcmp(capability, "net") != 0 || !colon || colon - what >= (ptrdiff_t)sizeof host) return false;
+    memcpy(host, what, (size_t)(colon - what));
+    host[colon - what] = '\0';
+    return sy__caps_net(c, host, (int)strtol(colon + 1, NULL, 10));
+}
+
+bool
+sy__caps_withheld(const sy__caps *c, const char *capability, const char *what, sy__error *err)
+{
+    if (!c->asked || !c->extension || !asks(c->asked, capability, what)) return false;
+    sy__error_hint(err, "its manifest asks for it and you took it away: symphony ext permissions %s --allow %s",
+                   c->extension, capability);
+    return true;
+}
+
+/* A refusal of what the person took away names that instead of the manifest. */
+static int
+explained(const sy__caps *c, sy__access access, const char *path, int status, sy__error *err)
+{
+    if (status == SY_EPERM && c->asked)
+        (void)sy__caps_withheld(c, access == SY__WRITE ? "fs.write" : "fs.read", path, err);
+    return status;
+}
+
 int
 sy__caps_open(const sy__caps *c, sy__access access, const char *path, int flags, int mode, sy__error *err)
 {
-    return sy__fsguard_open(&c->files, access, path, flags, mode, err);
+    return explained(c, access, path, sy__fsguard_open(&c->files, access, path, flags, mode, err), err);
 }
 
 int
 sy__caps_open_parent(const sy__caps *c, sy__access access, const char *path, const char **name, sy__error *err)
 {
-    return sy__fsguard_open_parent(&c->files, access, path, name, err);
+    return explained(c, access, path, sy__fsguard_open_parent(&c->files, access, path, name, err), err);
 }
 
 bool

@@ -11,8 +11,9 @@ struct sy__cage_options;
 typedef struct sy__caps sy__caps;
 
 /* From the [capabilities] table of a checked manifest: {"fs.read":[…] or "fs":{"read":[…]}, process, net, env,
- * secrets, editor, memory, cpu, timeout}. $PROJECT, $HOME-like names are resolved with `project_dir`.
- * v may be null: nothing granted, default limits. Count 1. */
+ * secrets, editor, memory, cpu, timeout}, with `asked`, the same as the manifest has it, and `extension`, its name,
+ * where the person narrowed it. $PROJECT, $HOME-like names are resolved with `project_dir`. v may be null: nothing
+ * granted, default limits. Count 1. */
 int sy__caps_new(sy__caps **out, const sy__alloc *a, sy__value v, const char *project_dir, sy__error *err);
 /* One more who holds them, which is returned; one less: the last frees. NULL is legal. Any thread. */
 sy__caps *sy__caps_hold(sy__caps *c);
@@ -32,6 +33,9 @@ bool sy__caps_net_address(const sy__caps *c, const char *host, const char *addre
 bool sy__caps_secret(const sy__caps *c, const char *name);
 bool sy__caps_secrets(const sy__caps *c); /* whether it may use any secret */
 bool sy__caps_editor(const sy__caps *c, const char *what);
+
+/* Whether the manifest asks for this ("process", "git") and the person took it away; the hint says how to give it. */
+bool sy__caps_withheld(const sy__caps *c, const char *capability, const char *what, sy__error *err);
 
 bool sy__caps_starts(const sy__caps *c); /* whether it may start any program */
 

@@ -69,6 +69,7 @@ typedef struct sy__isolate_options {
     bool foreign; /* came from elsewhere: where the kernel cannot hold its children, it starts none */
     bool trusted; /* ctx.trusted: the person lets this project's own code run */
     struct sy__watchdog *watchdog; /* of the isolate's thread (watchdog.h), must outlive the isolate; NULL: hook mode */
+    bool audit;                    /* what is allowed is told too (audit.h) */
     sy__isolation isolation;
     const char *helper;    /* the program that becomes the process; borrowed. NULL: refused */
     struct sy__cell *cell; /* set in the process of its own only (cell.h) */
@@ -106,6 +107,8 @@ typedef struct sy__call_services {
     int (*request)(void *ud, sy__value request, sy__error *err);
     /* The answer to the last request, borrowed until the next; false: it failed. */
     bool (*answer)(void *ud, sy__value *out, const sy__error **failure);
+    /* A capability ("fs.read") was used on `what`, or refused (audit.h). */
+    void (*audit)(void *ud, const char *capability, const char *what, bool allowed);
 } sy__call_services;
 
 /* One call. Zeroed and filled by the caller, who keeps it alive until it has ended. */

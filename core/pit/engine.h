@@ -50,6 +50,7 @@ typedef struct sy__engine_options {
     void *stdlib_ud;
     const char *helper;  /* the program that isolates in processes of their own run; NULL: they are refused */
     bool trusted;        /* the person lets this project's own code run */
+    bool audit;          /* each use of a capability is an event, not only what is refused */
     int watchdog_signal; /* taken with sy__watchdog_take; 0: hook mode */
     int stages;          /* threads; 0: one per core */
     sy__limits limits;

@@ -274,6 +274,8 @@ void sy__record_uncertain(sy__stage *s, sy__task *t);
 void sy__record_compensated(sy__stage *s, sy__run *r, const char *key);
 /* An event about a task; `payload`: JSON. Durable as the run is. */
 void sy__record_event(sy__stage *s, sy__task *t, const char *type, const char *payload);
+/* An event of the kit about a task: its topic is its type, "kit.…". */
+void sy__record_kit_event(sy__stage *s, sy__task *t, const char *type, const char *payload);
 /* The run's last row (ended or parked), its event and what sums it up, in one transaction. run.lock held. */
 void sy__record_run(sy__stage *s, sy__run *r);
 /* What the schema says of the output that names the artifacts of an attempt. */

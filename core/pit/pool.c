@@ -134,6 +134,7 @@ make_isolate(sy__pool *p, warm_set *set, sy__isolate **out, sy__error *err)
         .modules = e->o.modules,
         .foreign = ext->own_process,
         .trusted = e->o.trusted,
+        .audit = e->o.audit,
         .isolation = set->isolation,
         .helper = e->o.helper,
     };

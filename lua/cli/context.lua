@@ -1,5 +1,6 @@
 --- What a command has around it: options, where it stands, the streams, and the host when it needs one.
 local config = require "kit.config"
+local consent = require "kit.consent"
 local json = require "sy.json"
 local kit_state = require "kit.state"
 local lifecycle = require "kit.lifecycle"
@@ -46,6 +47,7 @@ function Context:place()
   if not self.place_found then
     local place, why = project.find(self.options.project)
     if not place then error(why, 0) end
+    place.asks = function(entry, decision) return consent.first_use(self, entry, decision) end
     self.place_found = place
   end
   return self.place_found

@@ -1,6 +1,7 @@
 --- Puts extensions that a melody needs before the engine: their rows in the database, and the C registry.
 --- Rows are written only when something changed; a run's tasks refer to the version row.
 local chore = require "kit.chore"
+local gate = require "kit.grants.gate"
 local isolation = require "kit.isolation"
 local json = require "sy.json"
 local lifecycle = require "kit.lifecycle"
@@ -118,7 +119,7 @@ local function write_rows(host, entry, row, about)
   end)
 end
 
-local function description(entry, ids, bundled)
+local function description(entry, ids, bundled, granted)
   local operations = {}
   for name, declared in pairs(entry.manifest.operation) do
     operations[name] = {
@@ -140,7 +141,7 @@ local function description(entry, ids, bundled)
     name = entry.name,
     type = entry.manifest.extension.type,
     entry = entry.manifest.extension.entry,
-    capabilities = entry.manifest.capabilities,
+    capabilities = granted,
     operations = operations,
     sources = bundled,
     isolation = isolation.of(entry),
@@ -166,13 +167,15 @@ function M.rows(host, entry, about)
   return ids, why
 end
 
---- Writes rows where needed and registers the extension with the host.
+--- Asks whether it may, writes rows where needed and registers the extension with the host.
 local function one(host, entry, steps)
+  local granted, refused = gate.described(entry)
+  if not granted then return nil, refused end
   local ids, why = M.rows(host, entry)
   if not ids then return nil, why end
   local bundled, changed = view.bundle(entry)
   if not bundled then return nil, changed end
-  local ok, failure, code = host:register(description(entry, ids, bundled))
+  local ok, failure, code = host:register(description(entry, ids, bundled, granted))
   if not ok then why = problem.from(failure, code) end
   table.move(lifecycle.steps(host, ids.id, ok and "activated" or "error", why), 1, 2, #steps + 1, steps)
   return ok and ids or nil, why

@@ -38,6 +38,7 @@ function M.open(place, settings, options)
     user_dir = person.data_dir(),
     stage_threads = settings:get "host.stage_threads",
     trusted = place.trusted,
+    audit = settings:get "kit.audit" == "all",
     queue_events = settings:get "events.queue",
     budget = budgets(settings),
     limits = limits.read(settings),

@@ -11,6 +11,8 @@ local M = {}
 ---@field state_dir string its .symphony
 ---@field exists boolean whether .symphony is there
 ---@field trusted boolean whether its own melodies and extensions may run
+---@field asks? fun(entry: ExtensionEntry, decision: Decision?): Decision?, Problem? asks the person whether an
+---extension may be used; nil without a problem: nobody is here
 ---@field repository string? a Git repository below `dir` that the search came through
 
 local function upwards(from, name)

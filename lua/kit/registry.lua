@@ -19,6 +19,7 @@ local BUNDLED = "extensions/"
 ---@field dir string? its folder; nil when embedded
 ---@field prefix string? where it is embedded
 ---@field file string its manifest, for messages
+---@field place Place? where it was looked for
 ---@field package UsedPackage? what is installed from elsewhere
 ---@field packages UsedPackage[]? once loaded: what it depends on
 
@@ -107,7 +108,7 @@ function M.new(place, options)
   end
   self.layers[#self.layers + 1] = bundled()
   for _, layer in ipairs(self.layers) do
-    for _, entry in pairs(layer) do entry.view = self.view end
+    for _, entry in pairs(layer) do entry.view, entry.place = self.view, place end
   end
   return self
 end
@@ -183,6 +184,7 @@ end
 function M.own(place)
   local list = {}
   for _, entry in pairs(folders(paths.join(place.dir, "extensions"), "project", "extensions")) do
+    entry.place = place
     list[#list + 1] = entry
   end
   table.sort(list, function(a, b) return a.name < b.name end)

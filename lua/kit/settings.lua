@@ -169,6 +169,13 @@ return {
     max = 1048576,
   },
   {
+    key = "kit.audit",
+    doc = "Which uses of capabilities are events kit.capability.NAME: those that were refused, or all.",
+    type = "string",
+    choices = { "denied", "all" },
+    default = "denied",
+  },
+  {
     key = "output.color",
     doc = "When to use colour.",
     type = "string",

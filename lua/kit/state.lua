@@ -1,6 +1,7 @@
 --- What the rows of the two singletons say of settings and extensions: the kit's configuration, the extensions there
 --- are, what they were granted; how events are routed. Written when a host is opened and before it is closed, and
 --- only when something differs.
+local context = require "kit.grants.context"
 local json = require "sy.json"
 local problem = require "kit.problem"
 
@@ -28,7 +29,7 @@ local function whole(host, text, count)
     seq = host:query("SELECT coalesce(max(seq), 0) AS seq FROM event", {})[1].seq }
 end
 
-local CONCERNS = { host = true, run = true, artifact = true, limits = true }
+local CONCERNS = { host = true, kit = true, run = true, artifact = true, limits = true }
 
 --- The settings that concern the kit and the engine.
 local function configuration(settings)
@@ -40,12 +41,12 @@ local function configuration(settings)
 end
 
 local function lists(host)
-  local installed, grants = json.array {}, {}
-  for i, row in ipairs(host:query(INSTALLED, {})) do
+  local installed = json.array {}
+  local rows = host:query(INSTALLED, {})
+  for i, row in ipairs(rows) do
     installed[i] = { name = row.name, type = row.type, version = row.version, source = row.source }
-    grants[row.name] = json.decode(row.capabilities)
   end
-  return installed, grants
+  return installed, rows
 end
 
 --- Brings the row up to date.
@@ -54,11 +55,11 @@ end
 ---@param settings Config
 ---@return boolean?, Problem?
 function M.refresh(host, place, settings)
-  local installed, grants = lists(host)
+  local installed, rows = lists(host)
   local wanted = {
     configuration(settings),
     whole(host, json.encode { installed = installed }, #installed),
-    whole(host, json.encode { default = "deny", trusted = place.trusted, grants = grants }, #installed),
+    whole(host, json.encode(context.of(rows, place, settings)), #installed),
     json.encode { queue_events = settings:get "events.queue", overflow = "replay", cursor = "seq" },
   }
   local row = host:query(NOW, {})[1]

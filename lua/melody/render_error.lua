@@ -44,7 +44,7 @@ local function window(line, col, length, width)
 end
 
 local function printable(text)
-  return (text:gsub("\t", " "):gsub("%c", "?"))
+  return (text:gsub("\t", " "):gsub("%c", "?"):gsub("\xC2[\x80-\x9F]", "?"))
 end
 
 local STYLES = { error = "1;31", warning = "1;33", place = "2", caret = "1;31", hint = "36" }
@@ -89,7 +89,7 @@ function M.render(problem, options)
   local lines = { ("%s: %s"):format(head, printable(problem.message)) }
   place_lines(problem, lines, options, paint)
   if problem.hint then
-    for line in problem.hint:gmatch("[^\n]+") do lines[#lines + 1] = "  " .. paint("hint", line) end
+    for line in problem.hint:gmatch("[^\n]+") do lines[#lines + 1] = "  " .. paint("hint", printable(line)) end
   end
   local text = table.concat(lines, "\n")
   return options.utf8 == false and to_ascii(text) or text

@@ -365,6 +365,36 @@ a_failed_allocation_is_reported(void)
     sy__vbuf_close(&b);
 }
 
+static void
+what_the_person_took_away_is_said(void)
+{
+    sy__caps *c =
+        caps_of("{\"fs.read\":[\"$PROJECT/src/**\"],\"extension\":\"acme/x\",\"asked\":{\"fs.read\":[\"$PROJECT/**\"],"
+                "\"process\":[\"git\"],\"net\":[\"*:443\"],\"env\":[\"A*\"],\"secrets\":[\"key\"]}}");
+    static const char *const asked[][2] = {
+        {"fs.read", "sub"}, {"process", "git"}, {"net", "example.org:443"}, {"env", "AB"}, {"secrets", "key"}};
+    static const char *const not_asked[][2] = {{"fs.read", "/etc/passwd"},
+                                               {"fs.write", "src/a.txt"},
+                                               {"process", "sh"},
+                                               {"net", "example.org:80"},
+                                               {"net", "443"},
+                                               {"env", "B"},
+                                               {"secrets", "other"},
+                                               {"editor", "read"}};
+    sy__error err = {0};
+    CHECK(!sy__caps_process(c, "git") && !sy__caps_net(c, "example.org", 443) && !sy__caps_env(c, "AB"));
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++)
+        CHECK(sy__caps_withheld(c, asked[i][0], asked[i][1], &err));
+    for (size_t i = 0; i < sizeof not_asked / sizeof not_asked[0]; i++)
+        CHECK(!sy__caps_withheld(c, not_asked[i][0], not_asked[i][1], &err));
+    CHECK_INT(sy__caps_open(c, SY__READ, "sub", O_RDONLY, 0, &err), SY_EPERM);
+    CHECK_STR(err.hint,
+              "its manifest asks for it and you took it away: symphony ext permissions acme/x --allow fs.read");
+    CHECK_INT(sy__caps_open(c, SY__READ, "/etc/passwd", O_RDONLY, 0, &err), SY_EPERM);
+    CHECK_STR(err.hint, "add  fs.read = [\"/etc/passwd\"]  to Symphony.toml");
+    sy__caps_release(c);
+}
+
 int
 main(void)
 {
@@ -379,6 +409,7 @@ main(void)
     globs();
     other_capabilities();
     bad_capabilities_are_refused();
+    what_the_person_took_away_is_said();
     a_failed_allocation_is_reported();
     CHECK(nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
     TEST_END();

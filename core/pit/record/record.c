@@ -264,9 +264,12 @@ sy__record_emit(sy__stage *s, sy__run *r, const sy__task *t, const char *extensi
         (void)snprintf(context, sizeof context, "%s,\"epoch\":%lld}", s->context, (long long)r->epoch);
     sy__buf *topic = &s->text2;
     sy__buf_reset(topic);
-    put_word(topic, "run.", r->id);
-    put_word(topic, ".", key);
-    put_word(topic, ".", type);
+    if (key) {
+        put_word(topic, "run.", r->id);
+        put_word(topic, ".", key);
+        sy__buf_addc(topic, '.');
+    }
+    sy__buf_adds(topic, type);
     const char *name = sy__buf_cstr(topic);
     if (!name) {
         sy__run_unwritten(r, SY_ENOMEM);
@@ -342,6 +345,13 @@ sy__record_event(sy__stage *s, sy__task *t, const char *type, const char *payloa
     sy__record_emit(s, t->run, t,
                     host_operation(t) ? s->engine->statements->host : t->spec->targets[t->target].extension->id, b,
                     type, b + from, NULL);
+}
+
+void
+sy__record_kit_event(sy__stage *s, sy__task *t, const char *type, const char *payload)
+{
+    if (t->run->level == SY__LEVEL_NONE && !sy__router_listening(s->engine->o.router)) return;
+    sy__record_emit(s, t->run, t, t->spec->targets[t->target].extension->id, NULL, type, payload, NULL);
 }
 
 void

@@ -160,6 +160,28 @@ on_log(void *ud, sy__log_level level, const char *text)
     return status;
 }
 
+/* An event of the kit: what the task's extension used, or was refused. */
+static void
+on_audit(void *ud, const char *capability, const char *what, bool allowed)
+{
+    sy__attempt *a = ud;
+    const sy__target *target = &a->task->spec->targets[a->task->target];
+    char type[48];
+    sy__buf payload;
+    (void)snprintf(type, sizeof type, "kit.capability.%s", capability);
+    sy__buf_init(&payload, a->stage->engine->alloc);
+    sy__buf_addf(&payload, "{\"extension\":\"%s\",\"operation\":\"%s\",\"task\":\"", target->extension->name,
+                 target->name);
+    sy__task_key(a->task, &payload);
+    sy__buf_addf(&payload, "\",\"allowed\":%s,\"what\":", allowed ? "true" : "false");
+    sy__json_string(&payload, what, strlen(what));
+    sy__buf_addc(&payload, '}');
+    const char *json = sy__buf_cstr(&payload);
+    sy__attempt_show(a->stage, a->task);
+    if (json) sy__record_kit_event(a->stage, a->task, type, json);
+    sy__buf_close(&payload);
+}
+
 const sy__call_services sy__task_services = {
     .artifact = put_artifact,
     .artifact_read = read_artifact,
@@ -169,4 +191,5 @@ const sy__call_services sy__task_services = {
     .log = on_log,
     .no_wait = sy__stream_no_wait,
     .usage = on_usage,
+    .audit = on_audit,
 };

@@ -11,6 +11,7 @@ return {
   "trust",
   "pause",
   "resume",
+  "permissions",
   "pack",
   "sign",
   "keygen",

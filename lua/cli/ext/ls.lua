@@ -41,7 +41,7 @@ local function ls(ctx, words)
       operations = json.array(loaded and registry.operation_names(entry) or {}),
     }
     rows[i] = { entry.name, about and about.version or "", entry.origin, list[i].state,
-      reason or about.description }
+      text.clean(reason or about.description) }
   end
   if ctx.json then
     ctx:document { extensions = list }

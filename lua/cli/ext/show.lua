@@ -8,8 +8,10 @@ local null = require "kit.null"
 local origin = require "cli.ext.origin"
 local permissions = require "kit.permissions"
 local players = require "kit.players"
+local plain = require "kit.plain"
 local problem = require "kit.problem"
 local registry = require "kit.registry"
+local standing = require "cli.ext.standing"
 local suggest = require "kit.suggest"
 local text = require "cli.output.text"
 
@@ -74,7 +76,7 @@ local function show_operation(ctx, entry, name)
     ctx:document(document)
     return exit.DONE
   end
-  help.rows(ctx, { { ctx.style:paint("bold", entry.name .. "." .. name), operation.doc } })
+  help.rows(ctx, { { ctx.style:paint("bold", entry.name .. "." .. name), text.clean(operation.doc) } })
   ctx:print(("effects: %s%s"):format(operation.effects, operation.idempotent and ", safe to repeat" or ""))
   print_schema(ctx, "Input", operation.input)
   print_schema(ctx, "Output", operation.output)
@@ -105,20 +107,28 @@ local function show_extension(ctx, entry)
       players = players.document(common.players(ctx, entry.name)),
     }
     for key, value in pairs(origin.document(entry)) do document[key] = value end
+    document.granted, document.permission = standing.document(entry)
     ctx:document(document)
     return exit.DONE
   end
-  ctx:print(("%s %s  %s"):format(ctx.style:paint("bold", entry.name), about.version, about.description))
-  ctx:print(("%s, %s%s"):format(about.type, entry.origin, about.license ~= "" and ", " .. about.license or ""))
+  ctx:print(("%s %s  %s"):format(ctx.style:paint("bold", entry.name), about.version,
+    text.clean(about.description)))
+  local license = about.license ~= "" and ", " .. text.clean(about.license) or ""
+  ctx:print(("%s, %s%s"):format(about.type, entry.origin, license))
   origin.print(ctx, entry)
   ctx:print("Operations")
   local rows = {}
-  for i, name in ipairs(names) do rows[i] = { entry.name .. "." .. name, entry.manifest.operation[name].doc } end
+  for i, name in ipairs(names) do
+    rows[i] = { entry.name .. "." .. name, text.clean(entry.manifest.operation[name].doc) }
+  end
   help.rows(ctx, rows)
   ctx:print("It")
   for _, sentence in ipairs(permissions.words(entry.manifest.capabilities)) do ctx:print("  " .. sentence) end
+  local never = permissions.never(entry.manifest.capabilities)
+  for _, part in ipairs(never and plain.wrap(never, ctx.style.columns, "  ") or {}) do ctx:print(part) end
   ctx:print("A call gets " .. permissions.limits(entry.manifest.capabilities))
   print_players(ctx, entry)
+  standing.print(ctx, entry)
   return exit.DONE
 end
 

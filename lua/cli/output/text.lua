@@ -1,4 +1,6 @@
 --- Laying out text in columns: widths count letters, not bytes.
+local plain = require "kit.plain"
+
 local M = {}
 
 --- Columns a text takes; bytes that are no UTF-8 count one each, escape sequences none.
@@ -20,12 +22,8 @@ function M.pad(text, width, right)
 end
 
 --- Control characters and broken UTF-8 made visible, so that no text moves the cursor.
----@param text string
----@return string
-function M.clean(text)
-  if not utf8.len(text) then text = text:gsub("[\128-\255]", "?") end
-  return (text:gsub("[%c\127]", function(c) return (c == "\t" or c == "\n") and " " or "?" end))
-end
+---@type fun(text: string): string
+M.clean = plain.clean
 
 --- Text cut to a width, with an ellipsis.
 ---@param text string without escape sequences

@@ -1,6 +1,7 @@
 --- What changes of installed packages leave in a project's database: the rows of the extension, and a task of the host
 --- with its events for each change.
 local chore = require "kit.chore"
+local grants = require "kit.grants.record"
 local install = require "kit.install"
 local problem = require "kit.problem"
 local record = require "kit.package.record"
@@ -50,6 +51,12 @@ end
 ---@param changes PackageChange[]
 ---@return boolean?, Problem?
 function M.changed(ctx, changes)
+  for _, one in ipairs(changes) do
+    if one.action == "remove" then
+      local ok, why = grants.forget { extension = one.name, origin = "installed" }
+      if not ok then return nil, why end
+    end
+  end
   if #changes == 0 or not ctx:place().exists then return true end
   local host, closed = ctx:host { create = false }
   if not host then return nil, closed end
