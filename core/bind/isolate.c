@@ -7,12 +7,16 @@
  *                      → object | nil, errtable, code
  *     object:call(operation[, input]) → value | nil, errtable, code;  object:bytes();  object:close()
  *
+ * isolate.new takes capabilities={…} (of a manifest), project=DIR, trusted=, waits=true (calls may wait, for at most
+ * limit_ms) and testing=true: a library for tests, in which testing.host asks the function host=fn(what, value) → value.
+ *
  * In a melody `require` reaches lua/melody (the author's vocabulary) first, then the C modules of the library, then
  * what `module` gives, then stdlib; elsewhere the same without lua/melody. The callback runs in the trusted state,
  * protected: an error of it means that there is no such module.
  */
+#include "bind/isolate_testing.h"
+#include "bind/isolate_world.h"
 #include "bind/modules.h"
-#include "bind/stdlib.h"
 #include "bind/support.h"
 #include "host/embed.h"
 #include "kit/isolate.h"
@@ -21,17 +25,18 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { UV_CALLBACK = 1, UV_KEEP, UV_COUNT = UV_KEEP, MAX_PATH_BYTES = 256, MAX_CPU_MS = 600000 };
+enum { UV_CALLBACK = 1, UV_KEEP, UV_HOST, UV_COUNT = UV_HOST, MAX_PATH_BYTES = 256, MAX_CPU_MS = 600000 };
 
 static const char isolate_name[] = "symphony.isolate";
 
-/* An isolate as a Lua object. Its user values: the callback, and the sources it gave, kept alive. */
+/* An isolate as a Lua object. Its user values: the callback, the sources it gave, kept alive, and `host`. */
 typedef struct guest {
     sy__isolate *iso; /* NULL: closed */
     lua_State *L;     /* the trusted main state */
     int self;         /* reference to this object while trusted Lua waits for it; LUA_NOREF else */
     sy__profile profile;
-    int64_t cpu_ms;
+    int64_t cpu_ms, limit_ms;
+    sy__world world;
     bool busy; /* a callback may not close or call its own isolate */
 } guest;
 
@@ -125,6 +130,49 @@ find_module(void *ud, const char *name, const char **source, size_t *len, const 
     return there;
 }
 
+/* ---- what an isolate asks the host ---- */
+
+typedef struct question {
+    guest *g;
+    const char *what;
+    sy__value value;
+    sy__vbuf *answer;
+    sy__error *err;
+} question;
+
+/* Protected, in the trusted state. 1: the question. */
+static int
+host_body(lua_State *L)
+{
+    question *q = lua_touserdata(L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, q->g->self);
+    if (lua_getiuservalue(L, 2, UV_HOST) != LUA_TFUNCTION) return luaL_error(L, "nobody answers");
+    lua_pushstring(L, q->what);
+    luaL_checkstack(L, 100, "question");
+    sy__value_to_lua(L, q->value);
+    lua_call(L, 2, 1);
+    if (sy__lua_to_value(L, -1, q->answer, q->err)) return luaL_error(L, "%s", q->err->message);
+    return 0;
+}
+
+int
+sy__guest_ask(sy__isolate *iso, const char *what, sy__value value, sy__vbuf *answer, sy__error *err)
+{
+    question q = {sy__isolate_options_of(iso)->module_ud, what, value, answer, err};
+    lua_State *L = q.g->L;
+    if (!lua_checkstack(L, 8)) return sy__error_set(err, SY_ENOMEM, "no memory to ask the host");
+    lua_pushcfunction(L, host_body);
+    lua_pushlightuserdata(L, &q);
+    q.g->busy = true;
+    int status = lua_pcall(L, 1, 0, 0);
+    q.g->busy = false;
+    if (status == LUA_OK) return SY_OK;
+    const char *said = lua_tostring(L, -1);
+    (void)sy__error_set(err, SY_EEXTENSION, "%s", said ? said : "the host failed");
+    lua_pop(L, 1);
+    return err->code;
+}
+
 /* ---- making one ---- */
 
 /* Results of a failure: nil, error table, code name. */
@@ -176,6 +224,9 @@ push_guest(lua_State *L, const char *profile)
     luaL_setmetatable(L, isolate_name);
     g->profile = profile_field(L, profile);
     g->cpu_ms = number_field(L, "cpu_ms", MAX_CPU_MS);
+    g->limit_ms = number_field(L, "limit_ms", MAX_CPU_MS);
+    if (lua_getfield(L, 1, "host") != LUA_TNIL) luaL_checktype(L, -1, LUA_TFUNCTION);
+    lua_setiuservalue(L, self, UV_HOST);
     if (lua_getfield(L, 1, "module") == LUA_TNIL) lua_getfield(L, 1, "modules");
     if (!lua_isnil(L, -1)) luaL_checktype(L, -1, LUA_TFUNCTION);
     lua_setiuservalue(L, self, UV_CALLBACK);
@@ -195,10 +246,10 @@ open_guest(lua_State *L, guest *g, const char *name, sy__error *err)
                              .name = name,
                              .profile = g->profile,
                              .module = find_module,
-                             .module_ud = g,
-                             .modules = sy__stdlib_modules};
+                             .module_ud = g};
     o.memory_bytes = (size_t)number_field(L, "memory_bytes", (lua_Integer)1 << 40);
-    return sy__isolate_new(&g->iso, &o, err);
+    int rc = sy__world_open(&g->world, L, &o, err);
+    return rc ? rc : sy__isolate_new(&g->iso, &o, err);
 }
 
 /* The callback finds its object through a reference, held only while the isolate runs. */
@@ -222,6 +273,7 @@ close_guest(guest *g)
 {
     sy__isolate_free(g->iso);
     g->iso = NULL;
+    sy__world_close(&g->world);
 }
 
 /* ---- values ---- */
@@ -327,7 +379,7 @@ guest_call(lua_State *L)
     sy__call call = {.operation = operation, .cpu_ms = g->cpu_ms};
     if (!lua_isnil(L, 3)) call.input = encode(L, 3, "input");
     enter(L, g, 1);
-    int rc = sy__isolate_call(g->iso, &call);
+    int rc = sy__world_call(&g->world, g->iso, &call, g->limit_ms);
     leave(L, g);
     return push_outcome(L, &call, rc);
 }

@@ -75,6 +75,15 @@ read_text(const reading *r, const char *text)
     const char *rest;
     lua_Debug at;
     if (!split_place(text, &len, &line, &rest)) len = 0;
+    const char *inner; /* coroutine.wrap puts its own place before that of the error within */
+    size_t inner_len;
+    int inner_line;
+    while (len && split_place(rest, &inner_len, &inner_line, &inner) && looks_like_chunk(r->iso, rest, inner_len)) {
+        text = rest;
+        len = inner_len;
+        line = inner_line;
+        rest = inner;
+    }
     bool frame = len && find_frame(r->iso->co, text, len, &at);
     if (frame || (len && looks_like_chunk(r->iso, text, len))) {
         (void)sy__error_set(r->err, r->err->code, "%s", rest);
@@ -109,6 +118,28 @@ add_hint(const sy__isolate *iso, sy__error *err)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (strstr(err->message, "a nil value") && strstr(err->message, rows[i].global))
             sy__error_hint(err, "%s is not part of an extension's library; use %s", rows[i].global, rows[i].instead);
+}
+
+/* Which lines of the extension led there, innermost first, as a hint: "called from init.lua:12, init.lua:30". Only
+ * frames of its own code, and none of another coroutine. */
+static void
+add_callers(const sy__isolate *iso, sy__error *err)
+{
+    enum { MOST = 5 };
+    char text[SY__ERROR_HINT_BYTES];
+    size_t len = 0;
+    int told = 0;
+    lua_Debug at;
+    if (iso->options.profile != SY__PROFILE_EXTENSION || err->hint[0] || !err->line) return;
+    for (int level = 0; told < MOST && lua_getstack(iso->co, level, &at); level++) {
+        if (!lua_getinfo(iso->co, "Sl", &at) || at.currentline <= 0) continue;
+        if (told == 0 && len == 0 && at.currentline == err->line && strcmp(chunk_path(&at), err->file) == 0) continue;
+        int n = snprintf(text + len, sizeof text - len, "%s%s:%d", told ? ", " : "", chunk_path(&at), at.currentline);
+        if (n < 0 || (size_t)n >= sizeof text - len) break;
+        len += (size_t)n;
+        told++;
+    }
+    if (told) sy__error_hint(err, "called from %.*s", (int)len, text);
 }
 
 static int
@@ -169,5 +200,6 @@ sy__isolate_explain(sy__isolate *iso, int status, sy__error *err)
         (void)sy__error_set(err, SY_ENOMEM, "no memory to read an error of %s", iso->options.name);
     lua_settop(L, 0);
     add_hint(iso, err);
+    add_callers(iso, err);
     return err->code;
 }

@@ -4,6 +4,7 @@ local Progress = require "cli.output.progress"
 local asking = require "cli.asking"
 local document = require "cli.output.document"
 local exit = require "cli.exit"
+local extension_error = require "cli.extension_error"
 local json = require "sy.json"
 local next_steps = require "cli.next_steps"
 local null = require "kit.null"
@@ -138,11 +139,20 @@ end
 --- Why a run failed: its own error, else that of its first failed task.
 ---@param doc table a run document
 ---@return Problem?
+---@return string? extension whose operation failed
 function M.failure(doc)
-  if doc.error ~= json.null then return as_problem(doc.error) end
+  local of = {}
   for _, task in ipairs(doc.tasks) do
-    if task.status == "failed" and task.error ~= json.null then return as_problem(task.error) end
+    if task.status == "failed" and task.error ~= json.null then of[#of + 1] = task end
   end
+  if doc.error ~= json.null then
+    local why = as_problem(doc.error)
+    for _, task in ipairs(of) do
+      if task.key == why.where.task then return why, plain(task.extension) end
+    end
+    return why, #of == 1 and not why.where.task and plain(of[1].extension) or nil
+  end
+  if of[1] then return as_problem(of[1].error), plain(of[1].extension) end
   return nil
 end
 
@@ -175,8 +185,10 @@ function M.conclude(ctx, host, row)
     ctx:say(results.footer(written or {}, doc.number, ctx.style))
     return code
   end
-  local failure = doc.status == "failed" and M.failure(doc)
-  if failure then ctx:complain(failure) end
+  if doc.status == "failed" then
+    local failure, extension = M.failure(doc)
+    if failure then ctx:complain(extension_error.fill(ctx, failure, extension)) end
+  end
   if doc.status == "cancelled" then ctx:note(("run #%d was cancelled"):format(doc.number)) end
   for _, hint in ipairs(next_steps.lines(host, doc)) do ctx:note(hint) end
   return code

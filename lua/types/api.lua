@@ -208,6 +208,19 @@ return {
     },
   },
   {
+    module = "sy.watch",
+    doc = "Files that change.",
+    functions = { { "open", { { "dir", "string" } }, { "sy.Watch?", "string?", "string?" }, "watches what is below a folder" } },
+  },
+  {
+    class = "sy.Watch",
+    doc = "A folder that is watched.",
+    functions = {
+      { "wait", { { "timeout_ms", "integer" } }, { "string[]?", "string?", "string?" }, "the paths that changed; a signal ends the wait" },
+      { "close", {}, {}, "ends it" },
+    },
+  },
+  {
     module = "sy.lock",
     doc = "One process at a time.",
     functions = {

@@ -1,5 +1,7 @@
 --- lua/types/sy.lua, the LuaLS stubs, out of lua/types/api.lua.
+--- And those of the library inside isolates, out of lua/types/library.lua.
 local api = require "types.api"
+local library = require "types.library"
 
 local M = {}
 
@@ -15,6 +17,11 @@ local HEAD = [[
 
 ---@class sy.Regex
 ---@class sy.Checker
+]]
+
+local LIBRARY_HEAD = [[
+---@meta
+-- What an extension finds in Symphony; written by `symphony ext types`.
 ]]
 
 local function class_of(entry)
@@ -34,20 +41,47 @@ local function add_function(lines, owner, method, fn)
   lines[#lines + 1] = ""
 end
 
---- The stubs.
----@return string
-function M.text()
-  local lines = { HEAD }
-  for _, entry in ipairs(api) do
+local function stubs(head, list)
+  local lines = { head }
+  for _, entry in ipairs(list) do
     local owner = class_of(entry):gsub("%.", "_")
     lines[#lines + 1] = ("---%s"):format(entry.doc)
     lines[#lines + 1] = ("---@class %s"):format(class_of(entry))
     for _, field in ipairs(entry.fields or {}) do lines[#lines + 1] = ("---@field %s %s %s"):format(table.unpack(field)) end
     lines[#lines + 1] = ("local %s = {}"):format(owner)
     lines[#lines + 1] = ""
-    for _, fn in ipairs(entry.functions) do add_function(lines, owner, entry.class ~= nil, fn) end
+    for _, fn in ipairs(entry.functions) do add_function(lines, owner, M.is_method(entry), fn) end
+    if entry.module and list ~= api then lines[#lines + 1] = ("return %s\n"):format(owner) end
   end
   return table.concat(lines, "\n")
+end
+
+--- Whether its functions are called with a colon.
+---@param entry table
+---@return boolean
+function M.is_method(entry)
+  return entry.class ~= nil and (entry.methods or entry.class:match "^sy%.") and true or false
+end
+
+--- The stubs of what C offers to trusted Lua.
+---@return string
+function M.text()
+  return stubs(HEAD, api)
+end
+
+--- The stubs of what extensions and their specs find: one file for each module, and ctx.lua for the classes.
+---@return table<string, string> file name → text
+function M.library()
+  local files, classes = {}, {}
+  for _, entry in ipairs(library) do
+    if entry.module then
+      files[entry.module .. ".lua"] = stubs(LIBRARY_HEAD, { entry })
+    else
+      classes[#classes + 1] = entry
+    end
+  end
+  files["ctx.lua"] = stubs(LIBRARY_HEAD, classes)
+  return files
 end
 
 return M

@@ -2,6 +2,7 @@
 local args = require "cli.args"
 local document = require "cli.output.document"
 local exit = require "cli.exit"
+local extension_error = require "cli.extension_error"
 local follow = require "cli.follow"
 local install = require "kit.install"
 local json = require "sy.json"
@@ -61,8 +62,8 @@ end
 
 local function conclude(ctx, host, row)
   if row.status ~= "completed" then
-    local failure = follow.failure(document.run(host, row))
-    if failure then return nil, failure end
+    local failure, extension = follow.failure(document.run(host, row))
+    if failure then return nil, extension_error.fill(ctx, failure, extension) end
     return document.exit_code(row.status, false)
   end
   local _, output = next(document.outputs(host, row))
@@ -80,6 +81,8 @@ return {
     { name = "params", argument = "FILE", doc = "the input as a JSON object" },
   },
   example = "symphony call file.read -p path=README.md",
+  one_task = one_task,
+  conclude = conclude,
   run = function(ctx, words)
     local ok, why = args.count(words, 1, 2, USAGE)
     if not ok then return nil, why end

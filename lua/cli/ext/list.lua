@@ -3,7 +3,11 @@
 return {
   "ls",
   "show",
+  "new",
   "check",
+  "test",
+  "dev",
+  "types",
   "install",
   "update",
   "rollback",

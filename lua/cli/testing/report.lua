@@ -11,6 +11,7 @@ local M = {}
 ---@field case string
 ---@field line integer?
 ---@field ok boolean
+---@field pending boolean? it was not run
 ---@field ms number
 ---@field problems string[]
 ---@field hint string? what to do next
@@ -23,9 +24,12 @@ local function xml(said)
 end
 
 local function counts(results)
-  local failed = 0
-  for _, one in ipairs(results) do failed = failed + (one.ok and 0 or 1) end
-  return #results - failed, failed
+  local failed, pending = 0, 0
+  for _, one in ipairs(results) do
+    failed = failed + (one.ok and 0 or 1)
+    pending = pending + (one.pending and 1 or 0)
+  end
+  return #results - failed - pending, failed, pending
 end
 
 --- By test file, in their order.
@@ -44,6 +48,7 @@ end
 local function case_xml(one)
   local head = ('    <testcase classname="%s" name="%s" time="%.3f"'):format(xml(one.test), xml(one.case),
     one.ms / 1000)
+  if one.pending then return head .. "><skipped/></testcase>" end
   if one.ok then return head .. "/>" end
   local lines = {}
   for i, why in ipairs(one.problems) do lines[i] = xml(why) end
@@ -77,7 +82,7 @@ function M.tap(results)
   local lines = { "TAP version 13", ("1..%d"):format(#results) }
   for i, one in ipairs(results) do
     local name = ("%s: %s"):format(one.test, one.case):gsub("#", "\\#"):gsub("%c", " ")
-    lines[#lines + 1] = ("%s %d - %s"):format(one.ok and "ok" or "not ok", i, name)
+    lines[#lines + 1] = ("%s %d - %s%s"):format(one.ok and "ok" or "not ok", i, name, one.pending and " # SKIP" or "")
     if not one.ok then
       lines[#lines + 1] = "  ---"
       lines[#lines + 1] = "  message: " .. json.encode(one.problems[1] or "it failed")
@@ -113,7 +118,7 @@ function M.lines(results, style)
     lines[#lines + 1] = style:paint("bold", group.name)
     local rows = {}
     for i, one in ipairs(group) do
-      rows[i] = { style:sign(one.ok and "ok" or "fail"), text.clean(one.case), text.duration(one.ms) }
+      rows[i] = { style:sign(one.pending and "skip" or one.ok and "ok" or "fail"), text.clean(one.case), text.duration(one.ms) }
     end
     local drawn = text.table(rows, { indent = "  ", right = { [3] = true } })
     for i, one in ipairs(group) do
@@ -122,8 +127,9 @@ function M.lines(results, style)
       if one.hint then lines[#lines + 1] = "      " .. text.clean(one.hint) end
     end
   end
-  local passed, failed = counts(results)
-  lines[#lines + 1] = ("%d passed, %d failed"):format(passed, failed)
+  local passed, failed, pending = counts(results)
+  lines[#lines + 1] = ("%d passed, %d failed%s"):format(passed, failed,
+    pending > 0 and (", %d pending"):format(pending) or "")
   return lines
 end
 
