@@ -7,7 +7,7 @@
  *                      → object | nil, errtable, code
  *     object:call(operation[, input]) → value | nil, errtable, code;  object:bytes();  object:close()
  *
- * isolate.new takes capabilities={…} (of a manifest), project=DIR, trusted=, waits=true (calls may wait, for at most
+ * isolate.new takes capabilities={…} (of a manifest), project=DIR, trusted=, foreign=, waits=true (calls may wait, for at most
  * limit_ms) and testing=true: a library for tests, in which testing.host asks the function host=fn(what, value) → value.
  *
  * In a melody `require` reaches lua/melody (the author's vocabulary) first, then the C modules of the library, then

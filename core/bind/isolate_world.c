@@ -70,6 +70,7 @@ sy__world_open(sy__world *w, lua_State *L, sy__isolate_options *o, sy__error *er
     bool waits = flag(L, "waits");
     o->modules = flag(L, "testing") ? testing_modules : sy__stdlib_modules;
     o->trusted = flag(L, "trusted");
+    o->foreign = flag(L, "foreign");
     int rc = open_caps(w, L, err);
     if (rc == SY_OK && waits) rc = open_loop(w, err);
     o->caps = w->caps;

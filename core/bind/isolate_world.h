@@ -15,7 +15,7 @@ typedef struct sy__world {
 } sy__world;
 
 /*
- * Reads `capabilities`, `project`, `waits` and `testing` from the table of options at index 1 and fills *o with what
+ * Reads `capabilities`, `project`, `waits`, `trusted`, `foreign` and `testing` from the table of options at index 1 and fills *o with what
  * they mean. With `testing`, the library's http, process and time are called real.http, real.process and real.time, so
  * that others can stand in for them, and testing.host exists (isolate_testing.h). May raise for a wrong option.
  */

@@ -44,8 +44,7 @@ function M.run(options)
   if answer then return result(options, answer) end
   if message then return nil, message, code end
   if state.real[name] or state.real["*"] then
-    state.dirty = true
-    return real.run(options)
+      return real.run(options)
   end
   local missing = ("`%s` has no answer in this test: testing.program{...}, or testing.real \"%s\" to run it"):format(
     table.concat(options.argv, " "), name)

@@ -28,8 +28,7 @@ function M.reset()
   M.blobs = {}
   M.trusted, M.cancelled, M.key = false, false, nil
   M.record()
-  if M.dirty then host.ask "empty" end
-  M.dirty = false
+  host.ask "empty"
 end
 
 M.real_time = real

@@ -50,7 +50,6 @@ end
 --- Puts files into the project: path → content.
 ---@param tree table<string, string>
 function M.files(tree)
-  state.dirty = true
   host.ask("files", tree)
 end
 
@@ -59,6 +58,13 @@ end
 ---@return string?
 function M.read(path)
   return host.ask("read", path) or nil
+end
+
+--- Runs a line of shell in the project, to set a scene; raises unless it succeeds. It reaches nothing else.
+---@param line string
+---@return string out
+function M.sh(line)
+  return host.ask("shell", line)
 end
 
 --- Whether the calls that follow run in a project that is trusted.

@@ -229,6 +229,7 @@ return {
       { "last", {}, { "{ artifacts: table[], events: table[], logs: table[], progress: table[], stream: string, usage: { usd: number, tokens: integer }, transient: boolean }" }, "what the last call left" },
       { "files", { { "tree", "table<string, string>" } }, {}, "puts files into the project: path to content" },
       { "read", { { "path", "string" } }, { "string?" }, "a file of the project" },
+      { "sh", { { "line", "string" } }, { "string" }, "runs a line of shell in the project, to set a scene; it reaches nothing else" },
       { "reply", { { "url", "string" }, { "answer", "table|fun(request: table): table?, string?, string?" }, { "method?", "string" } }, {}, "answers HTTP requests; * at the end of the URL is anything" },
       { "requests", {}, { "{ method: string, url: string, body: string?, headers: table }[]" }, "the HTTP requests that were made" },
       { "program", { { "argv", "string[]" }, { "answer", "table|fun(options: table): table?, string?, string?" } }, {}, "answers for a program whose arguments begin so" },

@@ -18,6 +18,9 @@ local M = {}
 local MEMORY_BYTES = 512 << 20 -- the framework and what the tests keep are in it, too
 local CPU_TIMES, LIMIT_MS = 10, 600000 -- a file of tests may compute as long as ten calls
 local RECORDING_BYTES = 64 << 20
+local SHELL = [[return { run = function(input)
+  return require("process").run { argv = { "sh", "-ec", input.line }, cwd = input.dir, timeout = 60 }
+end }]]
 local SOURCE = 'return require "testing.run"'
 
 local function sorted(map)
@@ -93,6 +96,21 @@ local function add(suite, file, one)
   suite.results[#suite.results + 1] = result
 end
 
+--- A line of shell that sets a scene: held by the kernel to the test's project, without a network.
+local function scene(suite, line)
+  local guest = assert(isolate.new {
+    name = "shell", source = SHELL, chunk = "shell", profile = "extension", waits = true, foreign = true,
+    limit_ms = LIMIT_MS, cpu_ms = 10000, capabilities = {
+      ["fs.read"] = { suite.project.dir .. "/**" }, ["fs.write"] = { suite.project.dir .. "/**" },
+      process = { "sh" }, timeout = "60s" },
+  })
+  local done, err = guest:call("run", { line = line, dir = suite.project.dir })
+  guest:close()
+  if not done then error(("`%s`: %s"):format(line, err.message), 0) end
+  if done.exit_code == 0 then return done.stdout end
+  error(("`%s` ended with %d: %s%s"):format(line, done.exit_code, done.stdout, done.stderr), 0)
+end
+
 --- What an isolate may ask while it runs one file.
 local function answers_of(suite, file, run)
   local all = {}
@@ -101,6 +119,7 @@ local function answers_of(suite, file, run)
   function all.cross(value) return value end
   function all.files(tree) suite.project:write(tree) return true end
   function all.read(path) return suite.project:read(path) end
+  function all.shell(line) return scene(suite, line) end
   function all.empty() suite.project:empty() return true end
   function all.record(one) table.insert(run.answers, one) return true end
   function all.begin(test) run.now = test return true end
@@ -130,7 +149,7 @@ local function one_file(suite, file)
   if not answers then return nil, bad end
   local run = { recorded = answers, answers = {}, count = 0 }
   local guest, err = isolate.new {
-    name = suite.entry.name, source = SOURCE, chunk = "testing", profile = "extension", testing = true, waits = true,
+    name = suite.entry.name, source = SOURCE, chunk = "testing", profile = "extension", testing = true, waits = true, foreign = true,
     module = modules.of(suite.files, suite.specs), capabilities = grants(suite.entry.manifest.capabilities),
     project = suite.project.dir, host = answers_of(suite, file, run), memory_bytes = MEMORY_BYTES,
     cpu_ms = CPU_TIMES * (units.milliseconds(suite.entry.manifest.capabilities.cpu) or 2000),

@@ -1,11 +1,6 @@
-local extension = require "extension"
-local support = require "support"
-
-local load = extension.loader "extensions/operators/file"
-
-local function file_of(dir)
-  return extension.loader("extensions/operators/file", extension.library(dir)) "init"
-end
+local file = require "init"
+local glob = require "glob"
+local testing = require "testing"
 
 local function paths(out)
   local list = {}
@@ -14,8 +9,6 @@ local function paths(out)
 end
 
 describe("a glob", function ()
-  local glob = load "glob"
-
   it("is written out of its braces", function ()
     local list = glob.expand "a{b,c{d,e}}f"
     table.sort(list)
@@ -25,13 +18,6 @@ describe("a glob", function ()
 end)
 
 describe("the file operator", function ()
-  local dir, file
-
-  before_each(function ()
-    dir = support.tmpdir()
-    file = file_of(dir)
-  end)
-
   it("reads, writes and makes folders", function ()
     assert.equal("not_found", select(3, file.read {path = "x"}))
     assert.equal("invalid_value", select(3, file.read {path = "."}))
@@ -77,5 +63,10 @@ describe("the file operator", function ()
     assert.equal("invalid_value", select(3, file.remove {path = "."}))
     assert.equal(3, assert(file.remove {path = "d", recursive = true}).removed)
     assert.equal(0, assert(file.remove {path = "d", recursive = true}).removed)
+  end)
+
+  it("reaches nothing that was not granted", function ()
+    assert.equal("permission_denied", select(3, testing.call("read", {path = "/etc/passwd"})))
+    assert.equal("permission_denied", select(3, testing.call("write", {path = ".git/config", content = ""})))
   end)
 end)

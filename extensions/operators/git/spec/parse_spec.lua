@@ -1,4 +1,4 @@
-local parse = require "extension".loader "extensions/operators/git" "parse"
+local parse = require "parse"
 
 local A, B = ("a"):rep(40), ("b"):rep(40)
 

@@ -1,5 +1,5 @@
-local load = require "extension".loader "extensions/operators/lint"
-local kind, parse = load "kind", load "parse"
+local kind = require "kind"
+local parse = require "parse"
 
 describe("what linters print", function ()
   it("is read from gcc's form", function ()

@@ -1,5 +1,5 @@
-local load = require "extension".loader "extensions/operators/outline"
-local summary, symbols = load "summary", load "symbols"
+local summary = require "summary"
+local symbols = require "symbols"
 
 local PATCH = [[
 diff --git a/src/pool.c b/src/pool.c

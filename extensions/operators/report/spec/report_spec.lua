@@ -1,6 +1,8 @@
-local extension = require "extension"
-local load = extension.loader "extensions/operators/report"
-local html, markdown, model = load "html", load "markdown", load "model"
+local html = require "html"
+local json = require "json"
+local markdown = require "markdown"
+local model = require "model"
+local testing = require "testing"
 
 local EVIL = "<script>alert(1)</script>\"'&`|\xFF\0]("
 
@@ -45,7 +47,7 @@ describe("a report", function ()
   end)
 
   it("takes matches of search.grep and null for a check that failed", function ()
-    local null = io.stdout -- any value that is no table
+    local null = json.null
     local m = model.read {title = "t", marks = {{path = "a", line = 3, column = 1, text = "x"}}, checks = {null,
       {findings = {}}}, notes = null}
     assert.same({"1 file not checked", "1 match"}, {model.verdicts(m)[2].text, model.verdicts(m)[1].text})
@@ -77,10 +79,10 @@ describe("a report", function ()
   end)
 
   it("is two artifacts and a line", function ()
-    local ctx = extension.ctx()
-    local out = load "init".write({title = "Review of x", marks = {}}, ctx)
-    assert.same({"report.md", "report.html"}, {ctx.artifacts[1].metadata.name, ctx.artifacts[2].metadata.name})
-    assert.same({"sha256:1", "sha256:2", "nothing stands out"}, {out.markdown["$artifact"], out.html["$artifact"],
+    local out = assert(testing.call("write", {title = "Review of x", marks = {}}))
+    local made = testing.last().artifacts
+    assert.same({"report.md", "report.html"}, {made[1].metadata.name, made[2].metadata.name})
+    assert.same({made[1].hash, made[2].hash, "nothing stands out"}, {out.markdown["$artifact"], out.html["$artifact"],
       out.summary})
   end)
 end)

@@ -1,4 +1,4 @@
-local marks = require "extension".loader "extensions/operators/search" "marks"
+local marks = require "marks"
 
 -- Built from parts, so that no scanner takes this file for a leak.
 local AWS = "AKIA" .. "QYLPMN5HFIQR7BGC"

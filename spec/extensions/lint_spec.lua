@@ -1,3 +1,4 @@
+--- The lint operator with the tools of this machine, which read their own files and settings.
 local extension = require "extension"
 local support = require "support"
 
