@@ -7,8 +7,9 @@
  *                      → object | nil, errtable, code
  *     object:call(operation[, input]) → value | nil, errtable, code;  object:bytes();  object:close()
  *
- * isolate.new takes capabilities={…} (of a manifest), project=DIR, trusted=, foreign=, waits=true (calls may wait, for at most
- * limit_ms) and testing=true: a library for tests, in which testing.host asks the function host=fn(what, value) → value.
+ * isolate.new takes capabilities={…} (of a manifest), project=DIR, trusted=, foreign=, waits=true (calls may wait, for
+ * at most limit_ms) and testing=true: a library for tests, in which testing.host asks the function host=fn(what, value)
+ * → value.
  *
  * In a melody `require` reaches lua/melody (the author's vocabulary) first, then the C modules of the library, then
  * what `module` gives, then stdlib; elsewhere the same without lua/melody. The callback runs in the trusted state,

@@ -146,14 +146,10 @@ int
 sy__open_testing_host(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"allows", t_allows},
-        {"ask", t_ask},
-        {"getinfo", t_getinfo},
-        {"getupvalue", t_getupvalue},
-        {"setupvalue", t_setupvalue},
-        {"traceback", t_traceback},
-        {"upvaluejoin", t_upvaluejoin},
-        {NULL, NULL},
+        {"allows", t_allows},           {"ask", t_ask},
+        {"getinfo", t_getinfo},         {"getupvalue", t_getupvalue},
+        {"setupvalue", t_setupvalue},   {"traceback", t_traceback},
+        {"upvaluejoin", t_upvaluejoin}, {NULL, NULL},
     };
     luaL_newlib(L, functions);
     return 1;

@@ -105,7 +105,8 @@ sy__world_call(const sy__world *w, sy__isolate *iso, sy__call *call, int64_t lim
     if (w->loop && limit_ms > 0) call->deadline_ns = sy__mono_ns(&sy__clock_system) + limit_ms * 1000000;
     int rc = sy__isolate_call(iso, call);
     if (rc != SY_EAGAIN) return rc;
-    while (status == SY_EAGAIN && event_base_loop(w->loop, EVLOOP_ONCE) == 0) {}
+    while (status == SY_EAGAIN && event_base_loop(w->loop, EVLOOP_ONCE) == 0) {
+    }
     if (status == SY_EAGAIN) sy__isolate_cancel(iso, SY_ECANCELLED); /* the loop has nothing left that could wake it */
     return status;
 }

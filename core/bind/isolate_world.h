@@ -8,16 +8,17 @@
 #include "kit/isolate.h"
 
 typedef struct sy__world {
-    sy__caps *caps;            /* NULL: none */
-    struct event_base *loop;   /* NULL: nothing waits */
+    sy__caps *caps;          /* NULL: none */
+    struct event_base *loop; /* NULL: nothing waits */
     struct sy__spawner *spawner;
     struct sy__http *http;
 } sy__world;
 
 /*
- * Reads `capabilities`, `project`, `waits`, `trusted`, `foreign` and `testing` from the table of options at index 1 and fills *o with what
- * they mean. With `testing`, the library's http, process and time are called real.http, real.process and real.time, so
- * that others can stand in for them, and testing.host exists (isolate_testing.h). May raise for a wrong option.
+ * Reads `capabilities`, `project`, `waits`, `trusted`, `foreign` and `testing` from the table of options at index 1 and
+ * fills *o with what they mean. With `testing`, the library's http, process and time are called real.http, real.process
+ * and real.time, so that others can stand in for them, and testing.host exists (isolate_testing.h). May raise for a
+ * wrong option.
  */
 int sy__world_open(sy__world *w, lua_State *L, sy__isolate_options *o, sy__error *err);
 /* After the isolate was freed. */

@@ -113,8 +113,9 @@ end
 local EDITOR = { "buffer", "selection", "edit", "diagnostics", "open", "pick", "input", "notify" }
 
 local function editor()
-  if not (host.allows("editor", "read") or host.allows("editor", "edit") or host.allows("editor", "ui")) then return nil end
-  local verbs = {}
+  local verbs, granted = {}, false
+  for _, right in ipairs { "read", "edit", "ui" } do granted = granted or host.allows("editor", right) end
+  if not granted then return nil end
   for _, verb in ipairs(EDITOR) do
     verbs[verb] = function() return nil, "no editor is attached", "no_editor" end
   end
@@ -124,7 +125,7 @@ end
 --- A ctx as a call gets it.
 ---@return table
 function M.new()
-  local ctx = { trusted = state.trusted, idempotency_key = state.key, deadline = state.about.timeout_s, editor = editor() }
+  local ctx = { trusted = state.trusted, deadline = state.about.timeout_s, editor = editor() }
   for name, fn in pairs(functions) do ctx[name] = fn end
   return ctx
 end

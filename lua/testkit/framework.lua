@@ -30,8 +30,11 @@ local stand_ins = {
   ["pl.tablex"] = { copy = copy },
   ["pl.utils"] = { execute = function() return nil, "not in a test" end, split = function(text) return { text } end },
   ["busted.fixtures"] = {},
-  system = { gettime = function() return time.now_ms() / 1000 end, monotime = function() return time.monotonic() / 1000 end,
-             sleep = function() end },
+  system = {
+    gettime = function() return time.now_ms() / 1000 end,
+    monotime = function() return time.monotonic() / 1000 end,
+    sleep = function() end,
+  },
 }
 
 local env = setmetatable({ debug = debugging, io = { type = function() end, stdout = {} },

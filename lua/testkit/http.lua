@@ -79,7 +79,8 @@ function M.request(options)
   end
   answer = answer or recorded(request)
   if answer then return hand_over(options, answer) end
-  local missing = ("%s %s has no answer in this test: testing.reply, or a recording"):format(request.method, request.url)
+  local missing = ("%s %s has no answer in this test: testing.reply, or a recording"):format(request.method,
+    request.url)
   table.insert(state.unanswered, missing)
   error(missing, 2)
 end

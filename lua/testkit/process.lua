@@ -1,4 +1,4 @@
---- Inside an isolate under test: `process`. A program answers as the test says; only those that the test calls real run.
+--- Inside an isolate under test: `process`. A program answers as the test says; those that it calls real run.
 local host = require "testing.host"
 local real = require "real.process"
 local state = require "testing.state"

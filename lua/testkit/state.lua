@@ -26,7 +26,7 @@ function M.reset()
   M.replies, M.requests, M.taken, M.unanswered = {}, {}, {}, {}
   M.programs, M.real, M.ran = {}, {}, {}
   M.blobs = {}
-  M.trusted, M.cancelled, M.key = false, false, nil
+  M.trusted, M.cancelled = false, false
   M.record()
   host.ask "empty"
 end

@@ -103,8 +103,8 @@ function M.slept_ms()
   return state.slept_ms
 end
 
---- Answers HTTP requests: {url=, method=}, where a * at the end of the URL stands for anything, with {status=, headers=,
---- body=} or a function of the request. `nil, message, code` of a function is a request that failed.
+--- Answers HTTP requests for a URL, where a * at its end stands for anything, with {status=, headers=, body=} or a
+--- function of the request. `nil, message, code` of a function is a request that failed.
 ---@param url string
 ---@param answer table|fun(request: table): table?, string?, string?
 ---@param method? string

@@ -12,21 +12,23 @@ function M.monotonic()
 end
 
 function M.sleep(seconds)
-  if math.type(seconds) == nil or seconds < 0 then error("bad argument #1 to 'sleep' (seconds between 0 and a year)", 2) end
+  if not math.type(seconds) or seconds < 0 then
+    error("bad argument #1 to 'sleep' (seconds between 0 and a year)", 2)
+  end
   local ms = math.floor(seconds * 1000 + 0.5)
   state.now_ms, state.slept_ms = state.now_ms + ms, state.slept_ms + ms
 end
 
 local date, of_table = os.date, os.time
 
---- os.time and os.date look at the same clock.
-function os.time(fields)
+--- os.time and os.date look at the same clock: what they are is the state's own copy.
+rawset(os, "time", function(fields)
   if fields then return of_table(fields) end
   return state.now_ms // 1000
-end
+end)
 
-function os.date(format, seconds)
+rawset(os, "date", function(format, seconds)
   return date(format or "%c", seconds or state.now_ms // 1000)
-end
+end)
 
 return M

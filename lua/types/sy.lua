@@ -670,6 +670,31 @@ function sy_secret.keyring() end
 ---@return boolean
 function sy_secret.valid(name) end
 
+---Files that change.
+---@class sy.watch
+local sy_watch = {}
+
+--- Watches what is below a folder.
+---@param dir string
+---@return sy.Watch?
+---@return string?
+---@return string?
+function sy_watch.open(dir) end
+
+---A folder that is watched.
+---@class sy.Watch
+local sy_Watch = {}
+
+--- The paths that changed; a signal ends the wait.
+---@param timeout_ms integer
+---@return string[]?
+---@return string?
+---@return string?
+function sy_Watch:wait(timeout_ms) end
+
+--- Ends it.
+function sy_Watch:close() end
+
 ---One process at a time.
 ---@class sy.lock
 local sy_lock = {}

@@ -90,10 +90,10 @@ local function changed(dev)
   while true do
     local signal = term.take_signal()
     if signal then return nil, signal end
-    local paths, message, code = dev.watch:wait(seen and QUIET_MS or SLICE_MS)
-    if not paths then return nil, nil, problem.new(code, message) end
-    if #paths == 0 and seen then return true end
-    seen = seen or #paths > 0
+    local told, message, code = dev.watch:wait(seen and QUIET_MS or SLICE_MS)
+    if not told then return nil, nil, problem.new(code, message) end
+    if #told == 0 and seen then return true end
+    seen = seen or #told > 0
     dev.host:step(0)
   end
 end

@@ -63,7 +63,8 @@ local function tell(ctx, results, options)
   if ctx.json then
     ctx:document(document(results))
   else
-    for _, line in ipairs(options.tap and report.tap(results) or report.lines(results, ctx.style)) do ctx:print(line) end
+    local lines = options.tap and report.tap(results) or report.lines(results, ctx.style)
+    for _, line in ipairs(lines) do ctx:print(line) end
   end
   for _, one in ipairs(results) do
     if not one.ok then return exit.FAILED end

@@ -118,7 +118,8 @@ function M.lines(results, style)
     lines[#lines + 1] = style:paint("bold", group.name)
     local rows = {}
     for i, one in ipairs(group) do
-      rows[i] = { style:sign(one.pending and "skip" or one.ok and "ok" or "fail"), text.clean(one.case), text.duration(one.ms) }
+      local sign = one.pending and "skip" or one.ok and "ok" or "fail"
+      rows[i] = { style:sign(sign), text.clean(one.case), text.duration(one.ms) }
     end
     local drawn = text.table(rows, { indent = "  ", right = { [3] = true } })
     for i, one in ipairs(group) do

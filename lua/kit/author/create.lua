@@ -73,10 +73,10 @@ function M.make(name, kind, dir)
   local files = M.files(name, kind, dir)
   local names = sorted(files)
   for _, file in ipairs(names) do
-    local path, message = paths.join(dir, file), nil
-    ok, message = paths.make(paths.parent(path))
-    if ok then ok, message = paths.write(path, files[file]) end
-    if not ok then return problem.fail("io_error", ("%s cannot be written: %s"):format(path, message)) end
+    local path = paths.join(dir, file)
+    local made, message = paths.make(paths.parent(path))
+    if made then made, message = paths.write(path, files[file]) end
+    if not made then return problem.fail("io_error", ("%s cannot be written: %s"):format(path, message)) end
   end
   return names
 end

@@ -48,7 +48,8 @@ function M.at(file, source, token, message, more)
   local line = require("melody.lexer").line_at(source, token.pos)
   local start = #source:sub(1, token.pos - 1):match "[^\n]*$"
   local indent = #line:match "^%s*"
-  why.source_line, why.col, why.length = line:sub(indent + 1), start - indent + 1, math.max(1, token.stop - token.pos + 1)
+  why.source_line, why.col = line:sub(indent + 1), start - indent + 1
+  why.length = math.max(1, token.stop - token.pos + 1)
   return why
 end
 

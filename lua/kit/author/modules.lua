@@ -1,4 +1,4 @@
---- What `require` finds in an isolate that runs the tests of an extension: the stand-ins of the library, the extension's
+--- What `require` finds in an isolate that runs the tests of an extension: the library's stand-ins, the extension's
 --- own modules and those of the packages it depends on, and the helpers beside its specs.
 local core = require "sy.core"
 local paths = require "kit.paths"

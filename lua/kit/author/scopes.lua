@@ -1,5 +1,6 @@
---- What the names of a Lua file mean: one pass over its tokens that knows blocks, locals and table keys. It expects text
---- that Lua's own parser accepts. A local counts from its name on, so that nothing is called unknown that is known.
+--- What the names of a Lua file mean: one pass over its tokens that knows blocks, locals and table keys. It expects
+--- text that Lua's own parser accepts. A local counts from its name on, so that nothing is called unknown that is
+--- known.
 local lexer = require "melody.lexer"
 
 local M = {}

@@ -149,7 +149,8 @@ local function one_file(suite, file)
   if not answers then return nil, bad end
   local run = { recorded = answers, answers = {}, count = 0 }
   local guest, err = isolate.new {
-    name = suite.entry.name, source = SOURCE, chunk = "testing", profile = "extension", testing = true, waits = true, foreign = true,
+    name = suite.entry.name, source = SOURCE, chunk = "testing", profile = "extension", testing = true, waits = true,
+    foreign = true,
     module = modules.of(suite.files, suite.specs), capabilities = grants(suite.entry.manifest.capabilities),
     project = suite.project.dir, host = answers_of(suite, file, run), memory_bytes = MEMORY_BYTES,
     cpu_ms = CPU_TIMES * (units.milliseconds(suite.entry.manifest.capabilities.cpu) or 2000),
@@ -163,7 +164,7 @@ local function one_file(suite, file)
   suite.project:empty()
   if not done then broken(suite, file, run, err) end
   if done and run.count == 0 then
-    add(suite, file, { name = "the file", status = "error", problems = { "it has no tests: it \"does something\"" } })
+    add(suite, file, { name = "the file", status = "error", problems = { "it has no tests" } })
   end
   if suite.recording and #run.answers > 0 then return write_recording(suite, file, run.answers) end
   return true

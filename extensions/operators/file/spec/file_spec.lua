@@ -4,7 +4,7 @@ local testing = require "testing"
 
 local function paths(out)
   local list = {}
-  for _, file in ipairs(out.files) do list[#list + 1] = file.path end
+  for _, one in ipairs(out.files) do list[#list + 1] = one.path end
   return list
 end
 
