@@ -66,7 +66,7 @@ end
 local function swap(dev)
   local new, problems, results = trial.try(dev.dir, { test = dev.test, view = dev.view })
   if not new then return refused(dev, problems, results) end
-  new.origin = dev.origin
+  new.origin, new.place = dev.origin, dev.ctx:place()
   if dev.now and new.code_hash == dev.now.code_hash then return end
   if dev.now and new.name ~= dev.now.name then
     return refused(dev, { problem.new("manifest_invalid", ("it was %s and is %s now"):format(dev.now.name, new.name),
