@@ -14,7 +14,7 @@ local support = require "support"
 local ROOT, BIN = document.root, paths.real(support.bin)
 local read, blocks = document.read, document.blocks
 
-local ALL = document.list "*.md docs/*.md docs/guide/*.md docs/decisions/*.md"
+local ALL = document.list "*.md docs/*.md docs/guide/*.md docs/reference/*.md docs/decisions/*.md"
 local GUIDES = document.list "README.md docs/guide/*.md"
 
 -- ---- a repository to type into: a project of its own, whatever lies above it ----

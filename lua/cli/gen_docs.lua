@@ -4,7 +4,6 @@ local args = require "cli.args"
 local command = require "cli.command"
 local config = require "kit.config"
 local error_help = require "cli.error_help"
-local manifest_keys = require "kit.manifest_keys"
 local settings = require "kit.settings"
 
 local M = {}
@@ -96,35 +95,6 @@ function M.text()
   add_settings(lines)
   add_errors(lines)
   return table.concat(lines, "\n") .. "\n"
-end
-
-local SECTIONS = { "extension", "operator", "instrument", "motif", "operation.*", "capabilities", "player",
-  "contributes.command[]", "contributes.on[]" }
-
-local function key_row(name, rule)
-  local kind = rule.choices and table.concat(rule.choices, ", ") or rule.shape or rule.type
-  local default = rule.default
-  if type(default) == "table" then default = "" end
-  return ("| `%s` | %s | %s | %s |"):format(name, kind, rule.required and "required" or default == nil and ""
-    or tostring(default), escape(rule.doc))
-end
-
---- The keys of a manifest as tables, for docs/guide/extensions.md.
----@return string
-function M.manifest()
-  local lines = {}
-  for _, section in ipairs(SECTIONS) do
-    local names = {}
-    for name in pairs(manifest_keys[section]) do names[#names + 1] = name end
-    table.sort(names)
-    lines[#lines + 1] = ("`[%s]`"):format((section:gsub("%.%*", ".NAME"):gsub("^(.*)%[%]$", "[%1]")))
-    lines[#lines + 1] = ""
-    lines[#lines + 1] = "| key | value | default | meaning |"
-    lines[#lines + 1] = "|---|---|---|---|"
-    for _, name in ipairs(names) do lines[#lines + 1] = key_row(name, manifest_keys[section][name]) end
-    lines[#lines + 1] = ""
-  end
-  return table.concat(lines, "\n")
 end
 
 return M

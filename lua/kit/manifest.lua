@@ -1,8 +1,10 @@
 --- A Symphony.toml, checked and filled in. Every problem names file and line, and what was probably meant.
+local bounds = require "kit.manifest_bounds"
 local cache = require "kit.manifest_cache"
 local keys = require "kit.manifest_keys"
-local problem = require "kit.problem"
 local package_rules = require "kit.package.rules"
+local place = require "kit.manifest_place"
+local problem = require "kit.problem"
 local semver = require "kit.semver"
 local suggest = require "kit.suggest"
 local values = require "kit.manifest_values"
@@ -12,6 +14,8 @@ local M = {}
 local KINDS = { "instrument", "operator", "motif" }
 local SECTIONS = { "extension", "operator", "instrument", "motif", "operation", "capabilities", "dependencies",
   "player", "contributes" }
+
+local REFERENCE = "docs/reference/manifest.md has every section and key"
 
 local function sorted_keys(map)
   local names = {}
@@ -30,10 +34,17 @@ local function line_of(check, path)
   return nil
 end
 
-local function add(check, path, message, hint)
-  local line = path and line_of(check, path)
-  check.problems[#check.problems + 1] = problem.new("manifest_invalid", message,
-    { file = check.file, line = line, hint = hint })
+--- Notes a problem. `value`: it is that of the key, and not the key itself.
+local function add(check, path, message, hint, value)
+  local why = problem.new("manifest_invalid", message,
+    { file = check.file, line = line_of(check, path) or check.text and 1, hint = hint or REFERENCE })
+  check.problems[#check.problems + 1] = place.show(why, check.text, path, value)
+end
+
+local function warn(check, path, message, hint, value)
+  local more = { file = check.file, line = line_of(check, path), hint = hint, severity = "warning" }
+  check.warnings[#check.warnings + 1] = place.show(problem.new("manifest_invalid", message, more), check.text, path,
+    value)
 end
 
 local function quoted(value)
@@ -42,38 +53,43 @@ local function quoted(value)
 end
 
 --- A part of the manifest that has to be a table: it, or an empty one with the problem noted.
-local function as_table(check, path, value)
-  if value == nil or type(value) == "table" then return value or {} end
+local function as_table(check, path, value, list)
+  if value == nil or type(value) == "table" and (list or #value == 0) then return value or {} end
   add(check, path, ("%s is a table, not %s"):format(path, quoted(value)))
   return {}
 end
 
-local function narrow(check, path, rule, text)
+local function narrow(check, path, rule, value)
   if rule.choices then
-    for _, choice in ipairs(rule.choices) do
-      if choice == text then return end
-    end
-    add(check, path, ("%s is one of %s, not %s"):format(path, table.concat(rule.choices, ", "), quoted(text)),
-      suggest.hint(text, rule.choices))
-  elseif rule.pattern and not text:match(rule.pattern) then
-    add(check, path, ("%s is %s, not %s"):format(path, rule.shape, quoted(text)))
-  elseif rule.version and not semver.parse(text) then
-    add(check, path, ("%s is major.minor.patch, not %s"):format(path, quoted(text)))
-  elseif rule.range and not semver.range(text) then
-    add(check, path, ("%s is a range such as \">=0.1, <1\", not %s"):format(path, quoted(text)))
+    if suggest.has(rule.choices, value) then return end
+    add(check, path, ("%s is one of %s, not %s"):format(path, table.concat(rule.choices, ", "), quoted(value)),
+      suggest.hint(value, rule.choices) or rule.doc, value)
+    return
+  end
+  local wrong, hint
+  if rule.pattern and type(value) == "string" and not value:match(rule.pattern) then
+    wrong = "is " .. rule.shape
+  else
+    wrong, hint = bounds.problem(rule, value)
+  end
+  if wrong and wrong:match "^is " then wrong = ("%s, not %s"):format(wrong, quoted(value)) end
+  if wrong then
+    add(check, path, path .. " " .. wrong, hint or rule.doc, value)
+  elseif rule.glob and bounds.is_wide(value) then
+    warn(check, path, ("%s asks for everything: %s"):format(path, quoted(value)), "name the folders it needs", value)
   end
 end
 
 local function read_value(check, path, rule, value)
   local read, wanted = values[rule.type](value)
   if not read then
-    add(check, path, ("%s is %s, not %s"):format(path, wanted, quoted(value)))
+    local mixed = rule.type == "strings" and type(value) == "table"
+    add(check, path, mixed and path .. " is a list of texts and nothing else"
+      or ("%s is %s, not %s"):format(path, wanted, quoted(value)), rule.doc, value)
     return nil
   end
-  for _, text in ipairs(rule.type == "strings" and read or { rule.type == "string" and read or nil }) do
-    narrow(check, path, rule, text)
-  end
   if rule.type == "boolean" then return read[1] end
+  for _, one in ipairs(rule.type == "strings" and read or { read }) do narrow(check, path, rule, one) end
   return read
 end
 
@@ -126,30 +142,27 @@ local function cacheable(check, name, declared, capabilities)
   local message, hint, warns = cache.problem(name, declared, capabilities)
   if not message then return end
   if not warns then return add(check, "operation." .. name .. ".cache", message) end
-  check.warnings[#check.warnings + 1] = problem.new("manifest_invalid", message,
-    { file = check.file, line = line_of(check, "operation." .. name .. ".cache"), hint = hint, severity = "warning" })
+  warn(check, "operation." .. name .. ".cache", message, hint)
 end
 
 local function operations(check, value)
-  local out = {}
-  if value == nil then return out end
-  if type(value) ~= "table" then
-    add(check, "operation", "operation is a table of operations")
-    return out
-  end
-  for _, name in ipairs(sorted_keys(value)) do out[name] = operation(check, name, value[name]) end
+  local out, all = {}, as_table(check, "operation", value)
+  for _, name in ipairs(sorted_keys(all)) do out[name] = operation(check, name, all[name]) end
   return out
 end
 
-local function dependencies(check, value)
+local function dependencies(check, value, own)
   local out = {}
   local ranges = as_table(check, "dependencies", value)
   for _, name in ipairs(sorted_keys(ranges)) do
     local path, range = "dependencies." .. name, ranges[name]
     if not package_rules.is_published_name(name) then
       add(check, path, ("`%s` is no package: publisher/name"):format(name))
+    elseif name == own then
+      add(check, path, ("packages depend on each other in a circle: %s -> %s"):format(name, name))
     elseif type(range) ~= "string" or not semver.range(range) then
-      add(check, path, ("%s is a range such as \"^1.2\", not %s"):format(path, quoted(range)))
+      add(check, path, ("%s is a range such as \"^1.2\", not %s"):format(path, quoted(range)), nil,
+        range)
     end
     out[name] = range
   end
@@ -165,7 +178,7 @@ local function contributes(check, value, known)
     if not rules then
       add(check, path, ("contributes has no `%s`"):format(kind), suggest.hint(kind, { "command", "on" }))
     else
-      for i, item in ipairs(as_table(check, path, kinds[kind])) do
+      for i, item in ipairs(as_table(check, path, kinds[kind], true)) do
         out[kind][i] = section(check, ("%s[%d]"):format(path, i), rules, item)
         local name = out[kind][i].operation
         if name and not known[name] then
@@ -180,9 +193,9 @@ end
 
 local function unknown_sections(check, value)
   for _, name in ipairs(sorted_keys(value)) do
-    local known = false
-    for _, one in ipairs(SECTIONS) do known = known or one == name end
-    if not known then add(check, name, ("there is no section [%s]"):format(name), suggest.hint(name, SECTIONS)) end
+    if not suggest.has(SECTIONS, name) then
+      add(check, name, ("there is no section [%s]"):format(name), suggest.hint(name, SECTIONS))
+    end
   end
 end
 
@@ -201,10 +214,11 @@ end
 ---@param value table as sy.toml.decode gives it
 ---@param lines? table<string, integer> dotted path → line
 ---@param file string for messages
+---@param text? string what it was decoded from, to show its lines
 ---@return table? manifest normalised
 ---@return Problem[]? problems or, with a manifest, warnings
-function M.check(value, lines, file)
-  local check = { file = file, lines = lines or {}, problems = {}, warnings = {} }
+function M.check(value, lines, file, text)
+  local check = { file = file, lines = lines or {}, text = text, problems = {}, warnings = {} }
   unknown_sections(check, value)
   local out = { extension = section(check, "extension", keys.extension, value.extension or {}) }
   own_kind(check, value, out)
@@ -213,8 +227,8 @@ function M.check(value, lines, file)
   for _, name in ipairs(sorted_keys(out.operation)) do
     cacheable(check, name, out.operation[name], out.capabilities)
   end
-  out.dependencies = dependencies(check, value.dependencies)
-  out.player = value.player and section(check, "player", keys.player, value.player) or nil
+  out.dependencies = dependencies(check, value.dependencies, out.extension.name)
+  out.player = value.player ~= nil and section(check, "player", keys.player, value.player) or nil
   out.contributes = contributes(check, value.contributes, out.operation)
   if #check.problems > 0 then return nil, check.problems end
   return out, #check.warnings > 0 and check.warnings or nil
@@ -226,14 +240,9 @@ end
 ---@return table? manifest
 ---@return Problem[]? problems
 function M.read(text, file)
-  local toml = require "sy.toml"
-  local value, lines, line = toml.decode(text)
-  if not value then
-    local why = problem.from(lines)
-    return nil, { problem.new("manifest_invalid", why.message,
-      { file = file, line = why.where.line or (math.type(line) and line) }) }
-  end
-  return M.check(value, lines, file)
+  local value, lines = require("sy.toml").decode(text)
+  if not value then return nil, { place.syntax(lines, text, file) } end
+  return M.check(value, lines, file, text)
 end
 
 return M

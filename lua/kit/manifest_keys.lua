@@ -1,8 +1,8 @@
 --- Every key of a Symphony.toml: type, default and meaning. `*` stands for names the author chooses.
 ---
 --- Types: string, integer, number, boolean, strings (a list of them), schema (a JSON Schema), table (anything),
---- estimate ({ usd, tokens }), size ("64MiB"), duration ("30s"). One of `choices`, a Lua `pattern` or a `check` of
---- kit.manifest narrows it.
+--- estimate ({ usd, tokens }), size ("64MiB"), duration ("30s"). One of `choices`, a Lua `pattern` or what
+--- kit.manifest_bounds knows (least and most, glob, package, file, version, range) narrows it.
 local NAME = "^[a-z][a-z0-9_]*$"
 
 ---@class ManifestKey
@@ -11,14 +11,19 @@ local NAME = "^[a-z][a-z0-9_]*$"
 ---@field required boolean?
 ---@field default any
 ---@field choices string[]?
+---@field least string|number? of an amount
+---@field most string|number?
+---@field glob boolean?
+---@field package boolean? the name of a package
+---@field file boolean? a path without `..`
 ---@field pattern string?
 ---@field shape string? what the pattern asks for, in words
 
 ---@type table<string, table<string, ManifestKey>>
 return {
   extension = {
-    name = { type = "string", required = true, pattern = "^[a-z][a-z0-9_/%-]*$",
-      shape = "lower case letters, digits, _ and -, with one / after a publisher",
+    name = { type = "string", required = true, package = true,
+      shape = "up to 64 lower case letters, digits, _ and -, with one / after a publisher",
       doc = "What it is called; publisher/name once it is published." },
     version = { type = "string", required = true, version = true, doc = "Its version: major.minor.patch." },
     type = { type = "string", required = true, choices = { "instrument", "operator", "motif" },
@@ -28,7 +33,7 @@ return {
     license = { type = "string", default = "", doc = "Its licence, as SPDX writes it." },
     symphony = { type = "string", default = "*", range = true,
       doc = "The versions of Symphony it works with: a minimum and a major." },
-    entry = { type = "string", default = "init.lua", pattern = "^[%w_%-][%w_%-./]*%.lua$",
+    entry = { type = "string", default = "init.lua", file = true, pattern = "^[%w_%-][%w_%-./]*%.lua$",
       shape = "a path of a .lua file within the extension",
       doc = "The Lua file that returns its operations." },
   },
@@ -57,8 +62,8 @@ return {
     output = { type = "schema", doc = "JSON Schema of its output." },
   },
   capabilities = {
-    ["fs.read"] = { type = "strings", default = {}, doc = "Globs of paths it may read." },
-    ["fs.write"] = { type = "strings", default = {}, doc = "Globs of paths it may write." },
+    ["fs.read"] = { type = "strings", default = {}, glob = true, doc = "Globs of paths it may read." },
+    ["fs.write"] = { type = "strings", default = {}, glob = true, doc = "Globs of paths it may write." },
     process = { type = "strings", default = {}, doc = "Programs it may start." },
     net = { type = "strings", default = {}, pattern = "^[%w%.%-%*:%[%]]+:%d+$", shape = "host:port",
       doc = "Hosts it may talk to, as host:port." },
@@ -66,13 +71,15 @@ return {
     secrets = { type = "strings", default = {}, doc = "Secrets it may use by name, see docs/guide/secrets.md." },
     editor = { type = "strings", default = {}, choices = { "read", "edit", "ui" },
       doc = "What it may do in an editor." },
-    memory = { type = "size", default = "64MiB", doc = "Memory of an isolate." },
-    cpu = { type = "duration", default = "2s", doc = "Time of Lua running in one call." },
-    timeout = { type = "duration", default = "30s", doc = "Time one call may take." },
+    memory = { type = "size", default = "64MiB", least = "1MiB", most = "64GiB", doc = "Memory of an isolate." },
+    cpu = { type = "duration", default = "2s", least = "1ms", most = "24h", doc = "Time of Lua running in one call." },
+    timeout = { type = "duration", default = "30s", least = "1ms", most = "7d", doc = "Time one call may take." },
   },
   player = {
-    max_error_rate = { type = "number", doc = "Above this share of failures the Conductor stops choosing it." },
-    p95_ms = { type = "number", doc = "Above this latency the Conductor stops choosing it." },
+    max_error_rate = { type = "number", least = 0, most = 1,
+      doc = "Above this share of failed calls it is passed over." },
+    p95_ms = { type = "number",
+      doc = "When more than one call in twenty takes longer, it is passed over: milliseconds." },
   },
   ["contributes.command[]"] = {
     title = { type = "string", required = true, doc = "What the editor shows." },

@@ -14,6 +14,17 @@ local function starting_with(name, candidates)
   return found
 end
 
+--- Whether a name is one of a list.
+---@param list string[]
+---@param name string
+---@return boolean
+function M.has(list, name)
+  for _, one in ipairs(list) do
+    if one == name then return true end
+  end
+  return false
+end
+
 --- "did you mean `x`?", or nil: the nearest candidate, else the only one that begins so.
 ---@param name string
 ---@param candidates string[]

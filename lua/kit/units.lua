@@ -1,7 +1,8 @@
 --- Sizes ("64MiB") and durations ("30s") as people write them.
 local M = {}
 
-local SIZES = { B = 1, KiB = 1024, MiB = 1024 ^ 2, GiB = 1024 ^ 3, kB = 1000, MB = 1000 ^ 2, GB = 1000 ^ 3 }
+local SIZES = { B = 1, KiB = 1024, MiB = 1024 ^ 2, GiB = 1024 ^ 3, TiB = 1024 ^ 4,
+  kB = 1000, MB = 1000 ^ 2, GB = 1000 ^ 3 }
 local DURATIONS = { ms = 1, s = 1000, m = 60000, min = 60000, h = 3600000, d = 86400000 }
 
 local function read(text, units)

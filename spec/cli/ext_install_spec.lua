@@ -33,7 +33,7 @@ describe("an extension that is installed", function()
     assert.equal("", scene:installed())
     scene:refused(4, "not_found.*no package acme/none, which acme/tool 1.0.0 depends on", "ext", "install", "--yes",
       scene:extension("acme/tool", { needs = { ["acme/none"] = "*" } }))
-    scene:refused(2, "manifest_invalid.*in a circle: acme/me 1.0.0 %-> acme/me", "ext", "install", "--yes",
+    scene:refused(2, "manifest_invalid.*in a circle: acme/me %-> acme/me", "ext", "install", "--yes",
       scene:extension("acme/me", { needs = { ["acme/me"] = "*" } }))
     assert.equal("", scene:installed())
   end)
@@ -43,7 +43,7 @@ describe("an extension that is installed", function()
     scene:refused(4, "there is no Symphony.toml", "ext", "install", scene.packages)
     scene:refused(2, "works with Symphony >=99", "ext", "install", scene:extension("acme/later", { symphony = ">=99" }))
     scene:refused(2, "git is bundled", "ext", "install", "--yes", scene:extension "git")
-    scene:refused(2, "no name of a package", "ext", "install", scene:extension("a/b/c", { folder = "abc" }))
+    scene:refused(2, "with one / after a publisher", "ext", "install", scene:extension("a/b/c", { folder = "abc" }))
     scene:refused(2, "`base` is no package: publisher/name", "ext", "install",
       scene:extension("acme/plain", { needs = { base = "*" } }))
     scene:refused(2, "there is no option", "ext", "install", "--yse", scene.packages)

@@ -6,6 +6,7 @@ local paths = require "kit.paths"
 local problem = require "kit.problem"
 local registry = require "kit.registry"
 local review = require "kit.author.review"
+local view = require "kit.package.view"
 
 local USAGE = "ext check [NAME|FOLDER|FILE]"
 
@@ -46,7 +47,7 @@ local function check(ctx, words)
   if not ok then return nil, why end
   local bytes, file = manifest_text(ctx, words[1] or ".")
   if not bytes then return nil, file end
-  local made, problems = review.check(bytes, file)
+  local made, problems = review.check(bytes, file, view.of(ctx:place()))
   local fine = review.is_fine(problems)
   if ctx.json then
     local list = json.array {}

@@ -1,4 +1,5 @@
 --- All that can be found wrong with an extension without running it.
+local beyond = require "kit.manifest_beyond"
 local excerpt = require "kit.author.excerpt"
 local lint = require "kit.author.lint"
 local manifest = require "kit.manifest"
@@ -9,22 +10,6 @@ local problem = require "kit.problem"
 local sources = require "kit.sources"
 
 local M = {}
-
---- Compiles the schemas of a manifest: problems name the operation.
-local function check_schemas(made, file, problems)
-  local schema = require "sy.schema"
-  for name, operation in pairs(made.operation) do
-    for _, part in ipairs { "input", "output" } do
-      local ok, failure = true, nil
-      if operation[part] then ok, failure = schema.compile(operation[part]) end
-      if not ok then
-        local why = problem.from(failure, "manifest_invalid")
-        problems[#problems + 1] = problem.new("manifest_invalid",
-          ("operation.%s.%s: %s"):format(name, part, why.message), { file = file })
-      end
-    end
-  end
-end
 
 --- Compiles Lua files; none of them runs. Whether all are Lua.
 local function compile(files, shown, problems)
@@ -97,17 +82,15 @@ end
 --- Checks the text of a manifest, and the code beside its file where that is one on the disk.
 ---@param bytes string
 ---@param file string
+---@param view? PackageView the packages there are; nil: dependencies are not looked for
 ---@return table? manifest
 ---@return Problem[] problems
-function M.check(bytes, file)
+function M.check(bytes, file, view)
   local made, problems = manifest.read(bytes, file)
   problems = problems or {}
-  local manifest_lines = lines_of(bytes)
-  for _, one in ipairs(problems) do
-    if one.where.line and not one.source_line then one.source_line = manifest_lines[one.where.line] end
-  end
   if not made then return nil, problems end
-  check_schemas(made, file, problems)
+  local more = beyond.check(made, bytes, file, view)
+  table.move(more, 1, #more, #problems + 1, problems)
   if paths.kind(file) == "file" then check_code(made, bytes, file, problems) end
   return made, problems
 end
