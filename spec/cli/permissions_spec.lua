@@ -22,6 +22,12 @@ effects = "read"
 doc = "Starts a program."
 effects = "read"
 
+[operation.ask]
+doc = "Asks somebody."
+
+[operation.secretly]
+doc = "Uses a secret."
+
 [operation.change]
 doc = "Writes."
 effects = "write"
@@ -33,6 +39,7 @@ process = ["wc"]
 
 local CODE = [[
 local fs = require "fs"
+local http = require "http"
 local process = require "process"
 return {
   words = function(input)
@@ -41,6 +48,8 @@ return {
     return select(2, text:gsub("%S+", ""))
   end,
   start = function(input) return process.run { argv = { input.program }, stdin = "a b c" } end,
+  ask = function(input) return http.request { url = input.url } end,
+  secretly = function() return process.run { argv = { "wc" }, env = { KEY = { secret = "key" } } } end,
   change = function(input) return fs.write(input.path, "x") end,
 }
 ]]
@@ -129,13 +138,13 @@ describe("an extension that nobody decided on", function()
     local said = refused(3, "permission_denied", "call", "count.words", "-p", "path=src/a.txt")
     assert.equal([[
 error[permission_denied]: count asks for what nobody allowed yet: it reads files: the project; starts programs: wc
-  extensions/count/Symphony.toml:23
+  extensions/count/Symphony.toml:29
   symphony ext permissions count --approve   allows it; symphony ext permissions count   shows all, and what it does not ask for
 ]], said)
     assert.is_nil(grants())
     local shown = json.decode(symphony("call", "count.words", "--json").out)
     assert.equal("permission_denied", shown.error.code)
-    assert.same({ 23, "extensions/count/Symphony.toml" }, { shown.error.where.line, shown.error.where.file })
+    assert.same({ 29, "extensions/count/Symphony.toml" }, { shown.error.where.line, shown.error.where.file })
   end)
 
   it("is not refused where it asks for nothing", function()
@@ -217,7 +226,7 @@ describe("a manifest that changed", function()
   it("is refused where it asks for more, and asked about in the words of the difference", function()
     manifest('fs.read = ["$PROJECT/src/**"]\nprocess = ["wc", "sh"]\nnet = ["example.org:443"]\n', "0.2.0")
     refused(3, "count asks for more than you allowed: it starts programs: sh; talks to: example.org:443\n"
-      .. "  extensions/count/Symphony.toml:24", "call", "count.words", "-p", "path=src/a.txt")
+      .. "  extensions/count/Symphony.toml:30", "call", "count.words", "-p", "path=src/a.txt")
     local code, shown = converse({ "call", "count.words", "-p", "path=src/a.txt" }, { { "[c]hange: ", "n" } })
     assert.equal(0, code)
     assert.equal([[
@@ -396,9 +405,12 @@ describe("the audit", function()
     refused(3, "denied", "call", "count.words", "-p", "path=" .. dir .. "/../secret")
     refused(3, "denied", "call", "count.start", "-p", "program=sh")
     refused(3, "denied", "call", "count.change", "-p", "path=src/../b.txt")
+    refused(3, "denied", "call", "count.ask", "-p", "url=https://example.invalid/path?query=hidden")
+    refused(3, "denied", "call", "count.secretly")
     local outside = paths.parent(dir) .. "/secret"
     assert.same({ "fs.read count.words " .. outside .. " false", "process count.start sh false",
-      "fs.write count.change b.txt false" }, events())
+      "fs.write count.change b.txt false", "net count.ask example.invalid:443 false",
+      "secrets count.secretly key false" }, events())
   end)
 
   it("records every use where kit.audit is all, counted by ext permissions", function()

@@ -127,8 +127,8 @@ local function show_extension(ctx, entry)
   local never = permissions.never(entry.manifest.capabilities)
   for _, part in ipairs(never and plain.wrap(never, ctx.style.columns, "  ") or {}) do ctx:print(part) end
   ctx:print("A call gets " .. permissions.limits(entry.manifest.capabilities))
-  print_players(ctx, entry)
   standing.print(ctx, entry)
+  print_players(ctx, entry)
   return exit.DONE
 end
 
