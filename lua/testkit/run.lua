@@ -61,7 +61,12 @@ function M.run(spec)
   local chunk, why = load(spec.source, "@" .. spec.file, "t")
   if not chunk then error(why, 0) end
   follow(busted)
-  busted.executors.before_each(state.reset)
+  local assert, before = framework.require "luassert", nil
+  busted.executors.before_each(function()
+    if before then before:revert() end -- what a test has stubbed is as it was in the next
+    before = assert:snapshot()
+    state.reset()
+  end)
   local file = { getTrace = function(_, info) return info end }
   busted.executors.file(spec.file, setmetatable(file, { __call = chunk }))
   framework.require "busted.execute"(busted)(1, { seed = 1 })
