@@ -229,6 +229,7 @@ struct sy__run {
     atomic_bool cutting;            /* … and nothing is undone either: cancelled, parking, lost, unwritten */
     atomic_int put_status;          /* the failure after which its rows cannot be written; SY_OK */
     atomic_bool cancelled, parking; /* written under lock */
+    atomic_bool told_early;         /* calls that wait have rows, though they may never come up */
     bool lost;
     bool no_cache;         /* results are neither looked for nor kept */
     bool forced;           /* parking took too long: effects under way are cut, too, and become uncertain */

@@ -140,7 +140,8 @@ retry_waits(const sy__run_info *i)
 static bool
 one_queues(const sy__run_info *i)
 {
-    return file_there("begun") && strcmp(ask(i, "task_status", "a"), "executing") == 0;
+    return file_there("begun") && strcmp(ask(i, "task_status", "a"), "executing") == 0 &&
+           strcmp(ask(i, "task_status", "m/8"), "pending") == 0; /* told of, for it waits for long */
 }
 
 static bool

@@ -110,6 +110,7 @@ tell(void *ud, sy__job *job, const sy__gate *at)
     if (t->run->level == SY__LEVEL_NONE || atomic_load(&t->run->stopping)) return;
     if (!t->wait_row) {
         if (t->slot.group == 0) sy__record_task(s, t);
+        if (t->parent) atomic_store(&t->run->told_early, true);
         t->wait_row = sy__malloc(s->engine->alloc, SY__ID_BYTES);
         if (!t->wait_row) return;
         sy__id_next(&s->ids, t->wait_row);

@@ -53,7 +53,8 @@ record_root(sy__stage *s, sy__run *r)
         r, sy__db_put(s->engine->o.db, sy__record_level(r), st->task, r->id, p, sizeof p / sizeof *p, &r->root_slot));
 }
 
-/* Rows from before a resume of what did not come up again: a call of a map or of a flow that was cut short. */
+/* Rows of what did not come up: from before a resume, a call of a map or of a flow that was cut short; a call that
+ * waited for its turn when the run ended. */
 static void
 record_left(sy__stage *s, sy__run *r)
 {
@@ -92,7 +93,7 @@ sy__record_run(sy__stage *s, sy__run *r)
     char type[32] = "run.";
     (void)strcat(type, sy__run_status_name(r->status));
     sy__db_begin(s->engine->o.db);
-    if (over && r->past) record_left(s, r);
+    if (over && (r->past || atomic_load(&r->told_early))) record_left(s, r);
     sy__record_checked(
         r, sy__db_put(s->engine->o.db, sy__record_level(r), st->run, r->id, p, sizeof p / sizeof *p, &r->slot));
     record_root(s, r);
