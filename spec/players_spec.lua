@@ -121,6 +121,32 @@ describe("an extension that is paused", function()
   end)
 end)
 
+describe("the health of an extension", function()
+  local function checked(code, ...)
+    extension("shaky", MANIFEST:format "shaky" .. PROMISE .. '\n[operation.health]\ndoc = "How it is."\neffects = "none"\n',
+      "return { say = function() return {} end, health = function() " .. code .. " end }\n")
+    return symphony("ext", "check", "shaky", "--health", ...)
+  end
+
+  it("is what its operation `health` says", function()
+    assert.matches("shaky says that it is well", checked("return {}").out)
+    local r = checked 'return nil, "no voice"'
+    assert.equal(1, r.code)
+    assert.matches("no voice", r.err)
+    r = checked('return nil, "no voice"', "--json")
+    assert.same({ true, false }, { json.decode(r.out).ok, json.decode(r.out).health.ok })
+    assert.matches("no operation `health`", symphony("ext", "check", "steady", "--health").out)
+  end)
+
+  it("counts as a trial of a player on probation", function()
+    symphony("config", "set", "players.rest_ms", "1")
+    for _ = 1, 2 do symphony("run", "talk", "-p", "fail=true") end
+    assert.equal("suspended", document("ext", "show", "shaky", "--json").players[1].state)
+    for _ = 1, 3 do assert.equal(0, checked("return {}").code) end
+    assert.equal("eligible", document("ext", "show", "shaky", "--json").players[1].state)
+  end)
+end)
+
 describe("a broken extension", function()
   local BROKEN = {
     manifest = { (MANIFEST:format "broken"):gsub("effects", "efects"), "return {}" },
@@ -154,6 +180,9 @@ return m
       local broken = listed("broken")
       assert.equal("error", broken.state)
       assert.is_string(broken.reason)
+      local told = symphony("events", "--topic", "kit.extension.>").out
+      if name ~= "manifest" then assert.matches("kit%.extension%.error", told) end
+      assert.matches("kit%.extension%.installed", told)
     end)
   end
 end)

@@ -107,14 +107,16 @@ local function write_rows(host, entry, row, about)
     { UPSERT_KIND[manifest.extension.type], kind_row(manifest, id) },
     { ADD_VERSION, { version_id, id, manifest.extension.version, entry.code_hash, text, now } },
   }
+  local action = about or row and "update" or "install"
   return chore.run(host, {
     type = "extension_activation",
     operation = "host.kit",
-    payload = { action = about or row and "update" or "install", extension = entry.name,
+    payload = { action = action, extension = entry.name,
       version = manifest.extension.version, code_hash = entry.code_hash },
   }, function()
     local ok, failure, code = host:transaction(steps)
     if not ok then return nil, problem.from(failure, code) end
+    lifecycle.tell(host, id, action, { name = entry.name, version = manifest.extension.version })
     return { id = id, version_id = version_id }
   end)
 end

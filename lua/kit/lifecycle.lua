@@ -25,6 +25,21 @@ function M.allowed(from, to)
   return from == to or (NEXT[from] or {})[to] or false
 end
 
+local PAST = { install = "installed", update = "updated", rollback = "rolled_back", remove = "removed",
+  pause = "paused", resume = "resumed" }
+
+--- Tells, in the task of the host that has begun, what was done with an extension: the event extension.WORD with the
+--- topic kit.extension.WORD.
+---@param host table
+---@param extension_id string
+---@param action string "install", "pause", …
+---@param about table its payload
+function M.tell(host, extension_id, action, about)
+  local word = PAST[action] or action
+  host:tell_task { extension = extension_id, type = "extension." .. word, topic = "kit.extension." .. word,
+    payload = json.encode(about) }
+end
+
 local SET = [[
 INSERT INTO extension_session (extension_id, session_id, lifecycle_state, error, updated_at) VALUES (?1, ?2, ?3, ?4, ?5)
 ON CONFLICT (extension_id, session_id) DO UPDATE SET lifecycle_state = excluded.lifecycle_state, error = excluded.error,

@@ -1,7 +1,6 @@
 --- A person pauses an extension: it is not called until it is resumed, in no process and no run of the project. What
 --- runs goes on to its end. Each change is a task of the host and an event kit.extension.paused or .resumed.
 local chore = require "kit.chore"
-local json = require "sy.json"
 local lifecycle = require "kit.lifecycle"
 local problem = require "kit.problem"
 
@@ -21,14 +20,13 @@ function M.since(host, name)
   return row and row.paused_at
 end
 
-local function change(host, name, id, word, steps)
+local function change(host, name, id, action, steps)
   local about = { type = "extension_activation", operation = "host.kit",
-    payload = { action = word == "paused" and "pause" or "resume", extension = name } }
+    payload = { action = action, extension = name } }
   return chore.run(host, about, function()
     local ok, failure, code = host:transaction(steps)
     if not ok then return nil, problem.from(failure, code) end
-    host:tell_task { extension = id, type = "extension." .. word, topic = "kit.extension." .. word,
-      payload = json.encode { name = name } }
+    lifecycle.tell(host, id, action, { name = name })
     return true
   end)
 end
@@ -44,9 +42,9 @@ function M.set(host, name, id, paused)
   if (M.since(host, name) ~= nil) == paused then return false end
   local ok, why
   if paused then
-    ok, why = change(host, name, id, "paused", { { PAUSE, { id, host:now() } }, { SHOW, { id, "paused" } } })
+    ok, why = change(host, name, id, "pause", { { PAUSE, { id, host:now() } }, { SHOW, { id, "paused" } } })
   else
-    ok, why = change(host, name, id, "resumed", { { RESUME, { id } } })
+    ok, why = change(host, name, id, "resume", { { RESUME, { id } } })
     if ok then ok, why = lifecycle.settle(host) end
   end
   if not ok then return nil, why end

@@ -127,7 +127,7 @@ read_state(sy__engine *e, sqlite3 *conn, entry *n)
     (void)sqlite3_finalize(stmt);
 }
 
-/* The calls since it has been what it is. */
+/* The calls since it has been what it is; on probation those are the trials so far. */
 static void
 read_calls(sqlite3 *conn, entry *n, int64_t limit)
 {
@@ -135,15 +135,17 @@ read_calls(sqlite3 *conn, entry *n, int64_t limit)
         "ended_at") " AS at, ms, failed"
                     " FROM player_call WHERE player = ?1 ORDER BY seq DESC LIMIT ?2) WHERE at > ?3"
                     " ORDER BY seq";
+    bool on_probation = n->player.state == SY__PLAYER_PROBATION; /* a call may end in the millisecond it began */
     sqlite3_stmt *stmt = NULL;
     if (sqlite3_prepare_v2(conn, sql, -1, &stmt, NULL) == SQLITE_OK) {
         (void)sqlite3_bind_text(stmt, 1, n->key, -1, SQLITE_STATIC);
         (void)sqlite3_bind_int64(stmt, 2, limit);
-        (void)sqlite3_bind_int64(stmt, 3, n->player.since_ms);
+        (void)sqlite3_bind_int64(stmt, 3, n->player.since_ms - on_probation);
         while (sqlite3_step(stmt) == SQLITE_ROW) {
             sy__player_call call = {sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 1),
                                     sqlite3_column_int(stmt, 2) != 0};
             sy__player_recall(&n->player, &call);
+            if (on_probation) n->player.trials = ++n->player.trials_good;
         }
     }
     (void)sqlite3_finalize(stmt);

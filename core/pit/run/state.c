@@ -187,8 +187,9 @@ sy__state_run_ended(sy__run *r, int64_t ms)
 /* ---- extensions ---- */
 
 void
-sy__state_broken(sy__engine *e, const sy__extension *ext, const sy__error *why)
+sy__state_broken(sy__stage *s, sy__task *t, const sy__extension *ext, const sy__error *why)
 {
+    sy__engine *e = s->engine;
     char at[SY__STAMP_BYTES];
     sy__buf json;
     sy__buf_init(&json, e->alloc);
@@ -198,6 +199,8 @@ sy__state_broken(sy__engine *e, const sy__extension *ext, const sy__error *why)
                      sy__p_text(at)};
     (void)sy__db_put(e->o.db, SY__LEVEL_PROCESS, e->statements->broken, NULL, p, 4, NULL);
     (void)sy__db_put(e->o.db, SY__LEVEL_PROCESS, e->statements->broken_shown, NULL, p, 1, NULL);
+    sy__attempt_show(s, t); /* the event refers to its row */
+    if (sy__buf_cstr(&json)) sy__record_kit_event(s, t, "kit.extension.error", sy__buf_cstr(&json));
     sy__buf_close(&json);
 }
 

@@ -17,8 +17,8 @@ void sy__state_run_ended(sy__run *r, int64_t ms);
 void sy__state_tick(sy__engine *e);
 /* Writes the last picture, when there was any. After the stages have stopped. */
 void sy__state_close(sy__engine *e);
-/* An extension's code cannot be loaded. Any thread. */
-void sy__state_broken(sy__engine *e, const sy__extension *ext, const sy__error *why);
+/* The code of the extension that a task calls cannot be loaded. Stage thread. */
+void sy__state_broken(sy__stage *s, sy__task *t, const sy__extension *ext, const sy__error *why);
 /* The extensions in `options`.code run from now on in the opening `host`. Writer thread, in a transaction. SY_EIO. */
 int sy__state_running(sqlite3 *conn, const char *host, const char *options, const char *at, sy__error *err);
 

@@ -211,7 +211,7 @@ attempt_finished(sy__attempt *a, int status)
     sy__attempt_free(a);
     if (status && !err.code) (void)sy__error_set(&err, status, "%s", sy_strerror(status));
     sy__players_ended(s, t, ms, why ? SY_ECANCELLED : status, !failed);
-    if (broken) sy__state_broken(s->engine, target->extension, &err);
+    if (broken) sy__state_broken(s, t, target->extension, &err);
     if (s->engine->tape && !why) sy__tape_record(s, t, status ? &err : NULL, transient);
     if (status == SY_OK) {
         if (t->memo) sy__cache_store(s, t);
@@ -308,7 +308,7 @@ execute(sy__stage *s, sy__task *t)
                    : sy__error_set(&err, SY_ENOMEM, "no memory for a call");
     if (status) {
         if (a) sy__attempt_free(a);
-        if (status != SY_ENOMEM) sy__state_broken(s->engine, target->extension, &err);
+        if (status != SY_ENOMEM) sy__state_broken(s, t, target->extension, &err);
         sy__players_ended(s, t, 0, status, false);
         attempt_failed(s, t, &err, false);
         return;

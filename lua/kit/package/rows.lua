@@ -3,6 +3,7 @@
 local chore = require "kit.chore"
 local grants = require "kit.grants.record"
 local install = require "kit.install"
+local lifecycle = require "kit.lifecycle"
 local problem = require "kit.problem"
 local record = require "kit.package.record"
 local registry = require "kit.registry"
@@ -25,6 +26,7 @@ local function remove(host, row)
   }, function()
     local ok, failure, code = host:write(REMOVE, { row.id, host:now() })
     if not ok then return nil, problem.from(failure, code) end
+    lifecycle.tell(host, row.id, "remove", { name = row.name, version = row.version })
     return { id = row.id }
   end)
 end
