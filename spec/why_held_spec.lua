@@ -86,7 +86,7 @@ describe("why, while a task is held back", function()
     assert.equal(0, trial.symphony("cancel", "1").code)
     assert(c:wait(20))
     assert.matches("it waited at key gpu", said "c/2")
-    assert.matches("it has not begun; the run is cancelled", said "c/2")
+    assert.matches("the run was cancelled", said "c/2")
   end)
 
   it("names the rate", function()

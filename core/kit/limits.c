@@ -39,7 +39,7 @@ sy__limits_init(sy__limits *l, const sy__alloc *a, const sy__clock *clock, size_
 }
 
 /* Only the handler of a signal in this very thread can come between: no order is needed. */
-static lua_State *
+static SY__UNCHECKED lua_State *
 running(sy__limits *l)
 {
     return atomic_load_explicit(&l->running, memory_order_relaxed);
@@ -279,7 +279,7 @@ sy__limits_sync(sy__limits *l, lua_State *L)
     if (l->hook_count && lua_gethookcount(L) != l->hook_count) lua_sethook(L, on_count, LUA_MASKCOUNT, l->hook_count);
 }
 
-void
+SY__UNCHECKED void
 sy__limits_strike(sy__limits *l)
 {
     lua_State *L = running(l);

@@ -19,6 +19,10 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+/* Runs in a signal's handler, on whatever stack: AddressSanitizer's own frames would be taken from there, and those of
+ * the interrupted thread be given away (its stack-use-after-return check compares addresses of one stack only). */
+#define SY__UNCHECKED __attribute__((no_sanitize("address")))
+
 typedef struct sy__limits {
     const sy__alloc *alloc;
     const sy__clock *clock;

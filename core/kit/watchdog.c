@@ -23,7 +23,7 @@ enum { SUPPORTED = 0 };
 enum { SUPPORTED = 1 };
 #endif
 
-static void
+static void SY__UNCHECKED
 on_tick(int signum, siginfo_t *info, void *context)
 {
     (void)signum, (void)context;
