@@ -23,11 +23,14 @@ chunk_path(const lua_Debug *at)
     return at->source + (*at->source == '@' || *at->source == '=');
 }
 
+/* Of a stack only so many levels are looked at: each is found from the top again, and an extension makes it deep. */
+enum { DEEPEST = 200 };
+
 /* The frame of Lua code whose short name is the `len` bytes at `name`; name NULL: the innermost. */
 static bool
 find_frame(lua_State *co, const char *name, size_t len, lua_Debug *at)
 {
-    for (int level = 0; lua_getstack(co, level, at); level++) {
+    for (int level = 0; level < DEEPEST && lua_getstack(co, level, at); level++) {
         if (!lua_getinfo(co, "Sl", at) || at->currentline <= 0) continue;
         if (!name || (strlen(at->short_src) == len && memcmp(at->short_src, name, len) == 0)) return true;
     }
@@ -131,7 +134,7 @@ add_callers(const sy__isolate *iso, sy__error *err)
     int told = 0;
     lua_Debug at;
     if (iso->options.profile != SY__PROFILE_EXTENSION || err->hint[0] || !err->line) return;
-    for (int level = 0; told < MOST && lua_getstack(iso->co, level, &at); level++) {
+    for (int level = 0; level < DEEPEST && told < MOST && lua_getstack(iso->co, level, &at); level++) {
         if (!lua_getinfo(iso->co, "Sl", &at) || at.currentline <= 0) continue;
         if (told == 0 && len == 0 && at.currentline == err->line && strcmp(chunk_path(&at), err->file) == 0) continue;
         int n = snprintf(text + len, sizeof text - len, "%s%s:%d", told ? ", " : "", chunk_path(&at), at.currentline);
