@@ -1,16 +1,10 @@
 --- What can be wrong with a manifest beyond its keys: schemas that are none, dependencies that are not there or go in a
 --- circle. Looked at by `ext check`; a run finds out when it registers the extension.
+local keys = require "kit.keys"
 local place = require "kit.manifest_place"
 local problem = require "kit.problem"
 
 local M = {}
-
-local function sorted(map)
-  local names = {}
-  for name in pairs(map) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
 
 --- A problem at a path of the manifest.
 local function at(checked, path, message, hint)
@@ -23,7 +17,7 @@ end
 
 local function schemas(checked, made, problems)
   local schema = require "sy.schema"
-  for _, name in ipairs(sorted(made.operation)) do
+  for _, name in ipairs(keys.sorted(made.operation)) do
     for _, part in ipairs { "input", "output" } do
       local declared = made.operation[name][part]
       local ok, failure = true, nil
@@ -38,7 +32,7 @@ local function schemas(checked, made, problems)
 end
 
 local function dependencies(checked, made, view, problems)
-  for _, name in ipairs(sorted(made.dependencies)) do
+  for _, name in ipairs(keys.sorted(made.dependencies)) do
     local found, why = view:reach(made.extension.name, { [name] = made.dependencies[name] })
     if not found then
       problems[#problems + 1] = at(checked, "dependencies." .. name, why.message,

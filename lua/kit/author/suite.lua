@@ -1,6 +1,7 @@
 --- The tests of an extension: each spec file in an isolate of its own, with the extension's grants in a project of the
 --- test's own. Grants outside of the project do not count there.
 local excerpt = require "kit.author.excerpt"
+local keys = require "kit.keys"
 local fs = require "sy.fs"
 local framework = require "kit.author.framework"
 local isolate = require "sy.isolate"
@@ -22,13 +23,6 @@ local SHELL = [[return { run = function(input)
   return require("process").run { argv = { "sh", "-ec", input.line }, cwd = input.dir, timeout = 60 }
 end }]]
 local SOURCE = 'return require "testing.run"'
-
-local function sorted(map)
-  local names = {}
-  for name in pairs(map) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
 
 --- What it may do in a test: what lies outside of the project is left out.
 local function grants(capabilities)
@@ -184,7 +178,7 @@ function M.open(entry)
   for _, map in ipairs { files, suite.specs } do
     for path, text in pairs(map) do suite.all[path] = text end
   end
-  for _, path in ipairs(sorted(suite.specs)) do
+  for _, path in ipairs(keys.sorted(suite.specs)) do
     if path:match "_spec%.lua$" then table.insert(suite.names, path) end
   end
   if #suite.names > 0 then return suite end

@@ -1,5 +1,6 @@
 --- Changes of what is installed: what is wanted is resolved, the person is asked, files are put in place, and the
 --- record is replaced at once. Whatever fails before that leaves everything as it was.
+local keys = require "kit.keys"
 local choose = require "kit.package.choose"
 local gather = require "kit.package.gather"
 local lock = require "kit.package.lock"
@@ -17,13 +18,6 @@ local M = {}
 ---@field version string
 ---@field before string? version
 ---@field one PackageVersion the version that counts now; of a removal, the one that did
-
-local function sorted(map)
-  local names = {}
-  for name in pairs(map) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
 
 --- Drops versions that are neither in use nor the one before nor locked by a project.
 local function prune(state)
@@ -45,7 +39,7 @@ end
 
 local function switch(state, chosen, action)
   local changes = {}
-  for _, name in ipairs(sorted(chosen)) do
+  for _, name in ipairs(keys.sorted(chosen)) do
     local package, key = state.packages[name], chosen[name].key
     local before = package.current and package.versions[package.current]
     if package.current ~= key then
@@ -62,7 +56,7 @@ end
 ---@param chosen table<string, any>
 ---@param changes PackageChange[]
 function M.drop_rest(state, chosen, changes)
-  for _, name in ipairs(sorted(state.packages)) do
+  for _, name in ipairs(keys.sorted(state.packages)) do
     local package = state.packages[name]
     local one = package.current and package.versions[package.current]
     if one and not chosen[name] then
@@ -174,7 +168,7 @@ function M.update(ctx, name, options)
   return M.within(function(state)
     local names, all, failure = { name }, {}, nil
     if not name then
-      for _, other in ipairs(sorted(state.packages)) do
+      for _, other in ipairs(keys.sorted(state.packages)) do
         if state.packages[other].current then names[#names + 1] = other end
       end
     else

@@ -1,5 +1,6 @@
 --- Which versions a change leads to: what the person asked for now and before, out of what is installed, a package that
 --- was just read, and folders of packages.
+local keys = require "kit.keys"
 local resolve = require "kit.package.resolve"
 local semver = require "kit.semver"
 local sources = require "kit.package.sources"
@@ -15,13 +16,6 @@ local M = {}
 ---@field beside string? the folder where the package lay, with whatever else is there
 ---@field signing string? public key of files
 
-local function sorted(map)
-  local names = {}
-  for name in pairs(map) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
 local function name_of(wanted)
   return wanted.acquired and wanted.acquired.content.name or wanted.name
 end
@@ -30,7 +24,7 @@ end
 local function demands_of(state, wanted)
   local named = name_of(wanted)
   local demands = { named and { name = named, range = "*" } }
-  for _, name in ipairs(sorted(state.packages)) do
+  for _, name in ipairs(keys.sorted(state.packages)) do
     local package = state.packages[name]
     if package.requested and package.current and name ~= named then
       demands[#demands + 1] = { name = name, range = "*" }

@@ -1,21 +1,15 @@
 --- Removing an installed package: not while others need it, and with what only came along with it.
+local keys = require "kit.keys"
 local change = require "kit.package.change"
 local lock = require "kit.package.lock"
 local problem = require "kit.problem"
 
 local M = {}
 
-local function sorted(map)
-  local names = {}
-  for name in pairs(map) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
 --- Who needs a package: other packages, and projects by their symphony.lock.
 local function users(state, name)
   local list = {}
-  for _, other in ipairs(sorted(state.packages)) do
+  for _, other in ipairs(keys.sorted(state.packages)) do
     local package = state.packages[other]
     local one = package.current and package.versions[package.current]
     if one and one.needs[name] then list[#list + 1] = ("%s %s"):format(other, one.version) end

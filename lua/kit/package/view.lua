@@ -1,5 +1,6 @@
 --- Which installed packages count in a project: those of its symphony.lock, else those in use. And what of them an
 --- extension reaches: the packages its manifest names, and what these depend on.
+local keys = require "kit.keys"
 local hash = require "sy.hash"
 local lock = require "kit.package.lock"
 local manifest = require "kit.manifest"
@@ -80,16 +81,9 @@ local function unmet(shown, name, range, used)
     used.one.version), { hint = "symphony ext update " .. name })
 end
 
-local function sorted(map)
-  local names = {}
-  for name in pairs(map) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
 --- Adds what `needs` names, and what that needs, to `list`.
 function View:collect(shown, needs, chain, list)
-  for _, name in ipairs(sorted(needs)) do
+  for _, name in ipairs(keys.sorted(needs)) do
     local longer = table.move(chain, 1, #chain, 1, {})
     longer[#longer + 1] = name
     if (" " .. table.concat(chain, " ") .. " "):find(" " .. name .. " ", 1, true) then
@@ -125,7 +119,7 @@ function View:reach(name, needs)
 end
 
 local function page(entry, needs)
-  return entry .. "\n" .. table.concat(sorted(needs), "\n") .. (next(needs) and "\n" or "")
+  return entry .. "\n" .. table.concat(keys.sorted(needs), "\n") .. (next(needs) and "\n" or "")
 end
 
 local function is_code(path)
